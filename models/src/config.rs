@@ -1,0 +1,379 @@
+//! The named configurations of MusicVAE, one table.
+//!
+//! Source: `magenta/models/music_vae/configs.py` of Magenta 2.1.4, restated as data.
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+/// How clips become tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Scheme {
+    /// Melody, 90 tokens. Programs outside `0..32` are ignored when `melodic_programs_only`.
+    Melody {
+        /// Whether only notes of programs `0..32` count.
+        melodic_programs_only: bool,
+    },
+    /// Melody with one of 49 chords as control.
+    MelodyChords,
+    /// Drums as one of 512 combinations of 9 classes.
+    Drums,
+    /// Drums as independent bits, one for each class.
+    DrumRoll(DrumMap),
+    /// Melody, bass and drums together.
+    Trio,
+    /// Hits, velocities and timing offsets of 9 drum classes.
+    Groove(GrooveTask),
+}
+
+/// How drum pitches are gathered into classes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DrumMap {
+    /// 9 classes.
+    Reduced,
+    /// 61 classes, one for each pitch.
+    Full,
+}
+
+impl DrumMap {
+    /// Number of classes.
+    pub fn classes(self) -> usize {
+        match self {
+            Self::Reduced => 9,
+            Self::Full => 61,
+        }
+    }
+}
+
+/// What a groove model is asked to restore; it says what is taken away from the encoder's input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum GrooveTask {
+    /// Nothing: the input is the groove itself.
+    Reconstruct,
+    /// Velocities and offsets (humanize).
+    Humanize,
+    /// All but the rhythm, tapped on one drum, velocities fixed.
+    TapFixedVelocity,
+    /// As [`GrooveTask::TapFixedVelocity`], with notes dropped at random while training.
+    TapFixedVelocityNoteDropout,
+    /// The closed hi-hat.
+    AddClosedHat,
+    /// Nothing, with the hits given as control.
+    HitsControl,
+}
+
+/// The shape of the decoder's output at one step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OutputKind {
+    /// One token out of a vocabulary.
+    Categorical,
+    /// Several tokens, each out of its own vocabulary, from one LSTM stack.
+    MultiCategorical,
+    /// Several tokens, each from an LSTM stack of its own.
+    SplitCategorical,
+    /// Bits that depend on each other in order.
+    Nade,
+    /// 9 hits, 9 velocities, 9 offsets.
+    Groove,
+}
+
+/// How the scheduled-sampling probability grows with the step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SamplingSchedule {
+    /// Always `rate`.
+    Constant,
+    /// `1 − rate^step`.
+    Exponential,
+    /// `1 − k / (k + exp(step / k))` with `k = rate`.
+    InverseSigmoid,
+}
+
+/// How gradients are clipped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ClipMode {
+    /// By the norm of all gradients together.
+    GlobalNorm,
+    /// Each element on its own.
+    Value,
+}
+
+/// Hyper-parameters, by the names of the original.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the names are the documented names of the original")]
+pub struct HParams {
+    pub max_seq_len: usize,
+    pub z_size: usize,
+    /// Free bits of each example, in bits.
+    pub free_bits: f64,
+    pub max_beta: f64,
+    pub beta_rate: f64,
+    pub batch_size: usize,
+    pub grad_clip: f64,
+    pub clip_mode: ClipMode,
+    pub grad_norm_clip_to_zero: f64,
+    pub learning_rate: f64,
+    pub decay_rate: f64,
+    pub min_learning_rate: f64,
+    pub dec_rnn_size: Vec<usize>,
+    pub enc_rnn_size: Vec<usize>,
+    pub dropout_keep_prob: f64,
+    pub sampling_schedule: SamplingSchedule,
+    pub sampling_rate: f64,
+    /// Hidden units of the NADE output; without meaning for other outputs.
+    pub nade_num_hidden: usize,
+}
+
+impl Default for HParams {
+    fn default() -> Self {
+        Self {
+            max_seq_len: 32,
+            z_size: 32,
+            free_bits: 0.0,
+            max_beta: 1.0,
+            beta_rate: 0.0,
+            batch_size: 512,
+            grad_clip: 1.0,
+            clip_mode: ClipMode::GlobalNorm,
+            grad_norm_clip_to_zero: 10_000.0,
+            learning_rate: 1e-3,
+            decay_rate: 0.9999,
+            min_learning_rate: 1e-5,
+            dec_rnn_size: vec![512],
+            enc_rnn_size: vec![256],
+            dropout_keep_prob: 1.0,
+            sampling_schedule: SamplingSchedule::Constant,
+            sampling_rate: 0.0,
+            nade_num_hidden: 128,
+        }
+    }
+}
+
+/// Segments of a hierarchical model and steps in each: `[16, 16]` in all of them.
+pub const SEGMENTS: usize = 16;
+
+/// A model's configuration: what it reads and writes, and how it is built and trained.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Config {
+    /// Name, such as `cat-mel_2bar_small`.
+    pub name: String,
+    /// How clips become tokens.
+    pub scheme: Scheme,
+    /// Whether the encoder works on 16 segments, then on their embeddings.
+    pub hierarchical_encoder: bool,
+    /// Whether a conductor gives each of 16 segments its own embedding.
+    pub hierarchical_decoder: bool,
+    /// Sizes and training settings.
+    pub hparams: HParams,
+    /// Largest transposition, in semitones up and down, that training draws.
+    pub transpose: u8,
+}
+
+impl Config {
+    /// Width of one encoder input step, without controls.
+    pub fn input_depth(&self) -> usize {
+        match self.scheme {
+            Scheme::Melody { .. } | Scheme::MelodyChords => 90,
+            Scheme::Drums => 10,
+            Scheme::DrumRoll(map) => map.classes() + 1,
+            Scheme::Trio => 692,
+            Scheme::Groove(_) => 27,
+        }
+    }
+
+    /// Width of one decoder output step; the sum of [`Config::outputs`].
+    pub fn output_depth(&self) -> usize {
+        self.outputs().iter().sum()
+    }
+
+    /// Width of one control step; 0 without control.
+    pub fn control_depth(&self) -> usize {
+        match self.scheme {
+            Scheme::MelodyChords => 49,
+            Scheme::Groove(GrooveTask::HitsControl) => 9,
+            _ => 0,
+        }
+    }
+
+    /// Widths of the parts of one output step: vocabularies, or the number of bits or values.
+    pub fn outputs(&self) -> &'static [usize] {
+        match self.scheme {
+            Scheme::Melody { .. } | Scheme::MelodyChords => &[90],
+            Scheme::Drums => &[512],
+            Scheme::DrumRoll(DrumMap::Reduced) => &[9],
+            Scheme::DrumRoll(DrumMap::Full) => &[61],
+            Scheme::Trio => &[90, 90, 512],
+            Scheme::Groove(_) => &[27],
+        }
+    }
+
+    /// The shape of the decoder's output.
+    pub fn output_kind(&self) -> OutputKind {
+        match self.scheme {
+            Scheme::Melody { .. } | Scheme::MelodyChords | Scheme::Drums => OutputKind::Categorical,
+            Scheme::DrumRoll(_) => OutputKind::Nade,
+            Scheme::Trio if self.hierarchical_decoder => OutputKind::SplitCategorical,
+            Scheme::Trio => OutputKind::MultiCategorical,
+            Scheme::Groove(_) => OutputKind::Groove,
+        }
+    }
+
+    /// Steps decoded from one embedding: all of them, or one segment of a hierarchical decoder.
+    pub fn segment_steps(&self) -> usize {
+        if self.hierarchical_decoder {
+            self.hparams.max_seq_len / SEGMENTS
+        } else {
+            self.hparams.max_seq_len
+        }
+    }
+
+    /// Length of one window in bars of 4/4.
+    pub fn bars(&self) -> usize {
+        self.hparams.max_seq_len.div_ceil(crate::clip::STEPS_PER_BAR)
+    }
+}
+
+/// An unknown name.
+#[derive(Debug, Error, PartialEq)]
+#[error("unknown configuration `{name}`; known are: {known}")]
+pub struct UnknownConfig {
+    /// The name asked for.
+    pub name: String,
+    /// All names there are.
+    pub known: String,
+}
+
+/// The configuration with a name of the original.
+///
+/// # Errors
+/// [`UnknownConfig`] lists the names there are.
+pub fn by_name(name: &str) -> Result<Config, UnknownConfig> {
+    all().into_iter().find(|config| config.name == name).ok_or_else(|| UnknownConfig {
+        name: name.to_owned(),
+        known: all().into_iter().map(|config| config.name).collect::<Vec<_>>().join(", "),
+    })
+}
+
+/// All configurations.
+pub fn all() -> Vec<Config> {
+    let melody_2bar = Scheme::Melody { melodic_programs_only: true };
+    let melody_16bar = Scheme::Melody { melodic_programs_only: false };
+    let two_bars = HParams {
+        sampling_schedule: SamplingSchedule::InverseSigmoid,
+        sampling_rate: 1000.0,
+        ..HParams::default()
+    };
+    let small = HParams {
+        z_size: 256,
+        enc_rnn_size: vec![512],
+        dec_rnn_size: vec![256, 256],
+        max_beta: 0.2,
+        ..two_bars.clone()
+    };
+    let big = HParams {
+        z_size: 512,
+        enc_rnn_size: vec![2048],
+        dec_rnn_size: vec![2048; 3],
+        ..two_bars.clone()
+    };
+    let nade = HParams {
+        z_size: 256,
+        enc_rnn_size: vec![1024],
+        dec_rnn_size: vec![512, 512],
+        free_bits: 48.0,
+        max_beta: 0.2,
+        ..two_bars
+    };
+    let flat_16bar = HParams {
+        max_seq_len: 256,
+        z_size: 512,
+        enc_rnn_size: vec![2048, 2048],
+        dec_rnn_size: vec![2048; 3],
+        free_bits: 256.0,
+        max_beta: 0.2,
+        ..HParams::default()
+    };
+    let hierdec = HParams { dec_rnn_size: vec![1024, 1024], ..flat_16bar.clone() };
+    let hier = HParams { enc_rnn_size: vec![1024], ..hierdec.clone() };
+    let trio = |hparams: &HParams| HParams { batch_size: 256, ..hparams.clone() };
+    let groove = HParams {
+        z_size: 256,
+        enc_rnn_size: vec![512],
+        dec_rnn_size: vec![256, 256],
+        free_bits: 48.0,
+        max_beta: 0.2,
+        dropout_keep_prob: 0.3,
+        ..HParams::default()
+    };
+    let chords = HParams {
+        z_size: 256,
+        enc_rnn_size: vec![1024],
+        dec_rnn_size: vec![512; 3],
+        ..HParams::default()
+    };
+    let flat_trio = HParams { free_bits: 0.0, max_beta: 1.0, ..trio(&flat_16bar) };
+    let melody_small = HParams { beta_rate: 0.99999, ..small.clone() };
+    let melody_big = HParams { max_beta: 0.5, beta_rate: 0.99999, ..big.clone() };
+    let drums_small = HParams { free_bits: 48.0, ..small };
+    let drums_big = HParams { free_bits: 48.0, max_beta: 0.2, ..big };
+    let four_bars = HParams { max_seq_len: 64, ..groove.clone() };
+
+    vec![
+        flat("cat-mel_2bar_small", melody_2bar, melody_small, 5),
+        flat("cat-mel_2bar_big", melody_2bar, melody_big, 5),
+        flat("cat-mel_2bar_med_chords", Scheme::MelodyChords, chords, 3),
+        flat("cat-drums_2bar_small", Scheme::Drums, drums_small, 0),
+        flat("cat-drums_2bar_big", Scheme::Drums, drums_big, 0),
+        flat("nade-drums_2bar_reduced", Scheme::DrumRoll(DrumMap::Reduced), nade.clone(), 0),
+        flat("nade-drums_2bar_full", Scheme::DrumRoll(DrumMap::Full), nade, 0),
+        flat("flat-mel_16bar", melody_16bar, flat_16bar, 0),
+        hierarchical("hierdec-mel_16bar", melody_16bar, false, hierdec.clone()),
+        hierarchical("hier-mel_16bar", melody_16bar, true, hier.clone()),
+        flat("flat-trio_16bar", Scheme::Trio, flat_trio, 0),
+        hierarchical("hierdec-trio_16bar", Scheme::Trio, false, trio(&hierdec)),
+        hierarchical("hier-trio_16bar", Scheme::Trio, true, trio(&hier)),
+        flat("groovae_4bar", Scheme::Groove(GrooveTask::Reconstruct), four_bars, 0),
+        flat("groovae_2bar_humanize", Scheme::Groove(GrooveTask::Humanize), groove.clone(), 0),
+        flat(
+            "groovae_2bar_tap_fixed_velocity",
+            Scheme::Groove(GrooveTask::TapFixedVelocity),
+            groove.clone(),
+            0,
+        ),
+        flat(
+            "groovae_2bar_tap_fixed_velocity_note_dropout",
+            Scheme::Groove(GrooveTask::TapFixedVelocityNoteDropout),
+            groove.clone(),
+            0,
+        ),
+        flat(
+            "groovae_2bar_add_closed_hh",
+            Scheme::Groove(GrooveTask::AddClosedHat),
+            groove.clone(),
+            0,
+        ),
+        flat("groovae_2bar_hits_control_tfds", Scheme::Groove(GrooveTask::HitsControl), groove, 0),
+    ]
+}
+
+fn flat(name: &str, scheme: Scheme, hparams: HParams, transpose: u8) -> Config {
+    Config {
+        name: name.to_owned(),
+        scheme,
+        hierarchical_encoder: false,
+        hierarchical_decoder: false,
+        hparams,
+        transpose,
+    }
+}
+
+fn hierarchical(name: &str, scheme: Scheme, encoder: bool, hparams: HParams) -> Config {
+    Config {
+        hierarchical_encoder: encoder,
+        hierarchical_decoder: true,
+        ..flat(name, scheme, hparams, 0)
+    }
+}

@@ -1,0 +1,10 @@
+//! Music and networks, without host, window or training.
+//!
+//! Data flows down this list: a [`clip`] is read from [`midi`] or a host, becomes [`tokens`] by a
+//! model's [`config`]; [`onnx`] graphs built by [`network`] lie in a [`package`], are started by
+//! [`runtime`] and run by the [`engine`]; [`latent`] blends what it encodes.
+
+pub mod clip;
+pub mod config;
+pub mod onnx;
+pub mod tokens;
