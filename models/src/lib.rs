@@ -6,5 +6,7 @@
 
 pub mod clip;
 pub mod config;
+pub mod network;
 pub mod onnx;
 pub mod tokens;
+pub mod weights;

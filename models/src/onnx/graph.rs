@@ -350,7 +350,13 @@ impl Graph {
 }
 
 fn extents(shape: &[usize]) -> Vec<i64> {
-    shape.iter().map(|&extent| extent as i64).collect()
+    shape.iter().map(|&size| extent(size)).collect()
+}
+
+/// An extent as ONNX stores it.
+#[expect(clippy::cast_possible_wrap, reason = "no extent in memory exceeds `isize::MAX`")]
+pub(super) fn extent(size: usize) -> i64 {
+    size as i64
 }
 
 fn tensor(name: &str, element: ElementType, dims: &[i64], raw_data: Vec<u8>) -> TensorProto {
@@ -369,7 +375,7 @@ fn value_info(name: &str, element: ElementType, shape: Option<&[Dim]>) -> ValueI
             .iter()
             .map(|dim| DimensionProto {
                 value: Some(match dim {
-                    Dim::Size(size) => DimensionValue::Size(*size as i64),
+                    Dim::Size(size) => DimensionValue::Size(extent(*size)),
                     Dim::Name(name) => DimensionValue::Name((*name).to_owned()),
                 }),
             })

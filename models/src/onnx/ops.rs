@@ -1,5 +1,6 @@
 //! The operators that graphs here use most, as methods.
 
+use super::graph::extent;
 use super::{Attribute, Graph, Value};
 
 impl Graph {
@@ -60,7 +61,7 @@ impl Graph {
 
     /// Cuts a value along an axis into parts of the given sizes.
     pub fn split(&mut self, x: &Value, sizes: &[usize], axis: i64) -> Vec<Value> {
-        let lengths: Vec<i64> = sizes.iter().map(|&size| size as i64).collect();
+        let lengths: Vec<i64> = sizes.iter().map(|&size| extent(size)).collect();
         let lengths = self.ints(&lengths);
         self.op_many("Split", &[x, &lengths], &[("axis", Attribute::Int(axis))], sizes.len())
     }
