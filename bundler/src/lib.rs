@@ -1,1 +1,4 @@
-//! Placeholder.
+//! The library behind `cargo xtask`: getting the runtime, laying out bundles, and a headless host
+//! that plays the plug-in for the demo and the tests.
+
+pub mod host;
