@@ -1,1 +1,3 @@
-//! Placeholder.
+//! Making models: reading checkpoints of the original, datasets, training, and the commands.
+
+pub mod checkpoint;

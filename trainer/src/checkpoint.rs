@@ -1,0 +1,286 @@
+//! Checkpoints of the original: TensorFlow V2 bundles.
+//!
+//! A [`Checkpoint`] lists what it holds without reading it and reads one tensor at a time, so that
+//! memory is bounded by the largest tensor. Everything in a checkpoint comes from a stranger: sizes
+//! are compared with those of the files before memory is taken, checksums are verified, and
+//! archives are read in place.
+
+mod bundle;
+mod files;
+mod locate;
+mod names;
+mod table;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::Path;
+
+use interlude_models::weights::{Tensor, Weights};
+use thiserror::Error;
+
+pub use files::FilesError;
+
+/// Why a checkpoint cannot be used.
+#[derive(Debug, Error)]
+pub enum CheckpointError {
+    /// A file cannot be had.
+    #[error(transparent)]
+    Files(#[from] FilesError),
+    /// No checkpoint is found, or it is not clear which is meant.
+    #[error("{place}: {reason}")]
+    Locate {
+        /// Where it was looked for.
+        place: String,
+        /// What was found instead, and what to do.
+        reason: String,
+    },
+    /// The index is damaged or of a kind that is not supported.
+    #[error("{file}: {reason}")]
+    Index {
+        /// The index file.
+        file: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A tensor's data is missing or damaged.
+    #[error("{file}: tensor `{tensor}` {reason}")]
+    Shard {
+        /// The file with the data.
+        file: String,
+        /// The variable.
+        tensor: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A variable that is needed is not there.
+    #[error("{checkpoint} has no tensor `{tensor}`; it belongs to another configuration or is no checkpoint of MusicVAE")]
+    Absent {
+        /// The checkpoint.
+        checkpoint: String,
+        /// The variable.
+        tensor: String,
+    },
+}
+
+/// The type of a tensor's elements.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ElementType {
+    /// 32-bit floats, the type of all weights.
+    F32,
+    /// 32-bit integers.
+    I32,
+    /// 64-bit integers, the type of `global_step`.
+    I64,
+    /// Any other, by TensorFlow's number.
+    Other(i32),
+}
+
+impl ElementType {
+    fn from_tensorflow(number: i32) -> Self {
+        match number {
+            1 => Self::F32,
+            3 => Self::I32,
+            9 => Self::I64,
+            other => Self::Other(other),
+        }
+    }
+
+    fn bytes(self) -> Option<usize> {
+        match self {
+            Self::F32 | Self::I32 => Some(4),
+            Self::I64 => Some(8),
+            Self::Other(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for ElementType {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::F32 => formatter.write_str("32-bit floats"),
+            Self::I32 => formatter.write_str("32-bit integers"),
+            Self::I64 => formatter.write_str("64-bit integers"),
+            Self::Other(number) => write!(formatter, "elements of TensorFlow type {number}"),
+        }
+    }
+}
+
+/// What the index says of a tensor.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Extents; empty for a scalar.
+    pub shape: Vec<usize>,
+    /// Type of the elements.
+    pub element_type: ElementType,
+}
+
+/// A tensor as it is stored, behind the name that [`interlude_models::network`] knows it by.
+#[derive(Clone, Debug)]
+struct Stored {
+    entry: Entry,
+    location: bundle::Location,
+    /// Name in the file.
+    name: String,
+    /// Whether the +1 of the forget gate is part of the stored bias.
+    forget_bias_included: bool,
+}
+
+/// Which moving average of Adam.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moment {
+    /// Of the gradients (`m`, stored as `<variable>/Adam`).
+    First,
+    /// Of their squares (`v`, stored as `<variable>/Adam_1`).
+    Second,
+}
+
+/// An opened checkpoint.
+#[derive(Clone, Debug)]
+pub struct Checkpoint {
+    place: String,
+    variables: BTreeMap<String, Stored>,
+    training: BTreeMap<String, Stored>,
+}
+
+impl Checkpoint {
+    /// Opens a checkpoint.
+    ///
+    /// `source` is a `.tar` (or gzipped `.tar`) with the three files of a checkpoint, the common
+    /// prefix of these files or one of them, a folder with one such checkpoint, or a folder of a
+    /// training run, whose file `checkpoint` says which one is the latest.
+    ///
+    /// # Errors
+    /// [`CheckpointError`] names the file and what is wrong with it. Only the index is read here.
+    pub fn open(source: &Path) -> Result<Self, CheckpointError> {
+        let (files, prefix) = locate::locate(source)?;
+        let place = files.describe(&prefix);
+        let mut variables: BTreeMap<String, Stored> = BTreeMap::new();
+        let mut training = BTreeMap::new();
+        for (name, (entry, location)) in bundle::open(&files, &prefix)? {
+            let canonical = names::canonical(&name);
+            let stored = Stored {
+                entry,
+                location,
+                name,
+                forget_bias_included: canonical.forget_bias_included,
+            };
+            if canonical.training {
+                training.insert(canonical.name, stored);
+            } else if let Some(twin) = variables.get(&canonical.name) {
+                return Err(CheckpointError::Index {
+                    file: place,
+                    reason: format!(
+                        "tensors `{}` and `{}` mean the same variable; the checkpoint mixes models",
+                        twin.name, stored.name
+                    ),
+                });
+            } else {
+                variables.insert(canonical.name, stored);
+            }
+        }
+        Ok(Self { place, variables, training })
+    }
+
+    /// File and prefix, for messages.
+    pub fn place(&self) -> &str {
+        &self.place
+    }
+
+    /// The model's variables by the names that [`interlude_models::network::variables`] uses,
+    /// without what only training needs.
+    pub fn variables(&self) -> impl Iterator<Item = (&str, &Entry)> {
+        self.variables.iter().map(|(name, stored)| (name.as_str(), &stored.entry))
+    }
+
+    /// The training step at which the checkpoint was written, if it says so.
+    ///
+    /// # Errors
+    /// [`CheckpointError`] when the value is damaged.
+    pub fn global_step(&self) -> Result<Option<u64>, CheckpointError> {
+        let Some(stored) = self.training.get(names::GLOBAL_STEP) else { return Ok(None) };
+        let mut step = 0;
+        match stored.entry.element_type {
+            ElementType::I64 => stored
+                .location
+                .read::<8>(names::GLOBAL_STEP, |bytes| step = i64::from_le_bytes(bytes))?,
+            ElementType::I32 => stored
+                .location
+                .read::<4>(names::GLOBAL_STEP, |bytes| step = i32::from_le_bytes(bytes).into())?,
+            other => return Err(mistyped(stored, other, "integers")),
+        }
+        Ok(u64::try_from(step).ok())
+    }
+
+    /// Reads one of the [variables](Self::variables). Memory: the tensor and a small buffer.
+    ///
+    /// # Errors
+    /// [`CheckpointError`] when it is absent, of another element type, or damaged.
+    pub fn read(&self, name: &str) -> Result<Tensor, CheckpointError> {
+        let stored = self.variables.get(name).ok_or_else(|| self.absent(name))?;
+        let mut tensor = floats(stored)?;
+        if stored.forget_bias_included {
+            // Gates lie in the order i, j, f, o. The network adds 1 to the forget gate at run
+            // time, a cuDNN cell keeps that 1 in its bias.
+            let gate = tensor.data.len() / 4;
+            tensor.data[2 * gate..3 * gate].iter_mut().for_each(|bias| *bias -= 1.0);
+        }
+        Ok(tensor)
+    }
+
+    /// Reads all variables.
+    ///
+    /// # Errors
+    /// As [`Checkpoint::read`].
+    pub fn weights(&self) -> Result<Weights, CheckpointError> {
+        self.variables.keys().map(|name| Ok((name.clone(), self.read(name)?))).collect::<Result<_, _>>().map(Weights)
+    }
+
+    /// Reads Adam's moving average for a variable.
+    ///
+    /// # Errors
+    /// [`CheckpointError::Absent`] for a checkpoint that was not written by a training run, others
+    /// as [`Checkpoint::read`].
+    pub fn moment(&self, variable: &str, moment: Moment) -> Result<Tensor, CheckpointError> {
+        let name = match moment {
+            Moment::First => format!("{variable}/Adam"),
+            Moment::Second => format!("{variable}/Adam_1"),
+        };
+        floats(self.training.get(&name).ok_or_else(|| self.absent(&name))?)
+    }
+
+    /// Adam's `beta1^t` and `beta2^t` after `t` steps, times one more beta each, as TensorFlow
+    /// stores them.
+    ///
+    /// # Errors
+    /// As [`Checkpoint::moment`].
+    pub fn beta_powers(&self) -> Result<(f32, f32), CheckpointError> {
+        let power = |name: &str| {
+            let tensor = floats(self.training.get(name).ok_or_else(|| self.absent(name))?)?;
+            tensor.data.first().copied().ok_or_else(|| self.absent(name))
+        };
+        Ok((power("beta1_power")?, power("beta2_power")?))
+    }
+
+    fn absent(&self, tensor: &str) -> CheckpointError {
+        CheckpointError::Absent { checkpoint: self.place.clone(), tensor: tensor.to_owned() }
+    }
+}
+
+fn floats(stored: &Stored) -> Result<Tensor, CheckpointError> {
+    if stored.entry.element_type != ElementType::F32 {
+        return Err(mistyped(stored, stored.entry.element_type, "32-bit floats"));
+    }
+    // The index is only accepted when the file really has this many elements.
+    let count = stored.entry.shape.iter().product();
+    let mut data = Vec::with_capacity(count);
+    stored.location.read::<4>(&stored.name, |bytes| data.push(f32::from_le_bytes(bytes)))?;
+    Ok(Tensor { shape: stored.entry.shape.clone(), data })
+}
+
+fn mistyped(stored: &Stored, found: ElementType, wanted: &str) -> CheckpointError {
+    CheckpointError::Shard {
+        file: stored.location.file().to_owned(),
+        tensor: stored.name.clone(),
+        reason: format!("holds {found} where {wanted} are needed; it is no checkpoint of MusicVAE"),
+    }
+}

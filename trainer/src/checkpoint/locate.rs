@@ -1,0 +1,121 @@
+//! Finding the checkpoint that a path means.
+
+use std::path::Path;
+
+use super::CheckpointError;
+use super::files::Files;
+
+/// Largest `checkpoint` file that is read.
+const MAX_STATE_BYTES: u64 = 1 << 20;
+/// Name of the file in which a training run says which checkpoint is the latest.
+const STATE: &str = "checkpoint";
+
+/// The files and the prefix, relative to them, that `source` means.
+pub(crate) fn locate(source: &Path) -> Result<(Files, String), CheckpointError> {
+    let failed = |reason: &str| CheckpointError::Locate {
+        place: source.display().to_string(),
+        reason: reason.to_owned(),
+    };
+    if source.is_dir() {
+        return in_folder(source);
+    }
+    let name = source
+        .file_name()
+        .and_then(|name| name.to_str())
+        .ok_or_else(|| failed("this is no name of a checkpoint"))?;
+    let folder = match source.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    if source.exists() {
+        if let Some(prefix) = prefix_of(name) {
+            return Ok((Files::Folder(folder.to_owned()), prefix.to_owned()));
+        }
+        // A prefix may itself be the name of some other file.
+        if !folder.join(format!("{name}.index")).exists() {
+            let files = Files::archive(source)?;
+            // As the original does: the first index of an archive counts.
+            let prefix = files.names()?.iter().find_map(|name| name.strip_suffix(".index").map(str::to_owned));
+            let prefix = prefix.ok_or_else(|| {
+                failed("the archive holds no .index file; it is no archive of a TensorFlow V2 checkpoint")
+            })?;
+            return Ok((files, prefix));
+        }
+    }
+    if folder.join(format!("{name}.index")).exists() {
+        return Ok((Files::Folder(folder.to_owned()), name.to_owned()));
+    }
+    Err(failed(
+        "no such file or folder, and no checkpoint with this prefix (its .index file is missing)",
+    ))
+}
+
+/// The prefix, when the name is that of one file of a checkpoint.
+fn prefix_of(name: &str) -> Option<&str> {
+    for suffix in [".index", ".meta"] {
+        if let Some(prefix) = name.strip_suffix(suffix) {
+            return Some(prefix);
+        }
+    }
+    let (prefix, shard) = name.rsplit_once(".data-")?;
+    let (number, count) = shard.split_once("-of-")?;
+    let digits = |text: &str| text.len() == 5 && text.bytes().all(|byte| byte.is_ascii_digit());
+    (digits(number) && digits(count)).then_some(prefix)
+}
+
+/// A folder with a `checkpoint` file, or one whose part `train` has it (a run of the original), or
+/// one with a single checkpoint in it or in one of its folders.
+fn in_folder(folder: &Path) -> Result<(Files, String), CheckpointError> {
+    let failed = |reason: String| CheckpointError::Locate {
+        place: folder.display().to_string(),
+        reason,
+    };
+    for place in [folder.to_owned(), folder.join("train")] {
+        if place.join(STATE).is_file() {
+            return latest(&place);
+        }
+    }
+    let mut found = Vec::new();
+    let here = Files::Folder(folder.to_owned());
+    let mut places = vec![folder.to_owned()];
+    places.extend(here.names()?.into_iter().map(|name| folder.join(name)).filter(|path| path.is_dir()));
+    for place in places {
+        let files = Files::Folder(place);
+        for name in files.names()? {
+            if let Some(prefix) = name.strip_suffix(".index") {
+                found.push((files.clone(), prefix.to_owned()));
+            }
+        }
+    }
+    match found.len() {
+        0 => Err(failed(
+            "there is no checkpoint in this folder (no `checkpoint` file, no .index file)".to_owned(),
+        )),
+        1 => Ok(found.remove(0)),
+        count => Err(failed(format!(
+            "there are {count} checkpoints in this folder; name one, such as {}",
+            found[0].0.describe(&found[0].1)
+        ))),
+    }
+}
+
+/// The checkpoint that the `checkpoint` file of a training run names.
+///
+/// The file may hold a path of the machine that trained; only its last part counts, since the
+/// checkpoints of a run lie beside the file.
+fn latest(folder: &Path) -> Result<(Files, String), CheckpointError> {
+    let files = Files::Folder(folder.to_owned());
+    let state = files.open(STATE)?;
+    let text = String::from_utf8_lossy(&state.read(MAX_STATE_BYTES)?).into_owned();
+    let prefix = text.lines().find_map(|line| {
+        let value = line.trim().strip_prefix("model_checkpoint_path:")?.trim();
+        let path = value.strip_prefix('"')?.strip_suffix('"')?;
+        path.rsplit(['/', '\\']).next().filter(|name| !matches!(*name, "" | "." | ".."))
+    });
+    let prefix = prefix.ok_or_else(|| CheckpointError::Locate {
+        place: state.name.clone(),
+        reason: "it does not say `model_checkpoint_path: \"…\"`; name a checkpoint's prefix instead"
+            .to_owned(),
+    })?;
+    Ok((files, prefix.to_owned()))
+}
