@@ -10,6 +10,9 @@ mod files;
 mod locate;
 mod names;
 mod table;
+#[cfg(test)]
+mod tests;
+mod writer;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -19,6 +22,7 @@ use interlude_models::weights::{Tensor, Weights};
 use thiserror::Error;
 
 pub use files::FilesError;
+pub use writer::Writer;
 
 /// Why a checkpoint cannot be used.
 #[derive(Debug, Error)]
@@ -53,7 +57,9 @@ pub enum CheckpointError {
         reason: String,
     },
     /// A variable that is needed is not there.
-    #[error("{checkpoint} has no tensor `{tensor}`; it belongs to another configuration or is no checkpoint of MusicVAE")]
+    #[error(
+        "{checkpoint} has no tensor `{tensor}`; it belongs to another configuration or is no checkpoint of MusicVAE"
+    )]
     Absent {
         /// The checkpoint.
         checkpoint: String,
@@ -82,6 +88,15 @@ impl ElementType {
             3 => Self::I32,
             9 => Self::I64,
             other => Self::Other(other),
+        }
+    }
+
+    fn to_tensorflow(self) -> i32 {
+        match self {
+            Self::F32 => 1,
+            Self::I32 => 3,
+            Self::I64 => 9,
+            Self::Other(number) => number,
         }
     }
 
@@ -232,7 +247,11 @@ impl Checkpoint {
     /// # Errors
     /// As [`Checkpoint::read`].
     pub fn weights(&self) -> Result<Weights, CheckpointError> {
-        self.variables.keys().map(|name| Ok((name.clone(), self.read(name)?))).collect::<Result<_, _>>().map(Weights)
+        self.variables
+            .keys()
+            .map(|name| Ok((name.clone(), self.read(name)?)))
+            .collect::<Result<_, _>>()
+            .map(Weights)
     }
 
     /// Reads Adam's moving average for a variable.

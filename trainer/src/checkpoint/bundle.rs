@@ -18,50 +18,59 @@ const MAX_INDEX_BYTES: u64 = 16 << 20;
 
 /// First entry of the index.
 #[derive(Clone, PartialEq, Message)]
-struct BundleHeader {
+pub(crate) struct BundleHeader {
     #[prost(int32, tag = "1")]
-    num_shards: i32,
+    pub(crate) num_shards: i32,
     /// 0 little, 1 big.
     #[prost(int32, tag = "2")]
-    endianness: i32,
+    pub(crate) endianness: i32,
+    #[prost(message, optional, tag = "3")]
+    pub(crate) version: Option<Version>,
+}
+
+/// Version of the format.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct Version {
+    #[prost(int32, tag = "1")]
+    pub(crate) producer: i32,
 }
 
 /// Where a tensor lies and what it is.
 #[derive(Clone, PartialEq, Message)]
-struct BundleEntry {
+pub(crate) struct BundleEntry {
     #[prost(int32, tag = "1")]
-    dtype: i32,
+    pub(crate) dtype: i32,
     #[prost(message, optional, tag = "2")]
-    shape: Option<TensorShape>,
+    pub(crate) shape: Option<TensorShape>,
     #[prost(int32, tag = "3")]
-    shard_id: i32,
+    pub(crate) shard_id: i32,
     #[prost(int64, tag = "4")]
-    offset: i64,
+    pub(crate) offset: i64,
     #[prost(int64, tag = "5")]
-    size: i64,
+    pub(crate) size: i64,
     #[prost(fixed32, tag = "6")]
-    crc32c: u32,
+    pub(crate) crc32c: u32,
     #[prost(message, repeated, tag = "7")]
-    slices: Vec<TensorSlice>,
+    pub(crate) slices: Vec<TensorSlice>,
 }
 
 #[derive(Clone, PartialEq, Message)]
-struct TensorShape {
+pub(crate) struct TensorShape {
     #[prost(message, repeated, tag = "2")]
-    dim: Vec<Dimension>,
+    pub(crate) dim: Vec<Dimension>,
     #[prost(bool, tag = "3")]
-    unknown_rank: bool,
+    pub(crate) unknown_rank: bool,
 }
 
 #[derive(Clone, PartialEq, Message)]
-struct Dimension {
+pub(crate) struct Dimension {
     #[prost(int64, tag = "1")]
-    size: i64,
+    pub(crate) size: i64,
 }
 
 /// Part of a partitioned variable; only its presence matters here.
 #[derive(Clone, PartialEq, Message)]
-struct TensorSlice {}
+pub(crate) struct TensorSlice {}
 
 /// A tensor's bytes in one of the shards.
 #[derive(Clone, Debug)]
@@ -111,11 +120,13 @@ pub(crate) fn open(
                 stored.shard_id, header.num_shards
             )));
         }
-        let entry = describe(&stored).map_err(|reason| damaged(format!("tensor `{name}` {reason}")))?;
+        let entry =
+            describe(&stored).map_err(|reason| damaged(format!("tensor `{name}` {reason}")))?;
         let shard = match shards.get(&stored.shard_id) {
             Some(shard) => shard.clone(),
             None => {
-                let file = format!("{prefix}.data-{:05}-of-{:05}", stored.shard_id, header.num_shards);
+                let file =
+                    format!("{prefix}.data-{:05}-of-{:05}", stored.shard_id, header.num_shards);
                 let shard = files.open(&file)?;
                 shards.insert(stored.shard_id, shard.clone());
                 shard
@@ -196,9 +207,9 @@ impl Location {
         while left > 0 {
             let count = usize::try_from(left).map_or(buffer.len(), |left| left.min(buffer.len()));
             let piece = &mut buffer[..count];
-            reader
-                .read_exact(piece)
-                .map_err(|error| failed(format!("cannot be read ({error}); fetch the file again")))?;
+            reader.read_exact(piece).map_err(|error| {
+                failed(format!("cannot be read ({error}); fetch the file again"))
+            })?;
             checksum = crc32c::crc32c_append(checksum, piece);
             let (elements, _) = piece.as_chunks::<N>();
             elements.iter().copied().for_each(&mut take);

@@ -44,7 +44,7 @@ pub enum FilesError {
         reason: &'static str,
     },
     /// An archive that is damaged.
-    #[error("{archive} is cut off or no tar archive: {reason}")]
+    #[error("{archive} is cut off or no tar archive ({reason})")]
     Archive {
         /// The archive.
         archive: String,
@@ -194,8 +194,7 @@ impl Files {
 fn unzip(packed: &Section) -> Result<Section, FilesError> {
     let failed = |source| FilesError::Io { path: packed.name.clone(), source };
     let mut plain = tempfile::tempfile().map_err(failed)?;
-    let mut unzipped =
-        GzDecoder::new(packed.reader(0, packed.bytes)?).take(MAX_UNZIPPED_BYTES + 1);
+    let mut unzipped = GzDecoder::new(packed.reader(0, packed.bytes)?).take(MAX_UNZIPPED_BYTES + 1);
     let bytes = io::copy(&mut unzipped, &mut plain).map_err(|error| FilesError::Archive {
         archive: packed.name.clone(),
         reason: error.to_string(),
@@ -211,9 +210,10 @@ fn unzip(packed: &Section) -> Result<Section, FilesError> {
 
 fn list(path: &Path, whole: &Section) -> Result<Files, FilesError> {
     let archive_name = path.display().to_string();
+    // The reason may quote raw bytes of the file.
     let damaged = |error: io::Error| FilesError::Archive {
         archive: archive_name.clone(),
-        reason: error.to_string(),
+        reason: error.to_string().escape_debug().to_string(),
     };
     let mut members = Vec::new();
     let mut sections = BTreeMap::new();

@@ -35,7 +35,10 @@ pub(crate) fn locate(source: &Path) -> Result<(Files, String), CheckpointError> 
         if !folder.join(format!("{name}.index")).exists() {
             let files = Files::archive(source)?;
             // As the original does: the first index of an archive counts.
-            let prefix = files.names()?.iter().find_map(|name| name.strip_suffix(".index").map(str::to_owned));
+            let prefix = files
+                .names()?
+                .iter()
+                .find_map(|name| name.strip_suffix(".index").map(str::to_owned));
             let prefix = prefix.ok_or_else(|| {
                 failed("the archive holds no .index file; it is no archive of a TensorFlow V2 checkpoint")
             })?;
@@ -64,32 +67,28 @@ fn prefix_of(name: &str) -> Option<&str> {
 }
 
 /// A folder with a `checkpoint` file, or one whose part `train` has it (a run of the original), or
-/// one with a single checkpoint in it or in one of its folders.
+/// one with a single checkpoint in it or, when it has none, in one of its folders.
 fn in_folder(folder: &Path) -> Result<(Files, String), CheckpointError> {
-    let failed = |reason: String| CheckpointError::Locate {
-        place: folder.display().to_string(),
-        reason,
-    };
+    let failed =
+        |reason: String| CheckpointError::Locate { place: folder.display().to_string(), reason };
     for place in [folder.to_owned(), folder.join("train")] {
         if place.join(STATE).is_file() {
             return latest(&place);
         }
     }
-    let mut found = Vec::new();
-    let here = Files::Folder(folder.to_owned());
-    let mut places = vec![folder.to_owned()];
-    places.extend(here.names()?.into_iter().map(|name| folder.join(name)).filter(|path| path.is_dir()));
-    for place in places {
-        let files = Files::Folder(place);
-        for name in files.names()? {
-            if let Some(prefix) = name.strip_suffix(".index") {
-                found.push((files.clone(), prefix.to_owned()));
+    let mut found = checkpoints(folder)?;
+    if found.is_empty() {
+        for name in Files::Folder(folder.to_owned()).names()? {
+            let inner = folder.join(name);
+            if inner.is_dir() {
+                found.extend(checkpoints(&inner)?);
             }
         }
     }
     match found.len() {
         0 => Err(failed(
-            "there is no checkpoint in this folder (no `checkpoint` file, no .index file)".to_owned(),
+            "there is no checkpoint in this folder (no `checkpoint` file, no .index file)"
+                .to_owned(),
         )),
         1 => Ok(found.remove(0)),
         count => Err(failed(format!(
@@ -97,6 +96,14 @@ fn in_folder(folder: &Path) -> Result<(Files, String), CheckpointError> {
             found[0].0.describe(&found[0].1)
         ))),
     }
+}
+
+/// The checkpoints directly in a folder.
+fn checkpoints(folder: &Path) -> Result<Vec<(Files, String)>, CheckpointError> {
+    let files = Files::Folder(folder.to_owned());
+    let names = files.names()?;
+    let prefixes = names.iter().filter_map(|name| name.strip_suffix(".index"));
+    Ok(prefixes.map(|prefix| (files.clone(), prefix.to_owned())).collect())
 }
 
 /// The checkpoint that the `checkpoint` file of a training run names.
@@ -114,8 +121,9 @@ fn latest(folder: &Path) -> Result<(Files, String), CheckpointError> {
     });
     let prefix = prefix.ok_or_else(|| CheckpointError::Locate {
         place: state.name.clone(),
-        reason: "it does not say `model_checkpoint_path: \"…\"`; name a checkpoint's prefix instead"
-            .to_owned(),
+        reason:
+            "it does not say `model_checkpoint_path: \"…\"`; name a checkpoint's prefix instead"
+                .to_owned(),
     })?;
     Ok((files, prefix.to_owned()))
 }

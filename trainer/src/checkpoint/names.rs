@@ -35,9 +35,8 @@ pub(crate) fn canonical(stored: &str) -> Canonical {
             _ => {}
         }
     }
-    let direction = parts.windows(2).position(|pair| {
-        matches!(pair[0], "fw" | "bw") && pair[1] == "lstm_cell"
-    });
+    let direction =
+        parts.windows(2).position(|pair| matches!(pair[0], "fw" | "bw") && pair[1] == "lstm_cell");
     if let Some(direction) = direction {
         parts.splice(direction + 1..direction + 1, ["multi_rnn_cell", "cell_0"]);
     }
@@ -85,7 +84,8 @@ mod tests {
             "encoder/cell_0/bidirectional_rnn/fw/multi_rnn_cell/cell_0/lstm_cell/bias"
         );
         assert!(bias.forget_bias_included);
-        let kernel = canonical("decoder/rnn/multi_rnn_cell/cell_1/cudnn_compatible_lstm_cell/kernel");
+        let kernel =
+            canonical("decoder/rnn/multi_rnn_cell/cell_1/cudnn_compatible_lstm_cell/kernel");
         assert_eq!(kernel.name, "decoder/multi_rnn_cell/cell_1/lstm_cell/kernel");
         assert!(!kernel.forget_bias_included);
         let cell = "encoder/cell_0/bidirectional_rnn/bw/multi_rnn_cell/cell_0";

@@ -23,7 +23,9 @@ const MAX_BLOCK_BYTES: usize = 16 << 20;
 /// Why bytes are not a table.
 #[derive(Debug, Error, PartialEq)]
 pub(crate) enum TableError {
-    #[error("the file ends too early or is no checkpoint index (its last bytes are not those of one)")]
+    #[error(
+        "the file ends too early or is no checkpoint index (its last bytes are not those of one)"
+    )]
     Footer,
     #[error("the block at byte {offset} reaches beyond the file; the file is cut off or damaged")]
     BlockOutside { offset: u64 },
@@ -37,6 +39,9 @@ pub(crate) enum TableError {
     TooMany,
 }
 
+/// Keys and values.
+pub(crate) type Rows = Vec<(Vec<u8>, Vec<u8>)>;
+
 /// Where a block lies in the file, without its trailer.
 #[derive(Clone, Copy)]
 struct Handle {
@@ -49,7 +54,7 @@ struct Handle {
 /// # Errors
 /// [`TableError`] when any byte range, checksum or order is wrong. Memory stays within a small
 /// multiple of the file's size whatever the file says.
-pub(crate) fn entries(file: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>, TableError> {
+pub(crate) fn entries(file: &[u8]) -> Result<Rows, TableError> {
     let start = file.len().checked_sub(FOOTER_BYTES).ok_or(TableError::Footer)?;
     let (handles, magic) = file[start..].split_at(FOOTER_BYTES - 8);
     if magic != MAGIC.to_le_bytes() {
@@ -59,7 +64,7 @@ pub(crate) fn entries(file: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>, TableError
     let _meta_index = handle(&mut rest).ok_or(TableError::Footer)?;
     let index = handle(&mut rest).ok_or(TableError::Footer)?;
 
-    let mut found: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
+    let mut found: Rows = Vec::new();
     for (_, value) in block(file, index)? {
         let data =
             handle(&mut value.as_slice()).ok_or(TableError::Malformed { offset: index.offset })?;
@@ -83,11 +88,10 @@ pub(crate) fn entries(file: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>, TableError
 }
 
 /// The entries of one block.
-fn block(file: &[u8], handle: Handle) -> Result<Vec<(Vec<u8>, Vec<u8>)>, TableError> {
+fn block(file: &[u8], handle: Handle) -> Result<Rows, TableError> {
     let offset = handle.offset;
     let outside = TableError::BlockOutside { offset };
-    let Some((start, bytes)) =
-        usize::try_from(offset).ok().zip(usize::try_from(handle.bytes).ok())
+    let Some((start, bytes)) = usize::try_from(offset).ok().zip(usize::try_from(handle.bytes).ok())
     else {
         return Err(outside);
     };
@@ -118,7 +122,7 @@ fn block(file: &[u8], handle: Handle) -> Result<Vec<(Vec<u8>, Vec<u8>)>, TableEr
 }
 
 /// The entries of an uncompressed block, or nothing when it is malformed.
-fn parse(contents: &[u8]) -> Option<Vec<(Vec<u8>, Vec<u8>)>> {
+fn parse(contents: &[u8]) -> Option<Rows> {
     let (body, count) = contents.split_last_chunk::<4>()?;
     let restarts = usize::try_from(u32::from_le_bytes(*count)).ok()?;
     // Restart points speed up searching; reading everything in order only skips them.
@@ -159,4 +163,41 @@ fn varint(rest: &mut &[u8]) -> Option<u64> {
 /// weaken them.
 pub(crate) fn masked_crc(crc: u32) -> u32 {
     crc.rotate_right(15).wrapping_add(0xa282_ead8)
+}
+
+/// A table of `rows`, whose keys must ascend, in one uncompressed block without shared prefixes.
+pub(crate) fn build(rows: &[(Vec<u8>, Vec<u8>)]) -> Vec<u8> {
+    let mut file = Vec::new();
+    let data = append_block(&mut file, rows);
+    let meta_index = append_block(&mut file, &[]);
+    let last = rows.last().map(|(key, _)| key.clone()).unwrap_or_default();
+    let index = append_block(&mut file, &[(last, data)]);
+    let mut footer = [meta_index, index].concat();
+    footer.resize(FOOTER_BYTES - 8, 0);
+    file.extend(footer);
+    file.extend(MAGIC.to_le_bytes());
+    file
+}
+
+/// Appends a block with its trailer and returns its handle.
+fn append_block(file: &mut Vec<u8>, rows: &[(Vec<u8>, Vec<u8>)]) -> Vec<u8> {
+    let mut block = Vec::new();
+    for (key, value) in rows {
+        prost::encoding::encode_varint(0, &mut block);
+        prost::encoding::encode_varint(key.len() as u64, &mut block);
+        prost::encoding::encode_varint(value.len() as u64, &mut block);
+        block.extend_from_slice(key);
+        block.extend_from_slice(value);
+    }
+    // One restart point, at the start.
+    block.extend(0u32.to_le_bytes());
+    block.extend(1u32.to_le_bytes());
+    let mut handle = Vec::new();
+    prost::encoding::encode_varint(file.len() as u64, &mut handle);
+    prost::encoding::encode_varint(block.len() as u64, &mut handle);
+    block.push(0);
+    let checksum = masked_crc(crc32c::crc32c(&block));
+    file.extend(block);
+    file.extend(checksum.to_le_bytes());
+    handle
 }
