@@ -2,8 +2,12 @@
 //!
 //! Source: `magenta/models/music_vae/configs.py` of Magenta 2.1.4, restated as data.
 
+mod overrides;
+
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
+
+pub use overrides::HParamsError;
 
 /// How clips become tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
