@@ -1,4 +1,9 @@
 //! The library behind `cargo xtask`: getting the runtime, laying out bundles, and a headless host
 //! that plays the plug-in for the demo and the tests.
 
+pub mod bundle;
+pub mod doctor;
 pub mod host;
+pub mod platform;
+pub mod runtime;
+pub mod workspace;

@@ -1,0 +1,285 @@
+//! `cargo xtask doctor`: what is missing on this machine, and the command that mends it.
+
+use std::{
+    path::Path,
+    process::{Command, Stdio},
+};
+
+use anyhow::{Context, Result, bail};
+
+use crate::{
+    bundle::MODEL,
+    platform::System,
+    runtime,
+    workspace::{self, output_of, run},
+};
+
+/// Programs that are called while building, testing or fetching, with the Debian package of each.
+///
+/// Windows and sound libraries are opened at run time, so no development packages are needed; the
+/// stand-alone program is the exception (see [`STANDALONE`]).
+const PROGRAMS: &[(&str, &str, &str)] = &[("cc", "gcc", "links every Rust program")];
+
+/// Libraries that the plug-in's editor opens at run time, with the Debian package of each. Hosts
+/// with a window have them; on a server they are missing and nothing else suffers.
+const EDITOR: &[(&str, &str)] = &[
+    ("libGL.so.1", "libgl1"),
+    ("libX11.so.6", "libx11-6"),
+    ("libX11-xcb.so.1", "libx11-xcb1"),
+    ("libXcursor.so.1", "libxcursor1"),
+];
+
+/// pkg-config modules that only the feature `standalone` needs, with their Debian packages.
+const STANDALONE: &[(&str, &str)] = &[("alsa", "libasound2-dev"), ("jack", "libjack-jackd2-dev")];
+
+/// Show what is missing on this machine and the command that mends it.
+#[derive(clap::Args, Clone, Debug, Default)]
+pub struct Doctor {
+    /// Install what is missing, where that needs no questions.
+    #[arg(long)]
+    pub fix: bool,
+    /// Look at what the stand-alone program and the editor need, too.
+    #[arg(long)]
+    pub all: bool,
+}
+
+/// One thing that was looked at.
+struct Finding {
+    name: String,
+    /// What is there, or what is missing.
+    state: std::result::Result<String, String>,
+    remedy: Remedy,
+}
+
+enum Remedy {
+    Package(&'static str),
+    Command(&'static str),
+}
+
+impl Doctor {
+    /// Prints the findings, and mends them when asked to.
+    ///
+    /// # Errors
+    /// When something that building and playing needs is missing (after mending, if asked for).
+    pub fn run(&self) -> Result<()> {
+        let mut findings = self.examine();
+        if self.fix && findings.iter().any(|finding| finding.state.is_err()) {
+            mend(&findings)?;
+            findings = self.examine();
+        }
+        let mut packages = Vec::new();
+        let mut commands = Vec::new();
+        for finding in &findings {
+            match &finding.state {
+                Ok(detail) => println!("  ok       {:<18} {detail}", finding.name),
+                Err(reason) => {
+                    println!("  missing  {:<18} {reason}", finding.name);
+                    match finding.remedy {
+                        Remedy::Package(package) => packages.push(package),
+                        Remedy::Command(command) => commands.push(command.to_owned()),
+                    }
+                }
+            }
+        }
+        if !packages.is_empty() {
+            let command = Apt::find().map_or_else(
+                || format!("install what your system calls: {}", packages.join(" ")),
+                |apt| apt.command(&packages),
+            );
+            commands.insert(0, command);
+        }
+        if findings.iter().all(|finding| finding.state.is_ok()) {
+            return Ok(());
+        }
+        commands.dedup();
+        println!("to mend it:");
+        for command in &commands {
+            println!("  {command}");
+        }
+        bail!("something is missing, see above")
+    }
+
+    fn examine(&self) -> Vec<Finding> {
+        let mut findings = vec![rust()];
+        for &(program, package, purpose) in PROGRAMS {
+            findings.push(Finding {
+                name: program.to_owned(),
+                state: if runs(program, &["--version"]) {
+                    Ok(purpose.to_owned())
+                } else {
+                    Err(purpose.to_owned())
+                },
+                remedy: Remedy::Package(package),
+            });
+        }
+        findings.push(onnx_runtime());
+        findings.push(model());
+        if self.all && System::host() == System::Linux {
+            findings.extend(EDITOR.iter().map(|&(library, package)| Finding {
+                name: library.to_owned(),
+                state: if has_library(library) {
+                    Ok("the editor opens it".to_owned())
+                } else {
+                    Err("the editor opens it".to_owned())
+                },
+                remedy: Remedy::Package(package),
+            }));
+            findings.extend(STANDALONE.iter().map(|&(module, package)| Finding {
+                name: module.to_owned(),
+                state: if runs("pkg-config", &["--exists", module]) {
+                    Ok("for the stand-alone program".to_owned())
+                } else {
+                    Err("for the stand-alone program".to_owned())
+                },
+                remedy: Remedy::Package(package),
+            }));
+        }
+        findings
+    }
+}
+
+fn rust() -> Finding {
+    let wanted = env!("CARGO_PKG_RUST_VERSION");
+    let version = output_of(Command::new("rustc").arg("--version")).unwrap_or_default();
+    let found = version.split(' ').nth(1).unwrap_or("none").to_owned();
+    Finding {
+        name: "rustc".to_owned(),
+        state: if numbers(&found) >= numbers(wanted) {
+            Ok(found)
+        } else {
+            Err(format!("{wanted} or newer is needed, found {found}"))
+        },
+        remedy: Remedy::Command("rustup update stable"),
+    }
+}
+
+fn onnx_runtime() -> Finding {
+    let library = runtime::folder().join(System::host().library("onnxruntime"));
+    let state = match runtime::is_checked(&library) {
+        Ok(true) => Ok(format!("{}, digest checked", library.display())),
+        Ok(false) => Ok(format!("{}, not one of the pinned builds", library.display())),
+        Err(_) => Err(format!("no {}", library.display())),
+    };
+    Finding {
+        name: "ONNX Runtime".to_owned(),
+        state,
+        remedy: Remedy::Command("cargo xtask runtime"),
+    }
+}
+
+fn model() -> Finding {
+    let folder = workspace::root().join(MODEL);
+    let file = folder.join("model.json");
+    Finding {
+        name: "model".to_owned(),
+        state: if file.is_file() {
+            Ok(folder.display().to_string())
+        } else {
+            Err(format!("no {}", file.display()))
+        },
+        remedy: Remedy::Command("git checkout -- models/pretrained"),
+    }
+}
+
+fn mend(findings: &[Finding]) -> Result<()> {
+    let packages: Vec<_> = findings
+        .iter()
+        .filter(|finding| finding.state.is_err())
+        .filter_map(|finding| match finding.remedy {
+            Remedy::Package(package) => Some(package),
+            _ => None,
+        })
+        .collect();
+    if !packages.is_empty() {
+        let apt = Apt::find().context("packages are installed on Debian and Ubuntu only")?;
+        if apt.may_install() {
+            apt.install(&packages)?;
+        } else {
+            println!("not root, so nothing is installed; run `{}`", apt.command(&packages));
+        }
+    }
+    if onnx_runtime().state.is_err() {
+        runtime::Runtime::default().run()?;
+    }
+    Ok(())
+}
+
+/// Whether neither `python3 -m pip` nor Python itself is there.
+pub(crate) fn pip_missing() -> bool {
+    !runs("python3", &["-m", "pip", "--version"])
+}
+
+/// The package tool of Debian and Ubuntu.
+pub(crate) struct Apt {
+    root: bool,
+}
+
+impl Apt {
+    /// The tool, where there is one.
+    pub(crate) fn find() -> Option<Self> {
+        if System::host() != System::Linux || !Path::new("/etc/debian_version").exists() {
+            return None;
+        }
+        let user = output_of(Command::new("id").arg("-u")).ok()?;
+        Some(Self { root: user.trim() == "0" })
+    }
+
+    /// Whether packages can be installed without asking for a password.
+    pub(crate) fn may_install(&self) -> bool {
+        self.root
+    }
+
+    /// The command that installs packages.
+    pub(crate) fn command(&self, packages: &[&str]) -> String {
+        let prefix = if self.root { "" } else { "sudo " };
+        format!("{prefix}apt-get install -y --no-install-recommends {}", packages.join(" "))
+    }
+
+    /// Installs packages; the package lists are fetched first.
+    pub(crate) fn install(&self, packages: &[&str]) -> Result<()> {
+        println!("installing {}", packages.join(" "));
+        let apt = || {
+            let mut command = Command::new("apt-get");
+            command.env("DEBIAN_FRONTEND", "noninteractive");
+            command
+        };
+        run(apt().args(["update", "-qq"]))?;
+        run(apt().args(["install", "-y", "-qq", "--no-install-recommends"]).args(packages))
+    }
+}
+
+fn runs(program: &str, arguments: &[&str]) -> bool {
+    Command::new(program)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success())
+}
+
+/// Whether the dynamic loader knows a library.
+fn has_library(name: &str) -> bool {
+    ["ldconfig", "/sbin/ldconfig"].iter().any(|program| {
+        output_of(Command::new(program).arg("-p"))
+            .is_ok_and(|list| list.lines().any(|line| line.trim_start().starts_with(name)))
+    })
+}
+
+/// The numbers of a version, for comparing.
+fn numbers(version: &str) -> Vec<u32> {
+    version.split(['.', '-']).map_while(|part| part.parse().ok()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_compare_by_number() {
+        // Contract: 1.100 is newer than 1.95, and no version is older than any.
+        assert!(numbers("1.100.0") > numbers("1.95"));
+        assert!(numbers("1.95.0") >= numbers("1.95"));
+        assert!(numbers("none") < numbers("1.95"));
+    }
+}
