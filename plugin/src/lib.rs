@@ -1,1 +1,3 @@
-//! Placeholder.
+//! Interlude, the CLAP and VST3 instrument.
+
+pub mod editor;

@@ -1,0 +1,176 @@
+//! The editor's window, as a function of plain data.
+//!
+//! [`draw`] paints a [`View`] and returns the [`Action`]s of the user. It knows neither plug-in
+//! nor host: whoever calls it fills the view from the parameters and the worker, and carries the
+//! actions out. [`EditorState`] holds what only concerns the window, such as an open file browser.
+
+mod controls;
+mod icon;
+mod morph;
+mod palette;
+mod roll;
+mod slider;
+mod slot;
+mod stage;
+mod status;
+mod view;
+mod widget;
+
+use std::ops::RangeInclusive;
+
+use egui::{Rect, Ui, pos2, vec2};
+
+pub use view::{
+    Action, Capture, EngineView, Gesture, ParameterView, PatternView, SlotId, SlotView, View,
+};
+
+/// The size of a new window, in logical pixels.
+pub const DEFAULT_SIZE: [f32; 2] = [860.0, 560.0];
+/// The smallest size at which all controls fit, in logical pixels.
+pub const MINIMUM_SIZE: [f32; 2] = [640.0, 420.0];
+/// The morph that a double click on the slider brings back.
+pub const MORPH_DEFAULT: f32 = 0.0;
+/// The temperatures that the editor offers.
+pub const TEMPERATURE_RANGE: RangeInclusive<f32> = 0.05..=2.0;
+/// The temperature that a double click on the slider brings back.
+pub const TEMPERATURE_DEFAULT: f32 = 0.5;
+/// The seeds that the editor offers.
+pub const SEED_RANGE: RangeInclusive<i32> = 0..=9999;
+
+/// What the window remembers between frames and nobody else needs.
+#[derive(Debug, Default)]
+pub struct EditorState {
+    styled: bool,
+    morph: Option<slider::Grab>,
+    temperature: Option<slider::Grab>,
+    seed_held: bool,
+    dismissed: Option<String>,
+}
+
+/// Paints `view` over the whole of `ui` and returns what the user did, in order.
+///
+/// Call it once per frame. It asks for the next frame itself while something moves; the caller
+/// asks for one when the view changes.
+pub fn draw(ui: &mut Ui, view: &View, state: &mut EditorState) -> Vec<Action> {
+    if !state.styled {
+        palette::apply(ui.ctx());
+        state.styled = true;
+    }
+    if view.message.is_none() {
+        state.dismissed = None;
+    }
+    let mut actions = Vec::new();
+    let window = ui.max_rect();
+    ui.painter().rect_filled(window, 0, palette::BACKGROUND);
+    let places = Places::new(ui, window, view, state);
+
+    status::header(ui, places.header, view, &mut actions);
+    if let Some(banner) = places.banner {
+        status::banner(ui, banner, view, state);
+    }
+    let morph = slider::finite_share(view.parameters.morph);
+    let pattern = &view.pattern;
+    let (_, beat) = roll::pattern_beat(pattern.position, pattern.beats_per_bar, pattern.bars);
+    let files = Files::new(ui, &places, view);
+    for id in SlotId::ALL {
+        let around = slot::Surroundings {
+            weight: if id == SlotId::A { 1.0 - morph } else { morph },
+            beat: pattern.playing.then_some(beat),
+            bars: pattern.bars,
+            file_above: files.above == Some(id),
+        };
+        let place = places.slots[id.index()];
+        slot::show(ui, place, id, &view.slots[id.index()], &around, state, &mut actions);
+    }
+    actions.extend(files.dropped);
+    stage::show(ui, places.stage, view, state);
+    morph::show(ui, places.morph, view.parameters.morph, state, &mut actions);
+    controls::show(ui, places.controls, view, state, &mut actions);
+    status::line(ui, places.status, view);
+    actions
+}
+
+impl EditorState {
+    fn open_clip_browser(&mut self, _slot: SlotId) {}
+
+    fn open_export_browser(&mut self) {}
+}
+
+/// Where the parts of the window are.
+struct Places {
+    header: Rect,
+    banner: Option<Rect>,
+    slots: [Rect; 2],
+    stage: Rect,
+    morph: Rect,
+    controls: Rect,
+    status: Rect,
+}
+
+impl Places {
+    fn new(ui: &Ui, window: Rect, view: &View, state: &EditorState) -> Self {
+        let size = vec2(window.width().max(320.0), window.height().max(300.0));
+        let compact = size.y < 500.0;
+        let margin = if size.x < 760.0 { 12.0 } else { 16.0 };
+        let gap = if compact { 8.0 } else { 12.0 };
+        let left = window.left() + margin;
+        let width = size.x - 2.0 * margin;
+        let band =
+            |top: f32, height: f32| Rect::from_min_size(pos2(left, top), vec2(width, height));
+
+        let header = band(window.top() + if compact { 6.0 } else { 10.0 }, 34.0);
+        let mut top = header.bottom() + gap - 2.0;
+        let banner = status::banner_height(ui, width, view, state).map(|height| {
+            let banner = band(top, height);
+            top = banner.bottom() + gap;
+            banner
+        });
+        let bottom = window.top() + size.y;
+        let status = band(bottom - 26.0, 20.0);
+        let controls_height = if compact { 48.0 } else { 58.0 };
+        let controls = band(status.top() - 6.0 - controls_height, controls_height);
+        let morph_height = if compact { 72.0 } else { 88.0 };
+        let morph = band(controls.top() - morph_height, morph_height);
+        let cards = band(top, (morph.top() - 4.0 - top).max(60.0));
+
+        let slot_width = (width * 0.225).clamp(150.0, 270.0);
+        let [slot_a, slot_b] = [cards.left(), cards.right() - slot_width].map(|left| {
+            Rect::from_min_size(pos2(left, cards.top()), vec2(slot_width, cards.height()))
+        });
+        let stage = Rect::from_min_max(
+            pos2(slot_a.right() + gap, cards.top()),
+            pos2(slot_b.left() - gap, cards.bottom()),
+        );
+        Self { header, banner, slots: [slot_a, slot_b], stage, morph, controls, status }
+    }
+
+    /// The slot that a file at `position` is meant for: the one under it, else the nearer half.
+    fn slot_at(&self, position: egui::Pos2) -> SlotId {
+        if position.x < self.stage.center().x { SlotId::A } else { SlotId::B }
+    }
+}
+
+/// Files that hang over the window or were dropped on it.
+struct Files {
+    above: Option<SlotId>,
+    dropped: Vec<Action>,
+}
+
+impl Files {
+    fn new(ui: &Ui, places: &Places, view: &View) -> Self {
+        let first_empty = SlotId::ALL
+            .into_iter()
+            .find(|id| view.slots[id.index()].clip.is_none())
+            .unwrap_or(SlotId::A);
+        ui.input(|input| {
+            let target =
+                input.pointer.latest_pos().map_or(first_empty, |position| places.slot_at(position));
+            // Two files fill both slots; of more, the rest is left out.
+            let order = if target == SlotId::A { SlotId::ALL } else { [SlotId::B, SlotId::A] };
+            let paths = input.raw.dropped_files.iter().map(|file| file.path().to_path_buf());
+            let dropped =
+                order.into_iter().zip(paths).map(|(id, path)| Action::LoadFile(id, path)).collect();
+            Self { above: (!input.raw.hovered_files.is_empty()).then_some(target), dropped }
+        })
+    }
+}

@@ -1,0 +1,274 @@
+//! The card of one slot: its clip, capture, loading, clearing and undoing.
+
+use egui::accesskit::Role;
+use egui::{Align2, Color32, Rect, Sense, Stroke, StrokeKind, Ui, WidgetInfo, pos2, vec2};
+use interlude_models::clip::Clip;
+
+use super::icon::{Icon, dashed_outline};
+use super::roll::Roll;
+use super::view::{Action, Capture, SlotId, SlotView};
+use super::widget::{self, Button};
+use super::{EditorState, palette};
+
+/// What a slot's card shows besides the slot.
+pub(super) struct Surroundings {
+    /// How much of the slot is in the mix, in `0..=1`.
+    pub(super) weight: f32,
+    /// The beat of the pattern that plays, while the transport rolls.
+    pub(super) beat: Option<f64>,
+    /// Bars in one window of the model.
+    pub(super) bars: usize,
+    /// Whether a file hangs over the card.
+    pub(super) file_above: bool,
+}
+
+/// Paints a slot's card and adds what the user does to `actions`.
+pub(super) fn show(
+    ui: &mut Ui,
+    rect: Rect,
+    id: SlotId,
+    slot: &SlotView,
+    around: &Surroundings,
+    state: &mut EditorState,
+    actions: &mut Vec<Action>,
+) {
+    let hue = palette::slot(id);
+    let outline = palette::LINE.lerp_to_gamma(hue, 0.15 + 0.5 * around.weight);
+    ui.painter().rect(
+        rect,
+        palette::CARD_RADIUS,
+        palette::CARD,
+        Stroke::new(1.0, palette::faded(outline, 0.35 + 0.65 * around.weight)),
+        StrokeKind::Inside,
+    );
+    let inner = rect.shrink(12.0);
+    title(ui, Rect::from_min_size(inner.min, vec2(inner.width(), 32.0)), id, slot);
+
+    let tools = Rect::from_min_max(pos2(inner.left(), inner.bottom() - 28.0), inner.max);
+    let capture = Rect::from_min_max(
+        pos2(inner.left(), tools.top() - 6.0 - 30.0),
+        pos2(inner.right(), tools.top() - 6.0),
+    );
+    let roll = Rect::from_min_max(
+        pos2(inner.left(), inner.top() + 32.0 + 10.0),
+        pos2(inner.right(), (capture.top() - 10.0).max(inner.top() + 42.0)),
+    );
+    show_roll(ui, roll, id, slot, around);
+    show_capture(ui, capture, id, slot, actions);
+    show_tools(ui, tools, id, slot, state, actions);
+}
+
+fn title(ui: &Ui, rect: Rect, id: SlotId, slot: &SlotView) {
+    let hue = palette::slot(id);
+    let painter = ui.painter();
+    let centre = pos2(rect.left() + 13.0, rect.center().y);
+    painter.circle_filled(centre, 13.0, hue);
+    painter.text(
+        centre,
+        Align2::CENTER_CENTER,
+        id.letter(),
+        egui::FontId::proportional(palette::BODY_SIZE + 1.5),
+        palette::BACKGROUND,
+    );
+    let left = rect.left() + 26.0 + 10.0;
+    let room = rect.right() - left;
+    let (name, facts) = match &slot.clip {
+        Some(clip) => {
+            let name = if slot.source.is_empty() { "Clip" } else { slot.source.as_str() };
+            (name, facts(clip))
+        }
+        None => ("Empty", "No clip yet".to_owned()),
+    };
+    let colour = if slot.clip.is_some() { palette::TEXT } else { palette::SECONDARY };
+    let top = pos2(left, rect.center().y - 1.0);
+    widget::text(painter, top, Align2::LEFT_BOTTOM, name, palette::body(), colour, room);
+    let below = pos2(left, rect.center().y + 1.0);
+    let small = palette::small();
+    widget::text(painter, below, Align2::LEFT_TOP, &facts, small, palette::SECONDARY, room);
+}
+
+/// "12 notes · 2 bars".
+fn facts(clip: &Clip) -> String {
+    format!("{} · {}", counted(clip.notes.len(), "note"), counted(Roll::bars_of(clip), "bar"))
+}
+
+/// "1 note", "2 notes".
+pub(super) fn counted(count: usize, noun: &str) -> String {
+    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
+}
+
+fn show_roll(ui: &Ui, rect: Rect, id: SlotId, slot: &SlotView, around: &Surroundings) {
+    let hue = palette::slot(id);
+    let painter = ui.painter().with_clip_rect(rect.intersect(ui.clip_rect()));
+    painter.rect_filled(rect, palette::RADIUS, palette::WELL);
+    let response = ui.interact(rect, egui::Id::unique(("roll", id)), Sense::hover());
+    response.widget_info(|| {
+        let what = slot.clip.as_ref().map_or_else(|| "empty".to_owned(), facts);
+        WidgetInfo::labeled(Role::Image, true, format!("Clip {}, {what}", id.letter()))
+    });
+    if let Some(clip) = slot.clip.as_ref().filter(|clip| !clip.is_empty()) {
+        let bars = Roll::bars_of(clip);
+        let roll = Roll::fit(rect.shrink2(vec2(0.0, 4.0)), bars, [clip]);
+        roll.paint_grid(&painter, 0.0);
+        roll.paint_notes(&painter, clip, hue, around.beat.filter(|_| around.weight > 0.5));
+        if let Some(beat) = around.beat {
+            let x = roll.x(beat);
+            let line = Stroke::new(1.0, palette::faded(palette::TEXT, 0.28));
+            painter.vline(x, rect.y_range(), line);
+        }
+    } else {
+        dashed_outline(&painter, rect.shrink(6.0), Stroke::new(1.0, palette::faded(hue, 0.4)));
+        let text = if matches!(slot.capture, Capture::Armed | Capture::Recording { .. }) {
+            format!("Play {} now", counted(around.bars, "bar"))
+        } else {
+            format!("Arm capture and play {}, or load a .mid file", counted(around.bars, "bar"))
+        };
+        paragraph(&painter, rect.shrink(16.0), &text, palette::SECONDARY);
+    }
+    if around.file_above {
+        painter.rect(
+            rect,
+            palette::RADIUS,
+            palette::faded(hue, 0.16),
+            Stroke::new(1.5, hue),
+            StrokeKind::Inside,
+        );
+        let text = format!("Drop to load into {}", id.letter());
+        paragraph(&painter, rect.shrink(16.0), &text, palette::TEXT);
+    }
+}
+
+/// Paints wrapped text in the middle of `rect`.
+pub(super) fn paragraph(painter: &egui::Painter, rect: Rect, text: &str, colour: Color32) {
+    let mut job = egui::text::LayoutJob::simple(
+        text.to_owned(),
+        palette::body(),
+        colour,
+        rect.width().max(10.0),
+    );
+    job.halign = egui::Align::Center;
+    let galley = painter.layout_job(job);
+    let top = rect.center().y - galley.size().y / 2.0;
+    painter.galley(pos2(rect.center().x, top), galley, colour);
+}
+
+fn show_capture(ui: &Ui, rect: Rect, id: SlotId, slot: &SlotView, actions: &mut Vec<Action>) {
+    let hue = palette::slot(id);
+    let armed = slot.capture.is_armed();
+    let response = ui.interact(rect, egui::Id::unique(("capture", id)), Sense::click());
+    let label = format!("Capture {}", id.letter());
+    response.widget_info(|| WidgetInfo::selected(Role::Button, ui.is_enabled(), armed, &label));
+    let painter = ui.painter();
+    let hover = ui.ctx().animate_bool(response.id.with("hover"), response.hovered());
+    let fill = palette::RAISED.lerp_to_gamma(palette::HOVERED, hover);
+    painter.rect_filled(rect, palette::RADIUS, fill);
+    let mut dot = palette::RECORD;
+    let text = match slot.capture {
+        Capture::Idle => "Capture".to_owned(),
+        Capture::Armed => {
+            dot = palette::faded(dot, 0.35 + 0.65 * pulse(ui));
+            "Waiting for the bar".to_owned()
+        }
+        Capture::Recording { progress } => {
+            let share = super::slider::finite_share(progress);
+            let mut done = rect;
+            done.set_width(rect.width() * share);
+            painter.with_clip_rect(done.intersect(ui.clip_rect())).rect_filled(
+                rect,
+                palette::RADIUS,
+                palette::faded(palette::RECORD, 0.45),
+            );
+            ui.ctx().request_repaint();
+            format!("Recording {:.0} %", share * 100.0)
+        }
+        Capture::Done => "Captured".to_owned(),
+    };
+    if armed {
+        let stroke = Stroke::new(1.0, palette::faded(palette::RECORD, 0.6));
+        painter.rect_stroke(rect, palette::RADIUS, stroke, StrokeKind::Inside);
+    }
+    let colour = if armed || response.hovered() { palette::TEXT } else { palette::SECONDARY };
+    let galley = widget::elided(painter, &text, palette::body(), colour, rect.width() - 34.0);
+    let left = rect.center().x - (galley.size().x + 18.0) / 2.0;
+    let centre = pos2(left + 5.0, rect.center().y);
+    if slot.capture == Capture::Done {
+        Icon::Check.paint(painter, centre, hue);
+    } else {
+        painter.circle_filled(centre, 4.5, dot);
+    }
+    painter.galley(pos2(left + 18.0, rect.center().y - galley.size().y / 2.0), galley, colour);
+    widget::focus_ring(ui, &response, rect, palette::RADIUS);
+    let hint = if armed {
+        "Stop capturing. While it is on, every full window that you play replaces the clip."
+    } else {
+        "Record what you play: it starts at the next bar while the host's transport rolls, and \
+         an empty window leaves the clip as it is."
+    };
+    if response.on_hover_text(hint).clicked() {
+        actions.push(Action::Capture(id, !armed));
+    }
+}
+
+/// A slow swell between 0 and 1.
+fn pulse(ui: &Ui) -> f32 {
+    ui.ctx().request_repaint();
+    let time = ui.input(|input| input.time).rem_euclid(1.2) / 1.2;
+    #[expect(clippy::cast_possible_truncation, reason = "a brightness")]
+    let swell = (0.5 + 0.5 * (time * std::f64::consts::TAU).cos()) as f32;
+    swell
+}
+
+fn show_tools(
+    ui: &mut Ui,
+    rect: Rect,
+    id: SlotId,
+    slot: &SlotView,
+    state: &mut EditorState,
+    actions: &mut Vec<Action>,
+) {
+    let letter = id.letter();
+    let square = |left: f32| Rect::from_min_size(pos2(left, rect.top()), vec2(30.0, rect.height()));
+    let clear_place = square(rect.right() - 30.0);
+    let undo_place = square(clear_place.left() - 34.0);
+    let load_place = Rect::from_min_max(rect.min, pos2(undo_place.left() - 4.0, rect.bottom()));
+
+    let load = Button {
+        id: egui::Id::unique(("load", id)),
+        rect: load_place,
+        icon: Some(Icon::Folder),
+        text: "Load",
+        label: &format!("Load a MIDI file into {letter}"),
+        hint: "Load a .mid file. Its first bars that the model can use become the clip.",
+        enabled: true,
+        raised: true,
+    };
+    if load.show(ui).clicked() {
+        state.open_clip_browser(id);
+    }
+    let undo = Button {
+        id: egui::Id::unique(("undo", id)),
+        rect: undo_place,
+        icon: Some(Icon::Undo),
+        text: "",
+        label: &format!("Undo {letter}"),
+        hint: "Bring back the clip from before the last change.",
+        enabled: slot.can_undo,
+        raised: false,
+    };
+    if undo.show(ui).clicked() {
+        actions.push(Action::Undo(id));
+    }
+    let clear = Button {
+        id: egui::Id::unique(("clear", id)),
+        rect: clear_place,
+        icon: Some(Icon::Cross),
+        text: "",
+        label: &format!("Clear {letter}"),
+        hint: "Empty this slot. Undo brings the clip back.",
+        enabled: slot.clip.is_some(),
+        raised: false,
+    };
+    if clear.show(ui).clicked() {
+        actions.push(Action::Clear(id));
+    }
+}

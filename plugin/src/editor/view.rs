@@ -1,0 +1,202 @@
+//! What the editor shows and what a user can do in it, as plain data.
+
+use std::path::PathBuf;
+
+use interlude_models::clip::Clip;
+
+/// One of the two clips that a morph runs between.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum SlotId {
+    /// The clip at morph 0.
+    A,
+    /// The clip at morph 1.
+    B,
+}
+
+impl SlotId {
+    /// Both slots, in the order in which [`View::slots`] holds them.
+    pub const ALL: [Self; 2] = [Self::A, Self::B];
+
+    /// The position of the slot in [`View::slots`].
+    pub fn index(self) -> usize {
+        match self {
+            Self::A => 0,
+            Self::B => 1,
+        }
+    }
+
+    /// The letter on the slot.
+    pub fn letter(self) -> &'static str {
+        match self {
+            Self::A => "A",
+            Self::B => "B",
+        }
+    }
+}
+
+/// All that the editor shows, at one moment.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct View {
+    /// Slots A and B.
+    pub slots: [SlotView; 2],
+    /// The pattern that plays, or would play.
+    pub pattern: PatternView,
+    /// The values of the parameters.
+    pub parameters: ParameterView,
+    /// Names of the models that can be chosen, as the menu lists them.
+    pub models: Vec<String>,
+    /// Which of [`View::models`] is in use; `None` while no model is loaded.
+    pub model: Option<usize>,
+    /// What generates the notes, and how well it keeps up.
+    pub engine: EngineView,
+    /// What went wrong and how to mend it, in whole sentences. It is shown until the user closes
+    /// it; another text shows it again.
+    pub message: Option<String>,
+}
+
+/// One slot.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SlotView {
+    /// The clip; `None` in an empty slot.
+    pub clip: Option<Clip>,
+    /// Where the clip came from: a file name or "Captured".
+    pub source: String,
+    /// How far a capture is.
+    pub capture: Capture,
+    /// Whether the slot's clip from before the last change can be had back.
+    pub can_undo: bool,
+}
+
+/// The state of a slot's capture.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub enum Capture {
+    /// Not armed.
+    #[default]
+    Idle,
+    /// Armed, waiting for the transport and the next bar.
+    Armed,
+    /// Armed and recording; `progress` is the share of the window that is past, in `0..=1`.
+    Recording {
+        /// The share of the window that is past, in `0..=1`.
+        progress: f32,
+    },
+    /// Armed, and the window that has just ended is in the slot.
+    Done,
+}
+
+impl Capture {
+    /// Whether the slot is armed.
+    pub fn is_armed(self) -> bool {
+        self != Self::Idle
+    }
+}
+
+/// The playing pattern and the place of the song position in it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PatternView {
+    /// The pattern in 4/4 bars; `None` before the first one is made.
+    pub clip: Option<Clip>,
+    /// Bars in one cycle.
+    pub bars: usize,
+    /// Quarter notes in one bar of the host's time signature; bar `k` of the pattern plays at
+    /// bar `k` of the cycle.
+    pub beats_per_bar: f64,
+    /// Quarter notes since the cycle began.
+    pub position: f64,
+    /// The cycle that plays, counted from song position 0.
+    pub cycle: i64,
+    /// Whether the host's transport rolls.
+    pub playing: bool,
+}
+
+impl Default for PatternView {
+    fn default() -> Self {
+        Self { clip: None, bars: 2, beats_per_bar: 4.0, position: 0.0, cycle: 0, playing: false }
+    }
+}
+
+/// The values of the parameters, in their own units.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ParameterView {
+    /// The point between A (0) and B (1).
+    pub morph: f32,
+    /// The sampling temperature, in [`TEMPERATURE_RANGE`](super::TEMPERATURE_RANGE).
+    pub temperature: f32,
+    /// The seed, in [`SEED_RANGE`](super::SEED_RANGE).
+    pub seed: i32,
+    /// Whether each cycle has noise of its own.
+    pub evolve: bool,
+    /// Whether generated notes are sent to the host.
+    pub output: bool,
+    /// Whether incoming notes are passed on.
+    pub thru: bool,
+}
+
+impl Default for ParameterView {
+    fn default() -> Self {
+        Self {
+            morph: super::MORPH_DEFAULT,
+            temperature: super::TEMPERATURE_DEFAULT,
+            seed: 1,
+            evolve: false,
+            output: true,
+            thru: true,
+        }
+    }
+}
+
+/// What generates the notes, and how well it keeps up.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct EngineView {
+    /// The execution provider that really runs: "CPU", "CUDA"; empty while none does.
+    pub provider: String,
+    /// The version of ONNX Runtime: "1.32.0"; empty while none is started.
+    pub runtime: String,
+    /// Whether a model is being loaded.
+    pub loading: bool,
+    /// How long the last pattern took to decode, in milliseconds.
+    pub decode_ms: Option<f32>,
+    /// Cycles that began before their pattern was ready.
+    pub late_cycles: u64,
+}
+
+/// A change of a continuous parameter. Hosts record automation between `Begin` and `End`; every
+/// `Set` lies between the two.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Gesture<T> {
+    /// The user takes hold of the control.
+    Begin,
+    /// The parameter's new value, in its own unit.
+    Set(T),
+    /// The user lets go.
+    End,
+}
+
+/// What the user did.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Action {
+    /// Move the point between A (0) and B (1).
+    Morph(Gesture<f32>),
+    /// Change the temperature.
+    Temperature(Gesture<f32>),
+    /// Change the seed.
+    Seed(Gesture<i32>),
+    /// Switch new noise for each cycle on or off.
+    Evolve(bool),
+    /// Switch generated notes on or off.
+    Output(bool),
+    /// Switch the passing on of incoming notes on or off.
+    Thru(bool),
+    /// Arm (`true`) or disarm the capture of a slot.
+    Capture(SlotId, bool),
+    /// Load a MIDI file into a slot.
+    LoadFile(SlotId, PathBuf),
+    /// Empty a slot.
+    Clear(SlotId),
+    /// Bring back the slot's clip from before the last change.
+    Undo(SlotId),
+    /// Use another model: its position in [`View::models`].
+    ChooseModel(usize),
+    /// Write the playing pattern to a MIDI file.
+    ExportPattern(PathBuf),
+}

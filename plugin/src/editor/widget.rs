@@ -1,0 +1,145 @@
+//! Buttons, switches and text in the editor's look.
+
+use std::sync::Arc;
+
+use egui::accesskit::Role;
+use egui::{
+    Align2, Color32, FontId, Galley, Id, Painter, Pos2, Rect, Response, Sense, Stroke, StrokeKind,
+    Ui, WidgetInfo, pos2, vec2,
+};
+
+use super::icon::Icon;
+use super::palette;
+
+/// A button's content and looks.
+pub(super) struct Button<'a> {
+    /// What tells the button from others.
+    pub(super) id: Id,
+    /// Its place.
+    pub(super) rect: Rect,
+    /// The picture before the text, if any.
+    pub(super) icon: Option<Icon>,
+    /// The text, empty for a button that is only a picture.
+    pub(super) text: &'a str,
+    /// The name for assistive technology.
+    pub(super) label: &'a str,
+    /// What the tooltip teaches.
+    pub(super) hint: &'a str,
+    /// Whether it can be pressed.
+    pub(super) enabled: bool,
+    /// Whether it has a surface at rest.
+    pub(super) raised: bool,
+}
+
+impl Button<'_> {
+    /// Paints the button and says how the user touches it.
+    pub(super) fn show(&self, ui: &mut Ui) -> Response {
+        let sense = if self.enabled { Sense::click() } else { Sense::hover() };
+        let response = ui.interact(self.rect, self.id, sense);
+        response.widget_info(|| {
+            WidgetInfo::labeled(Role::Button, self.enabled && ui.is_enabled(), self.label)
+        });
+        let painter = ui.painter();
+        let pressed = response.is_pointer_button_down_on();
+        let hover =
+            ui.ctx().animate_bool(self.id.with("hover"), self.enabled && response.hovered());
+        let rest = if self.raised { palette::RAISED } else { Color32::TRANSPARENT };
+        let fill =
+            if pressed { palette::RAISED } else { rest.lerp_to_gamma(palette::HOVERED, hover) };
+        painter.rect_filled(self.rect, palette::RADIUS, fill);
+        let colour = if self.enabled {
+            palette::SECONDARY.lerp_to_gamma(palette::TEXT, hover)
+        } else {
+            palette::faded(palette::FAINT, 0.45)
+        };
+        content(painter, self.rect, self.icon, self.text, colour);
+        focus_ring(ui, &response, self.rect, palette::RADIUS);
+        response.on_hover_text(self.hint)
+    }
+}
+
+/// Paints a picture and a text, together centred in `rect`.
+pub(super) fn content(
+    painter: &Painter,
+    rect: Rect,
+    icon: Option<Icon>,
+    text: &str,
+    colour: Color32,
+) {
+    let icon_width = if icon.is_some() { 14.0 } else { 0.0 };
+    let gap = if icon.is_some() && !text.is_empty() { 7.0 } else { 0.0 };
+    let room = (rect.width() - icon_width - gap - 8.0).max(0.0);
+    let galley = elided(painter, text, palette::body(), colour, room);
+    let width = icon_width + gap + galley.size().x;
+    let left = rect.center().x - width / 2.0;
+    if let Some(icon) = icon {
+        icon.paint(painter, pos2(left + icon_width / 2.0, rect.center().y), colour);
+    }
+    let top = rect.center().y - galley.size().y / 2.0;
+    painter.galley(pos2(left + icon_width + gap, top), galley, colour);
+}
+
+/// A switch with its name at its right; says whether it was flipped.
+pub(super) fn switch(
+    ui: &mut Ui,
+    id: Id,
+    rect: Rect,
+    on: bool,
+    accent: Color32,
+    label: &str,
+    hint: &str,
+) -> bool {
+    let response = ui.interact(rect, id, Sense::click());
+    response.widget_info(|| WidgetInfo::selected(Role::CheckBox, ui.is_enabled(), on, label));
+    let amount = ui.ctx().animate_bool_responsive(id, on);
+    let painter = ui.painter();
+    let track = Rect::from_center_size(pos2(rect.left() + 15.0, rect.center().y), vec2(30.0, 17.0));
+    let rest = if response.hovered() { palette::HOVERED } else { palette::RAISED };
+    painter.rect_filled(track, 8.5, rest.lerp_to_gamma(palette::faded(accent, 0.85), amount));
+    let knob = pos2(egui::lerp(track.left() + 8.5..=track.right() - 8.5, amount), track.center().y);
+    painter.circle_filled(knob, 6.0, palette::FAINT.lerp_to_gamma(palette::TEXT, amount));
+    let colour = if on || response.hovered() { palette::TEXT } else { palette::SECONDARY };
+    let room = (rect.right() - track.right() - 8.0).max(0.0);
+    let galley = elided(painter, label, palette::body(), colour, room);
+    let top = rect.center().y - galley.size().y / 2.0;
+    painter.galley(pos2(track.right() + 8.0, top), galley, colour);
+    focus_ring(ui, &response, track.expand(3.0), 11);
+    response.on_hover_text(hint).clicked()
+}
+
+/// Paints an outline around a widget that has the keyboard.
+pub(super) fn focus_ring(ui: &Ui, response: &Response, rect: Rect, radius: u8) {
+    if response.has_focus() {
+        let stroke = Stroke::new(1.5, palette::faded(palette::TEXT, 0.8));
+        ui.painter().rect_stroke(rect, radius, stroke, StrokeKind::Outside);
+    }
+}
+
+/// One line of text, cut with an ellipsis where it does not fit `room` points.
+pub(super) fn elided(
+    painter: &Painter,
+    text: &str,
+    font: FontId,
+    colour: Color32,
+    room: f32,
+) -> Arc<Galley> {
+    let mut job = egui::text::LayoutJob::simple_singleline(text.to_owned(), font, colour);
+    job.wrap = egui::text::TextWrapping::truncate_at_width(room.max(0.0));
+    painter.layout_job(job)
+}
+
+/// Paints one line of text, cut where it does not fit, and returns its place.
+pub(super) fn text(
+    painter: &Painter,
+    position: Pos2,
+    anchor: Align2,
+    text: &str,
+    font: FontId,
+    colour: Color32,
+    room: f32,
+) -> Rect {
+    let galley = elided(painter, text, font, colour, room);
+    let rect = anchor.anchor_size(position, galley.size());
+    painter.galley(rect.min, galley, colour);
+    rect
+}
