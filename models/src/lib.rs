@@ -6,6 +6,7 @@
 
 pub mod clip;
 pub mod config;
+pub mod midi;
 pub mod network;
 pub mod onnx;
 pub mod tokens;

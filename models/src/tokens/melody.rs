@@ -1,0 +1,275 @@
+//! Melodies: one pitch at a time out of 88, as tokens 0 (no event), 1 (note off) and `p − 19`.
+
+use std::collections::HashMap;
+
+use super::order::{int_hash, set_order, tuple_hash};
+use super::quantise::{GridNote, Part, bar_at_or_after};
+use super::{OUTPUT_VELOCITY, beats, step_of};
+use crate::clip::{Note, STEPS_PER_BAR};
+use crate::midi::SequenceNote;
+
+/// Lowest pitch with a token.
+const LOWEST_PITCH: u8 = 21;
+/// Highest pitch with a token.
+const HIGHEST_PITCH: u8 = 108;
+/// The token of pitch `p` is `p − PITCH_OFFSET`.
+const PITCH_OFFSET: u8 = 19;
+/// The token of a step on which nothing begins or ends.
+pub(super) const NO_EVENT: u8 = 0;
+/// The token of a step on which the sounding note ends.
+pub(super) const NOTE_OFF: u8 = 1;
+/// Number of tokens.
+pub(super) const VOCABULARY: u8 = 90;
+
+const BAR: u64 = STEPS_PER_BAR as u64;
+
+/// What ends a melody.
+#[derive(Clone, Copy)]
+pub(super) struct Cut {
+    /// Steps of silence that end it.
+    pub(super) gap_steps: u64,
+    /// Steps after which it is cut off.
+    pub(super) max_steps: u64,
+}
+
+impl Cut {
+    /// One bar of silence; cut off after 100 bars.
+    pub(super) const DEFAULT: Self = Self { gap_steps: BAR, max_steps: 100 * BAR };
+}
+
+/// The pitch of a token, `None` for the two that are no pitch and those out of range.
+pub(super) fn pitch(token: u8) -> Option<u8> {
+    (token > NOTE_OFF && token < VOCABULARY).then(|| token + PITCH_OFFSET)
+}
+
+/// Whether a pitch has a token.
+pub(super) fn has_token(pitch: u8) -> bool {
+    (LOWEST_PITCH..=HIGHEST_PITCH).contains(&pitch)
+}
+
+/// A monophonic line on the grid of its part.
+pub(super) struct Line {
+    /// First step, the start of a bar.
+    #[expect(dead_code, reason = "trios are to align their parts by it")]
+    pub(super) start_step: u64,
+    /// Steps, whole bars.
+    pub(super) length: u64,
+    /// Onset and end in steps from `start_step`, and pitch. Onsets ascend.
+    notes: Vec<(u64, u64, u8)>,
+}
+
+impl Line {
+    /// Takes one line from notes sorted by onset, then pitch from high to low.
+    ///
+    /// The highest note of a step is kept; a new note cuts the one before.
+    fn take(sorted: &[GridNote], start_step: u64, cut: Cut) -> Self {
+        let mut notes: Vec<(u64, u64, u8)> = Vec::new();
+        for grid in sorted {
+            if grid.note.is_drum || grid.note.velocity == 0 {
+                continue;
+            }
+            let (start, end) = (grid.start_step - start_step, grid.end_step - start_step);
+            if let Some(last) = notes.last_mut() {
+                if start == last.0 {
+                    continue;
+                }
+                if start.saturating_sub(last.1) >= cut.gap_steps {
+                    break;
+                }
+                last.1 = last.1.min(start);
+            }
+            notes.push((start, end, grid.note.pitch));
+        }
+        let length = bar_at_or_after(notes.last().map_or(0, |last| last.1)).min(cut.max_steps);
+        Self { start_step, length, notes }
+    }
+
+    /// Its tokens, `length` of them, which must fit in memory.
+    pub(super) fn tokens(&self, length: u64) -> Vec<u8> {
+        let mut tokens = vec![NO_EVENT; usize::try_from(length).unwrap_or(0)];
+        for &(start, end, pitch) in &self.notes {
+            // Steps beyond the length have no index, as it should be.
+            let index = |step: u64| usize::try_from(step).unwrap_or(usize::MAX);
+            if let Some(token) = tokens.get_mut(index(end)) {
+                *token = NOTE_OFF;
+            }
+            // Written after the end of the note before, so a note on the same step wins.
+            if let Some(token) = tokens.get_mut(index(start)) {
+                *token = pitch - PITCH_OFFSET;
+            }
+        }
+        tokens
+    }
+}
+
+/// All lines of one instrument's notes, in time.
+pub(super) fn lines(mut notes: Vec<GridNote>, cut: Cut) -> Vec<Line> {
+    notes.sort_by_key(|grid| (grid.start_step, u8::MAX - grid.note.pitch));
+    let mut lines = Vec::new();
+    let mut rest = notes.as_slice();
+    let mut search_start = 0;
+    while let Some(first) = rest.first() {
+        let start_step = first.start_step - (first.start_step - search_start) % BAR;
+        let line = Line::take(rest, start_step, cut);
+        if line.notes.is_empty() {
+            break;
+        }
+        // Uncut end: what lies behind the cut belongs to no line.
+        let end = line.notes.last().map_or(0, |last| last.1);
+        search_start = bar_at_or_after(start_step.saturating_add(end));
+        rest = &rest[rest.partition_point(|grid| grid.start_step < search_start)..];
+        lines.push(line);
+    }
+    lines
+}
+
+/// Which notes of a part count.
+pub(super) fn usable_notes(part: &Part, melodic_programs_only: bool) -> Option<Vec<GridNote>> {
+    let mut notes = part.grid_notes()?;
+    notes.retain(|grid| {
+        has_token(grid.note.pitch) && (!melodic_programs_only || grid.note.program < 32)
+    });
+    Some(notes)
+}
+
+/// Replaces note-offs before the first pitch: nothing sounds there that could end.
+pub(super) fn clean(window: &mut [u8]) {
+    for token in window.iter_mut().take_while(|token| **token <= NOTE_OFF) {
+        *token = NO_EVENT;
+    }
+}
+
+/// The hash that CPython has for a window as the original keeps it: a tuple of 1-tuples of events.
+pub(super) fn window_hash(window: &[u8]) -> u64 {
+    tuple_hash(window.iter().map(|token| {
+        let event = match *token {
+            NO_EVENT => -2,
+            NOTE_OFF => -1,
+            token => i64::from(token) + i64::from(PITCH_OFFSET),
+        };
+        tuple_hash(std::iter::once(int_hash(event)))
+    }))
+}
+
+/// Notes gathered by instrument, in the order in which the original goes through them: that of a
+/// set of their numbers.
+pub(super) fn by_instrument(notes: Vec<GridNote>) -> Vec<Vec<GridNote>> {
+    let mut numbers: HashMap<u32, usize> = HashMap::new();
+    let mut hashes = Vec::new();
+    let mut groups: Vec<Vec<GridNote>> = Vec::new();
+    for grid in notes {
+        let index = *numbers.entry(grid.note.instrument).or_insert_with(|| {
+            hashes.push(int_hash(i64::from(grid.note.instrument)));
+            groups.push(Vec::new());
+            groups.len() - 1
+        });
+        groups[index].push(grid);
+    }
+    set_order(&hashes).into_iter().map(|index| std::mem::take(&mut groups[index])).collect()
+}
+
+/// The melody of a clip's notes, `steps` long; `None` if no note has a place in it.
+pub(super) fn from_notes<'a>(
+    notes: impl IntoIterator<Item = &'a Note>,
+    steps: usize,
+) -> Option<Vec<u8>> {
+    let steps = u64::try_from(steps).unwrap_or(u64::MAX);
+    let mut grid: Vec<GridNote> = notes
+        .into_iter()
+        .filter(|note| !note.is_drum() && has_token(note.pitch) && note.end > note.start)
+        .filter_map(grid_note)
+        .filter(|grid| grid.start_step < steps)
+        .collect();
+    grid.sort_by_key(|grid| (grid.start_step, u8::MAX - grid.note.pitch));
+    let line = Line::take(&grid, 0, Cut { gap_steps: u64::MAX, max_steps: steps });
+    (!line.notes.is_empty()).then(|| line.tokens(steps))
+}
+
+/// A clip's note on the grid; `None` if its onset is no time.
+fn grid_note(note: &Note) -> Option<GridNote> {
+    let start_step = step_of(note.start)?;
+    let end_step = step_of(note.end).unwrap_or(u64::MAX).max(start_step + 1);
+    let note = SequenceNote {
+        start: note.start,
+        end: note.end,
+        instrument: 0,
+        pitch: note.pitch,
+        velocity: note.velocity,
+        program: note.program,
+        is_drum: note.is_drum(),
+    };
+    Some(GridNote { start_step, end_step, note })
+}
+
+/// The notes of melody tokens: each lasts until the next, a note off, or the end.
+pub(super) fn to_notes(
+    tokens: impl ExactSizeIterator<Item = u8>,
+    channel: u8,
+    program: u8,
+) -> Vec<Note> {
+    let end = beats(tokens.len());
+    let mut notes: Vec<Note> = Vec::new();
+    let mut sounding = false;
+    for (step, token) in tokens.enumerate() {
+        if token == NO_EVENT || (token != NOTE_OFF && pitch(token).is_none()) {
+            continue;
+        }
+        let now = beats(step);
+        if let (true, Some(last)) = (sounding, notes.last_mut()) {
+            last.end = now;
+        }
+        sounding = false;
+        if let Some(pitch) = pitch(token) {
+            let velocity = OUTPUT_VELOCITY;
+            notes.push(Note { start: now, end, pitch, velocity, channel, program });
+            sounding = true;
+        }
+    }
+    notes
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::clip::{Clip, Note};
+    use crate::config::by_name;
+    use crate::tokens::{TokenError, Tokens, from_clip, to_clip};
+
+    fn note(start: f64, end: f64, pitch: u8) -> Note {
+        Note { start, end, pitch, velocity: 100, channel: 0, program: 40 }
+    }
+
+    /// A step's highest note is kept, a new note cuts the one before, and gaps become note-offs.
+    #[test]
+    fn a_clip_becomes_its_upper_line() {
+        let config = by_name("cat-mel_2bar_big").unwrap();
+        let clip = Clip::new(
+            vec![note(0.0, 1.0, 60), note(0.02, 0.6, 64), note(0.5, 0.75, 67), note(7.9, 9.0, 50)],
+            8.0,
+        );
+        let mut expected = vec![0; 32];
+        (expected[0], expected[2], expected[3]) = (64 - 19, 67 - 19, 1);
+        assert_eq!(from_clip(&config, &clip), Ok(Tokens::Melody(expected)));
+    }
+
+    /// Tokens that are as compact as can be survive the way to notes and back.
+    #[test]
+    fn tokens_survive_the_way_to_notes_and_back() {
+        let config = by_name("hierdec-mel_16bar").unwrap();
+        let mut steps = vec![0; 256];
+        (steps[3], steps[7], steps[16], steps[20], steps[250]) = (2, 1, 89, 40, 41);
+        let tokens = Tokens::Melody(steps);
+        let clip = to_clip(&config, &tokens);
+        assert_eq!(clip.length, 64.0);
+        assert_eq!(from_clip(&config, &clip), Ok(tokens));
+    }
+
+    /// A clip without a usable note says what the model reads.
+    #[test]
+    fn a_clip_of_drums_is_no_melody() {
+        let config = by_name("cat-mel_2bar_small").unwrap();
+        let drum = Note { channel: 9, ..note(0.0, 1.0, 36) };
+        let error = from_clip(&config, &Clip::new(vec![drum], 8.0)).unwrap_err();
+        assert!(matches!(error, TokenError::NoUsableNote { .. }));
+        assert_eq!(from_clip(&config, &Clip::default()), Err(TokenError::Empty));
+    }
+}
