@@ -7,6 +7,7 @@
 
 mod bundle;
 mod files;
+mod guess;
 mod locate;
 mod names;
 mod table;
@@ -22,6 +23,7 @@ use interlude_models::weights::{Tensor, Weights};
 use thiserror::Error;
 
 pub use files::FilesError;
+pub use guess::{GuessError, configure};
 pub use writer::Writer;
 
 /// Why a checkpoint cannot be used.

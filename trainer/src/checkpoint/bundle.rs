@@ -108,6 +108,7 @@ pub(crate) fn open(
     }
 
     let mut shards: BTreeMap<i32, Section> = BTreeMap::new();
+    let mut used = BTreeMap::new();
     let mut found = BTreeMap::new();
     for (key, value) in entries {
         let name = String::from_utf8(key)
@@ -160,6 +161,12 @@ pub(crate) fn open(
                     entry.shape
                 )));
             }
+        }
+        // Tensors never overlap, so that a small file cannot stand for a large model.
+        let used = used.entry(stored.shard_id).or_insert(0u64);
+        *used = used.saturating_add(bytes);
+        if *used > shard.bytes {
+            return Err(damaged("tensors overlap in the shards; the file is damaged".to_owned()));
         }
         found.insert(name, (entry, Location { shard, offset, bytes, checksum: stored.crc32c }));
     }
