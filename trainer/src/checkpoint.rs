@@ -1,4 +1,4 @@
-//! Checkpoints of the original: TensorFlow V2 bundles.
+//! Checkpoints of the original: TensorFlow V2 bundles and folders of Magenta.js.
 //!
 //! A [`Checkpoint`] lists what it holds without reading it and reads one tensor at a time, so that
 //! memory is bounded by the largest tensor. Everything in a checkpoint comes from a stranger: sizes
@@ -6,9 +6,11 @@
 //! archives are read in place.
 
 mod bundle;
+mod data;
 mod files;
 mod guess;
 mod locate;
+mod magenta_js;
 mod names;
 mod table;
 #[cfg(test)]
@@ -22,6 +24,11 @@ use std::path::Path;
 use interlude_models::weights::{Tensor, Weights};
 use thiserror::Error;
 
+use data::Data;
+use guess::Hint;
+use locate::Found;
+
+use files::Files;
 pub use files::FilesError;
 pub use guess::{GuessError, configure};
 pub use writer::Writer;
@@ -135,7 +142,7 @@ pub struct Entry {
 #[derive(Clone, Debug)]
 struct Stored {
     entry: Entry,
-    location: bundle::Location,
+    data: Data,
     /// Name in the file.
     name: String,
     /// Whether the +1 of the forget gate is part of the stored bias.
@@ -157,6 +164,7 @@ pub struct Checkpoint {
     place: String,
     variables: BTreeMap<String, Stored>,
     training: BTreeMap<String, Stored>,
+    hint: Option<Hint>,
 }
 
 impl Checkpoint {
@@ -164,23 +172,28 @@ impl Checkpoint {
     ///
     /// `source` is a `.tar` (or gzipped `.tar`) with the three files of a checkpoint, the common
     /// prefix of these files or one of them, a folder with one such checkpoint, or a folder of a
-    /// training run, whose file `checkpoint` says which one is the latest.
+    /// training run, whose file `checkpoint` says which one is the latest; or a folder of Magenta.js
+    /// with `weights_manifest.json`.
     ///
     /// # Errors
     /// [`CheckpointError`] names the file and what is wrong with it. Only the index is read here.
     pub fn open(source: &Path) -> Result<Self, CheckpointError> {
-        let (files, prefix) = locate::locate(source)?;
-        let place = files.describe(&prefix);
+        let (place, stored, hint) = match locate::locate(source)? {
+            Found::Bundle(files, prefix) => {
+                (files.describe(&prefix), bundle::open(&files, &prefix)?, None)
+            }
+            Found::MagentaJs(folder) => {
+                let files = Files::Folder(folder.clone());
+                let hint = magenta_js::hint(&files)?;
+                (folder.display().to_string(), magenta_js::open(&files)?, hint)
+            }
+        };
         let mut variables: BTreeMap<String, Stored> = BTreeMap::new();
         let mut training = BTreeMap::new();
-        for (name, (entry, location)) in bundle::open(&files, &prefix)? {
+        for (name, (entry, data)) in stored {
             let canonical = names::canonical(&name);
-            let stored = Stored {
-                entry,
-                location,
-                name,
-                forget_bias_included: canonical.forget_bias_included,
-            };
+            let stored =
+                Stored { entry, data, name, forget_bias_included: canonical.forget_bias_included };
             if canonical.training {
                 training.insert(canonical.name, stored);
             } else if let Some(twin) = variables.get(&canonical.name) {
@@ -195,7 +208,7 @@ impl Checkpoint {
                 variables.insert(canonical.name, stored);
             }
         }
-        Ok(Self { place, variables, training })
+        Ok(Self { place, variables, training, hint })
     }
 
     /// File and prefix, for messages.
@@ -215,16 +228,11 @@ impl Checkpoint {
     /// [`CheckpointError`] when the value is damaged.
     pub fn global_step(&self) -> Result<Option<u64>, CheckpointError> {
         let Some(stored) = self.training.get(names::GLOBAL_STEP) else { return Ok(None) };
-        let mut step = 0;
-        match stored.entry.element_type {
-            ElementType::I64 => stored
-                .location
-                .read::<8>(names::GLOBAL_STEP, |bytes| step = i64::from_le_bytes(bytes))?,
-            ElementType::I32 => stored
-                .location
-                .read::<4>(names::GLOBAL_STEP, |bytes| step = i32::from_le_bytes(bytes).into())?,
-            other => return Err(mistyped(stored, other, "integers")),
+        let kind = stored.entry.element_type;
+        if !matches!(kind, ElementType::I64 | ElementType::I32) {
+            return Err(mistyped(stored, kind, "integers"));
         }
+        let step = stored.data.integer(names::GLOBAL_STEP, kind)?;
         Ok(u64::try_from(step).ok())
     }
 
@@ -291,16 +299,12 @@ fn floats(stored: &Stored) -> Result<Tensor, CheckpointError> {
     if stored.entry.element_type != ElementType::F32 {
         return Err(mistyped(stored, stored.entry.element_type, "32-bit floats"));
     }
-    // The index is only accepted when the file really has this many elements.
-    let count = stored.entry.shape.iter().product();
-    let mut data = Vec::with_capacity(count);
-    stored.location.read::<4>(&stored.name, |bytes| data.push(f32::from_le_bytes(bytes)))?;
-    Ok(Tensor { shape: stored.entry.shape.clone(), data })
+    stored.data.floats(&stored.name, &stored.entry.shape)
 }
 
 fn mistyped(stored: &Stored, found: ElementType, wanted: &str) -> CheckpointError {
     CheckpointError::Shard {
-        file: stored.location.file().to_owned(),
+        file: stored.data.file().to_owned(),
         tensor: stored.name.clone(),
         reason: format!("holds {found} where {wanted} are needed; it is no checkpoint of MusicVAE"),
     }

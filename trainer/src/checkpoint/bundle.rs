@@ -5,10 +5,10 @@
 //! `tensorflow/core/util/tensor_bundle`.
 
 use std::collections::BTreeMap;
-use std::io::Read;
 
 use prost::Message;
 
+use super::data::{Coding, Data, Piece};
 use super::files::{Files, Section};
 use super::table;
 use super::{CheckpointError, ElementType, Entry};
@@ -72,16 +72,6 @@ pub(crate) struct Dimension {
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct TensorSlice {}
 
-/// A tensor's bytes in one of the shards.
-#[derive(Clone, Debug)]
-pub(crate) struct Location {
-    shard: Section,
-    offset: u64,
-    bytes: u64,
-    /// Masked, as stored.
-    checksum: u32,
-}
-
 /// Reads the index of the checkpoint with a prefix and opens its shards.
 ///
 /// # Errors
@@ -89,7 +79,7 @@ pub(crate) struct Location {
 pub(crate) fn open(
     files: &Files,
     prefix: &str,
-) -> Result<BTreeMap<String, (Entry, Location)>, CheckpointError> {
+) -> Result<BTreeMap<String, (Entry, Data)>, CheckpointError> {
     let index = files.open(&format!("{prefix}.index"))?;
     let damaged = |reason: String| CheckpointError::Index { file: index.name.clone(), reason };
     let content = index.read(MAX_INDEX_BYTES)?;
@@ -168,7 +158,9 @@ pub(crate) fn open(
         if *used > shard.bytes {
             return Err(damaged("tensors overlap in the shards; the file is damaged".to_owned()));
         }
-        found.insert(name, (entry, Location { shard, offset, bytes, checksum: stored.crc32c }));
+        let pieces = vec![Piece { section: shard, offset, bytes }];
+        let data = Data { pieces, coding: Coding::Plain, checksum: Some(stored.crc32c) };
+        found.insert(name, (entry, data));
     }
     Ok(found)
 }
@@ -188,45 +180,4 @@ fn describe(stored: &BundleEntry) -> Result<Entry, &'static str> {
         .collect::<Result<_, _>>()
         .map_err(|_| "has a negative extent")?;
     Ok(Entry { shape, element_type: ElementType::from_tensorflow(stored.dtype) })
-}
-
-impl Location {
-    /// Name of the file for messages.
-    pub(crate) fn file(&self) -> &str {
-        &self.shard.name
-    }
-
-    /// Passes the tensor's bytes to `take`, piece by piece, `N` at a time, and checks them.
-    pub(crate) fn read<const N: usize>(
-        &self,
-        tensor: &str,
-        mut take: impl FnMut([u8; N]),
-    ) -> Result<(), CheckpointError> {
-        let failed = |reason: String| CheckpointError::Shard {
-            file: self.shard.name.clone(),
-            tensor: tensor.to_owned(),
-            reason,
-        };
-        let mut reader = self.shard.reader(self.offset, self.bytes)?;
-        let mut buffer = vec![0; N << 13];
-        let mut left = self.bytes;
-        let mut checksum = 0;
-        while left > 0 {
-            let count = usize::try_from(left).map_or(buffer.len(), |left| left.min(buffer.len()));
-            let piece = &mut buffer[..count];
-            reader.read_exact(piece).map_err(|error| {
-                failed(format!("cannot be read ({error}); fetch the file again"))
-            })?;
-            checksum = crc32c::crc32c_append(checksum, piece);
-            let (elements, _) = piece.as_chunks::<N>();
-            elements.iter().copied().for_each(&mut take);
-            left -= count as u64;
-        }
-        if table::masked_crc(checksum) != self.checksum {
-            return Err(failed(
-                "does not match its checksum; the file is damaged, fetch it again".to_owned(),
-            ));
-        }
-        Ok(())
-    }
 }

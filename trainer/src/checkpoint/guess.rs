@@ -51,6 +51,15 @@ pub enum GuessError {
     },
 }
 
+/// What a checkpoint says of its model besides names and shapes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Hint {
+    /// Schemes it can have.
+    pub(crate) schemes: Vec<Scheme>,
+    /// Steps of a window.
+    pub(crate) max_seq_len: Option<usize>,
+}
+
 /// The configuration of a checkpoint, with its layer sizes read off the shapes.
 ///
 /// With a `name` only that configuration is tried; `hparams` (see
@@ -69,6 +78,9 @@ pub fn configure(
     let place = checkpoint.place().to_owned();
     let fit = |mut config: Config| -> Result<(Config, Vec<String>), HParamsError> {
         measure(&mut config, &entries);
+        if let Some(steps) = checkpoint.hint.as_ref().and_then(|hint| hint.max_seq_len) {
+            config.override_hparams(&format!("max_seq_len={steps}"))?;
+        }
         config.override_hparams(hparams)?;
         let problems = problems(&config, &entries);
         Ok((config, problems))
@@ -76,16 +88,20 @@ pub fn configure(
 
     // Hyper-parameters that can never be are told first; those that only some configurations
     // refuse leave the others.
-    config::by_name(name.unwrap_or("cat-mel_2bar_small"))?.override_hparams(hparams)?;
-    let tried: Vec<_> = config::all().into_iter().flat_map(fit).collect();
+    let asked = name.map(config::by_name).transpose()?;
+    fit(config::by_name("cat-mel_2bar_small")?)?;
+    let hinted = |config: &Config| {
+        checkpoint.hint.as_ref().is_none_or(|hint| hint.schemes.contains(&config.scheme))
+    };
+    let tried: Vec<_> = config::all().into_iter().filter(hinted).flat_map(fit).collect();
     let fitting: Vec<&Config> = tried
         .iter()
         .filter(|(_, problems)| problems.is_empty())
         .map(|(config, _)| config)
         .collect();
 
-    if let Some(name) = name {
-        let (config, problems) = fit(config::by_name(name)?)?;
+    if let Some(asked) = asked {
+        let (config, problems) = fit(asked)?;
         let Some(problem) = problems.into_iter().next() else { return Ok(config) };
         let remedy = match (choose(&fitting, &place), fitting.as_slice()) {
             (Some(config), _) => format!("say --config {}, which fits", config.name),
@@ -118,6 +134,14 @@ fn choose<'a>(fitting: &[&'a Config], place: &str) -> Option<&'a Config> {
         return Some(config);
     }
     let default = |config: &Config| config::by_name(&config.name).ok();
+    // A stated length that is not one of the originals' belongs to the nearest.
+    let distance = |config: &Config| {
+        default(config)
+            .map(|default| default.hparams.max_seq_len.abs_diff(config.hparams.max_seq_len))
+    };
+    let nearest = fitting.iter().map(|config| distance(config)).min();
+    let fitting: Vec<&'a Config> =
+        fitting.iter().copied().filter(|config| Some(distance(config)) == nearest).collect();
     let same_sizes = |config: &Config| {
         default(config).is_some_and(|default| {
             default.hparams.z_size == config.hparams.z_size
@@ -134,7 +158,7 @@ fn choose<'a>(fitting: &[&'a Config], place: &str) -> Option<&'a Config> {
     let keep = |test: &dyn Fn(&Config) -> bool| -> Vec<&'a Config> {
         fitting.iter().copied().filter(|config| test(config)).collect()
     };
-    for kept in [keep(&same_sizes), keep(&same_layers), fitting.to_vec()] {
+    for kept in [keep(&same_sizes), keep(&same_layers), fitting.clone()] {
         if let Some((first, others)) = kept.split_first() {
             // Small and big ones of a kind differ only in how they are trained.
             let same = |other: &&Config| {

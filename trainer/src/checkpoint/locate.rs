@@ -1,23 +1,36 @@
 //! Finding the checkpoint that a path means.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::CheckpointError;
 use super::files::Files;
+use super::magenta_js;
 
 /// Largest `checkpoint` file that is read.
 const MAX_STATE_BYTES: u64 = 1 << 20;
 /// Name of the file in which a training run says which checkpoint is the latest.
 const STATE: &str = "checkpoint";
 
-/// The files and the prefix, relative to them, that `source` means.
-pub(crate) fn locate(source: &Path) -> Result<(Files, String), CheckpointError> {
+/// What a path means.
+pub(crate) enum Found {
+    /// A TensorFlow checkpoint: its files, and its prefix relative to them.
+    Bundle(Files, String),
+    /// A folder of Magenta.js.
+    MagentaJs(PathBuf),
+}
+
+/// The checkpoint that `source` means.
+pub(crate) fn locate(source: &Path) -> Result<Found, CheckpointError> {
     let failed = |reason: &str| CheckpointError::Locate {
         place: source.display().to_string(),
         reason: reason.to_owned(),
     };
     if source.is_dir() {
-        return in_folder(source);
+        if source.join(magenta_js::MANIFEST).is_file() {
+            return Ok(Found::MagentaJs(source.to_owned()));
+        }
+        let (files, prefix) = in_folder(source)?;
+        return Ok(Found::Bundle(files, prefix));
     }
     let name = source
         .file_name()
@@ -28,8 +41,11 @@ pub(crate) fn locate(source: &Path) -> Result<(Files, String), CheckpointError> 
         _ => Path::new("."),
     };
     if source.exists() {
+        if name == magenta_js::MANIFEST || name == magenta_js::CONFIG {
+            return Ok(Found::MagentaJs(folder.to_owned()));
+        }
         if let Some(prefix) = prefix_of(name) {
-            return Ok((Files::Folder(folder.to_owned()), prefix.to_owned()));
+            return Ok(Found::Bundle(Files::Folder(folder.to_owned()), prefix.to_owned()));
         }
         // A prefix may itself be the name of some other file.
         if !folder.join(format!("{name}.index")).exists() {
@@ -42,11 +58,11 @@ pub(crate) fn locate(source: &Path) -> Result<(Files, String), CheckpointError> 
             let prefix = prefix.ok_or_else(|| {
                 failed("the archive holds no .index file; it is no archive of a TensorFlow V2 checkpoint")
             })?;
-            return Ok((files, prefix));
+            return Ok(Found::Bundle(files, prefix));
         }
     }
     if folder.join(format!("{name}.index")).exists() {
-        return Ok((Files::Folder(folder.to_owned()), name.to_owned()));
+        return Ok(Found::Bundle(Files::Folder(folder.to_owned()), name.to_owned()));
     }
     Err(failed(
         "no such file or folder, and no checkpoint with this prefix (its .index file is missing)",
@@ -87,7 +103,8 @@ fn in_folder(folder: &Path) -> Result<(Files, String), CheckpointError> {
     }
     match found.len() {
         0 => Err(failed(
-            "there is no checkpoint in this folder (no `checkpoint` file, no .index file)"
+            "there is no checkpoint in this folder (no `checkpoint` file, no .index file, no \
+             weights_manifest.json)"
                 .to_owned(),
         )),
         1 => Ok(found.remove(0)),

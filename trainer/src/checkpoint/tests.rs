@@ -1,5 +1,7 @@
 //! Tests of reading checkpoints whole, cut off, damaged and made to do harm.
 
+mod magenta_js;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
