@@ -225,6 +225,66 @@ impl Config {
         }
     }
 
+    /// Checks that sizes are within what the original's classes allow and memory can bear, for
+    /// configurations that come from files or from people.
+    ///
+    /// # Errors
+    /// [`InvalidConfig`] names the setting, its value and what it should be.
+    pub fn validate(&self) -> Result<(), InvalidConfig> {
+        let hparams = &self.hparams;
+        let invalid = |setting, value: &dyn std::fmt::Debug, expected| InvalidConfig {
+            setting,
+            value: format!("{value:?}"),
+            expected,
+        };
+        let size = |setting, value: usize| match value {
+            1..=LARGEST_SIZE => Ok(()),
+            _ => Err(invalid(setting, &value, "between 1 and 65536")),
+        };
+        let layers = |setting, sizes: &Vec<usize>| {
+            if sizes.is_empty() || sizes.len() > MOST_LAYERS {
+                return Err(invalid(setting, sizes, "a list of 1 to 64 sizes"));
+            }
+            sizes.iter().try_for_each(|&each| size(setting, each))
+        };
+        size("max_seq_len", hparams.max_seq_len)?;
+        size("z_size", hparams.z_size)?;
+        size("batch_size", hparams.batch_size)?;
+        size("nade_num_hidden", hparams.nade_num_hidden)?;
+        layers("enc_rnn_size", &hparams.enc_rnn_size)?;
+        layers("dec_rnn_size", &hparams.dec_rnn_size)?;
+        if self.hierarchical_encoder || self.hierarchical_decoder {
+            if !hparams.max_seq_len.is_multiple_of(SEGMENTS) {
+                let expected = "a multiple of 16 for a hierarchical model";
+                return Err(invalid("max_seq_len", &hparams.max_seq_len, expected));
+            }
+            if !matches!(self.scheme, Scheme::Melody { .. } | Scheme::Trio) {
+                let expected = "melody or trio for a hierarchical model";
+                return Err(invalid("scheme", &self.scheme, expected));
+            }
+        }
+        for (setting, value) in [
+            ("free_bits", hparams.free_bits),
+            ("max_beta", hparams.max_beta),
+            ("beta_rate", hparams.beta_rate),
+            ("grad_clip", hparams.grad_clip),
+            ("grad_norm_clip_to_zero", hparams.grad_norm_clip_to_zero),
+            ("learning_rate", hparams.learning_rate),
+            ("decay_rate", hparams.decay_rate),
+            ("min_learning_rate", hparams.min_learning_rate),
+            ("sampling_rate", hparams.sampling_rate),
+        ] {
+            if !(value.is_finite() && value >= 0.0) {
+                return Err(invalid(setting, &value, "a finite number of at least 0"));
+            }
+        }
+        if !(hparams.dropout_keep_prob > 0.0 && hparams.dropout_keep_prob <= 1.0) {
+            let expected = "above 0 and at most 1";
+            return Err(invalid("dropout_keep_prob", &hparams.dropout_keep_prob, expected));
+        }
+        Ok(())
+    }
+
     /// Steps decoded from one embedding: all of them, or one segment of a hierarchical decoder.
     pub fn segment_steps(&self) -> usize {
         if self.hierarchical_decoder {
@@ -238,6 +298,23 @@ impl Config {
     pub fn bars(&self) -> usize {
         self.hparams.max_seq_len.div_ceil(crate::clip::STEPS_PER_BAR)
     }
+}
+
+/// Largest size of a layer, latent code, batch or window that is accepted.
+const LARGEST_SIZE: usize = 1 << 16;
+/// Most layers of one LSTM stack that are accepted.
+const MOST_LAYERS: usize = 64;
+
+/// A setting outside its range.
+#[derive(Debug, Error, PartialEq)]
+#[error("`{setting}` is {value}, but should be {expected}")]
+pub struct InvalidConfig {
+    /// Name of the setting.
+    pub setting: &'static str,
+    /// Its value.
+    pub value: String,
+    /// What it should be, in words.
+    pub expected: &'static str,
 }
 
 /// An unknown name.
@@ -379,5 +456,26 @@ fn hierarchical(name: &str, scheme: Scheme, encoder: bool, hparams: HParams) -> 
         hierarchical_encoder: encoder,
         hierarchical_decoder: true,
         ..flat(name, scheme, hparams, 0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // Every configuration of the table is valid, and absurd sizes are refused by name.
+    #[test]
+    fn validation() {
+        for config in all() {
+            assert_eq!(config.validate(), Ok(()), "{}", config.name);
+        }
+        let mut config = by_name("hierdec-mel_16bar").expect("known name");
+        config.hparams.max_seq_len = 100;
+        assert_eq!(config.validate().expect_err("no multiple").setting, "max_seq_len");
+        config.hparams.max_seq_len = 256;
+        config.hparams.dec_rnn_size = vec![usize::MAX, 1];
+        assert_eq!(config.validate().expect_err("too large").setting, "dec_rnn_size");
+        config.hparams.dec_rnn_size = vec![];
+        assert_eq!(config.validate().expect_err("no layer").setting, "dec_rnn_size");
     }
 }

@@ -6,8 +6,12 @@
 
 pub mod clip;
 pub mod config;
+pub mod engine;
+pub mod latent;
 pub mod midi;
 pub mod network;
 pub mod onnx;
+pub mod package;
+pub mod runtime;
 pub mod tokens;
 pub mod weights;

@@ -3,11 +3,23 @@
 //! [`variables`] lists the trainable variables of a configuration as the original checkpoints name
 //! and lay them out; it is what importing, training and building graphs agree on. [`check`] tells
 //! whether weights fit.
+//!
+//! A model is three or four graphs, see [`interface`]: the encoder, and the decoder cut into what
+//! happens once for a window (or segment) and one step, so that music can be sampled, stopped and
+//! streamed step by step. Each graph lies in a file of its own with its weights beside it.
 
+mod build;
+mod decoder;
+mod encoder;
+pub mod interface;
 mod variables;
+
+use std::io::{self, Write};
 
 use thiserror::Error;
 
+pub use interface::Part;
+pub(crate) use variables::embedding_size;
 pub use variables::{Init, Variable, variables};
 
 use crate::config::Config;
@@ -76,6 +88,28 @@ pub fn check(config: &Config, weights: &Weights) -> Result<(), NetworkError> {
         }
     }
     Ok(())
+}
+
+/// Builds a graph: the bytes of [`Part::file`]. Its weights go to `data`, the contents of
+/// [`Part::data_file`] beside it.
+///
+/// # Errors
+/// What writing to `data` gives.
+///
+/// # Panics
+/// When the weights do not pass [`check`].
+pub fn build(
+    config: &Config,
+    weights: &Weights,
+    part: Part,
+    data: &mut dyn Write,
+) -> io::Result<Vec<u8>> {
+    match part {
+        Part::Encoder => encoder::build(config, weights, data),
+        Part::Conductor => decoder::build_conductor(config, weights, data),
+        Part::Init => decoder::build_init(config, weights, data),
+        Part::Step => decoder::build_step(config, weights, data),
+    }
 }
 
 #[cfg(test)]

@@ -8,4 +8,5 @@ mod graph;
 mod ops;
 pub mod proto;
 
+pub(crate) use graph::extent;
 pub use graph::{Attribute, Dim, ElementType, Graph, Value};

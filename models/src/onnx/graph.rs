@@ -7,14 +7,16 @@ use prost::Message;
 
 use super::proto::{
     AttributeProto, AttributeType, DimensionProto, DimensionValue, GraphProto, ModelProto,
-    NodeProto, OperatorSetIdProto, TensorProto, TensorShapeProto, TensorTypeProto, TypeProto,
-    ValueInfoProto,
+    NodeProto, OperatorSetIdProto, StringStringEntryProto, TensorProto, TensorShapeProto,
+    TensorTypeProto, TypeProto, ValueInfoProto,
 };
 
 /// Version of the standard operator set that graphs are written against.
 const OPSET: i64 = 17;
 /// Version of the file format that goes with [`OPSET`].
 const IR_VERSION: i64 = 8;
+/// The `data_location` of weights that lie in another file.
+const EXTERNAL: i32 = 1;
 /// Constants up to this size are shared between equal uses.
 const SHARED_CONSTANT_BYTES: usize = 256;
 
@@ -234,6 +236,29 @@ impl Graph {
         Value::named(&name)
     }
 
+    /// Adds a named weight whose little-endian elements lie in another file, beside the model.
+    pub fn external_weight(
+        &mut self,
+        name: &str,
+        element: ElementType,
+        shape: &[usize],
+        file: &str,
+        range: std::ops::Range<u64>,
+    ) -> Value {
+        let name = format!("{}{name}", self.prefix);
+        let entry = |key: &str, value: String| StringStringEntryProto { key: key.into(), value };
+        self.proto.initializer.push(TensorProto {
+            external_data: vec![
+                entry("location", file.to_owned()),
+                entry("offset", range.start.to_string()),
+                entry("length", (range.end - range.start).to_string()),
+            ],
+            data_location: EXTERNAL,
+            ..tensor(&name, element, &extents(shape), Vec::new())
+        });
+        Value::named(&name)
+    }
+
     fn constant(&mut self, element: ElementType, shape: &[usize], bytes: Vec<u8>) -> Value {
         let key = (element as i32, extents(shape), bytes);
         if let Some(value) = self.constants.get(&key) {
@@ -355,7 +380,7 @@ fn extents(shape: &[usize]) -> Vec<i64> {
 
 /// An extent as ONNX stores it.
 #[expect(clippy::cast_possible_wrap, reason = "no extent in memory exceeds `isize::MAX`")]
-pub(super) fn extent(size: usize) -> i64 {
+pub(crate) fn extent(size: usize) -> i64 {
     size as i64
 }
 

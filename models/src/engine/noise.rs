@@ -1,0 +1,98 @@
+//! Random numbers that depend on nothing but their place.
+//!
+//! A ChaCha8 generator is a function of key, stream and position, so the number at any place can
+//! be computed alone: the key holds the seed and a purpose, the stream is the cycle, the position
+//! follows from the step. A loop repeats itself, and a bar can be made without those before it.
+
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
+
+/// Whose noise it is: with the same key every decoding draws the same numbers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct NoiseKey {
+    /// Chosen by the user.
+    pub seed: u64,
+    /// Number of the pattern; each has noise of its own.
+    pub cycle: u64,
+}
+
+/// Random words set apart for one step: above the 692 values of a trio's output.
+const WORDS_PER_STEP: u128 = 1024;
+
+/// A generator for a purpose, whose name keeps it apart from all others.
+pub(crate) fn generator(seed: u64, purpose: [u8; 8], stream: u64) -> ChaCha8Rng {
+    let mut key = [0; 32];
+    key[..8].copy_from_slice(&seed.to_le_bytes());
+    key[8..16].copy_from_slice(&purpose);
+    let mut generator = ChaCha8Rng::from_seed(key);
+    generator.set_stream(stream);
+    generator
+}
+
+/// A number strictly between 0 and 1.
+pub(crate) fn uniform(generator: &mut ChaCha8Rng) -> f64 {
+    (f64::from(generator.next_u32()) + 0.5) / 4_294_967_296.0
+}
+
+/// What the noise is added to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NoiseKind {
+    /// Logits of tokens: `−ln(−ln u)`, standard Gumbel.
+    Gumbel,
+    /// Logits of bits: `ln(u / (1 − u))`, standard logistic.
+    Logistic,
+}
+
+/// Noise of one example at one step.
+pub(super) fn step_noise(
+    key: NoiseKey,
+    step: usize,
+    kind: NoiseKind,
+    count: usize,
+) -> impl Iterator<Item = f32> {
+    let mut generator = generator(key.seed, *b"decoding", key.cycle);
+    generator.set_word_pos(step as u128 * WORDS_PER_STEP);
+    (0..count).map(move |_| {
+        let u = uniform(&mut generator);
+        let value = match kind {
+            NoiseKind::Gumbel => -(-u.ln()).ln(),
+            NoiseKind::Logistic => (u / (1.0 - u)).ln(),
+        };
+        #[expect(clippy::cast_possible_truncation, reason = "noise needs no more than f32")]
+        let value = value as f32;
+        value
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn noise(key: NoiseKey, step: usize) -> Vec<f32> {
+        step_noise(key, step, NoiseKind::Gumbel, 90).collect()
+    }
+
+    // The same place gives the same numbers, every other place others.
+    #[test]
+    fn noise_depends_on_its_place_alone() {
+        let key = NoiseKey { seed: 1, cycle: 2 };
+        assert_eq!(noise(key, 3), noise(key, 3));
+        assert_ne!(noise(key, 3), noise(key, 4));
+        assert_ne!(noise(key, 3), noise(NoiseKey { cycle: 3, ..key }, 3));
+        assert_ne!(noise(key, 3), noise(NoiseKey { seed: 2, ..key }, 3));
+    }
+
+    // The mean of Gumbel noise is Euler's constant, of logistic noise 0; all numbers are finite.
+    #[test]
+    fn noise_has_its_distribution() {
+        let mean = |kind| {
+            let key = NoiseKey { seed: 5, cycle: 0 };
+            let values = (0..200).flat_map(|step| step_noise(key, step, kind, 500));
+            let values: Vec<f64> = values.map(f64::from).collect();
+            assert!(values.iter().all(|value| value.is_finite()));
+            values.iter().sum::<f64>() / 100_000.0
+        };
+        assert!((mean(NoiseKind::Gumbel) - 0.5772).abs() < 0.02);
+        assert!(mean(NoiseKind::Logistic).abs() < 0.03);
+    }
+}

@@ -1,0 +1,258 @@
+//! A model on disk: a folder with `model.json`, the graphs and their weights.
+//!
+//! ```text
+//! model.json                 what the model is and where it comes from
+//! encoder.onnx               graphs, see `network::interface`,
+//! encoder.onnx.data          each with its weights beside it
+//! decoder_conductor.onnx     only for hierarchical decoders
+//! decoder_init.onnx
+//! decoder_step.onnx
+//! ```
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Read, Write};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::config::{Config, InvalidConfig};
+use crate::network::{self, NetworkError, Part};
+use crate::weights::Weights;
+
+/// Name of the file that describes a model.
+pub const INFO_FILE: &str = "model.json";
+/// Version of the folder's layout that is written, and the newest that is read.
+pub const FORMAT: u32 = 1;
+/// Largest description that is read; real ones have a few kilobytes.
+const LARGEST_INFO: u64 = 1 << 20;
+
+/// What `model.json` says.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ModelInfo {
+    /// Version of the folder's layout, [`FORMAT`].
+    pub format: u32,
+    /// A name for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+    /// How the model reads, computes and writes music.
+    pub config: Config,
+    /// Where the weights come from.
+    #[serde(default)]
+    pub provenance: Provenance,
+    /// Measured qualities by name, such as `reconstruction_accuracy`.
+    #[serde(default)]
+    pub metrics: BTreeMap<String, f64>,
+}
+
+/// Where weights come from.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Provenance {
+    /// The checkpoint or the training data, in words.
+    #[serde(default)]
+    pub source: String,
+    /// Training step of the weights.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step: Option<u64>,
+    /// Under which terms the model may be used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub licence: Option<String>,
+}
+
+impl ModelInfo {
+    /// A description with nothing but a configuration and a source.
+    pub fn new(config: Config, source: &str) -> Self {
+        Self {
+            format: FORMAT,
+            title: None,
+            config,
+            provenance: Provenance { source: source.to_owned(), ..Provenance::default() },
+            metrics: BTreeMap::new(),
+        }
+    }
+}
+
+/// A model's folder whose description was read and whose files are there.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Package {
+    /// The folder.
+    pub dir: PathBuf,
+    /// What it says about itself.
+    pub info: ModelInfo,
+}
+
+/// Why a model's folder could not be read or written.
+#[derive(Debug, Error)]
+pub enum PackageError {
+    /// The folder is not there.
+    #[error("there is no model folder `{}`", dir.display())]
+    Absent {
+        /// The folder.
+        dir: PathBuf,
+    },
+    /// A file is not there.
+    #[error(
+        "the model folder `{}` lacks `{file}`; import, train or copy the model again", dir.display()
+    )]
+    MissingFile {
+        /// The folder.
+        dir: PathBuf,
+        /// The file.
+        file: String,
+    },
+    /// The description cannot be understood.
+    #[error("`{}` cannot be understood: {reason}", path.display())]
+    Info {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The description's sizes are not usable.
+    #[error("`{}`: {source}", path.display())]
+    Config {
+        /// The file.
+        path: PathBuf,
+        /// Which setting.
+        source: InvalidConfig,
+    },
+    /// The model was made by a newer version.
+    #[error(
+        "`{}` has format {found}, this program knows up to {FORMAT}; update Interlude",
+        path.display()
+    )]
+    Format {
+        /// The file.
+        path: PathBuf,
+        /// Its format.
+        found: u32,
+    },
+    /// The weights do not fit the configuration.
+    #[error(transparent)]
+    Network(#[from] NetworkError),
+    /// Something else is where the model should go.
+    #[error("`{}` exists and is no model folder; choose another place", dir.display())]
+    Occupied {
+        /// The place.
+        dir: PathBuf,
+    },
+    /// A file could not be read or written.
+    #[error("cannot access `{}`: {source}", path.display())]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// The reason.
+        source: io::Error,
+    },
+}
+
+impl Package {
+    /// Reads a model's description and sees that its graphs are there; they are not read yet.
+    ///
+    /// # Errors
+    /// [`PackageError`] for a folder or file that is missing, and a description that is damaged,
+    /// too new, or has absurd sizes.
+    pub fn open(dir: &Path) -> Result<Self, PackageError> {
+        if !dir.is_dir() {
+            return Err(PackageError::Absent { dir: dir.to_owned() });
+        }
+        let path = dir.join(INFO_FILE);
+        let missing =
+            |file: &str| PackageError::MissingFile { dir: dir.to_owned(), file: file.to_owned() };
+        if !path.is_file() {
+            return Err(missing(INFO_FILE));
+        }
+        let mut text = Vec::new();
+        File::open(&path)
+            .and_then(|file| file.take(LARGEST_INFO + 1).read_to_end(&mut text))
+            .map_err(|source| PackageError::Io { path: path.clone(), source })?;
+        let info = parse_info(&text, &path)?;
+        let parts = Part::all(&info.config);
+        if let Some(part) = parts.into_iter().find(|part| !dir.join(part.file()).is_file()) {
+            return Err(missing(part.file()));
+        }
+        Ok(Self { dir: dir.to_owned(), info })
+    }
+
+    /// Builds the graphs of a model and writes its folder, whole or not at all. A model that is
+    /// there already is replaced.
+    ///
+    /// # Errors
+    /// [`PackageError`] when weights or sizes do not fit, or the place cannot be written to.
+    pub fn write(dir: &Path, info: &ModelInfo, weights: &Weights) -> Result<Self, PackageError> {
+        let path = dir.join(INFO_FILE);
+        let config = &info.config;
+        config.validate().map_err(|source| PackageError::Config { path: path.clone(), source })?;
+        network::check(config, weights)?;
+        let occupied = dir.exists() && !is_replaceable(dir);
+        if occupied {
+            return Err(PackageError::Occupied { dir: dir.to_owned() });
+        }
+        let io = |path: &Path| {
+            let path = path.to_owned();
+            move |source| PackageError::Io { path, source }
+        };
+        let parent = match dir.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            _ => Path::new("."),
+        };
+        fs::create_dir_all(parent).map_err(io(parent))?;
+        let temporary = tempfile::Builder::new()
+            .prefix(".interlude-model-")
+            .tempdir_in(parent)
+            .map_err(io(parent))?;
+        let new = temporary.path().join("new");
+        fs::create_dir(&new).map_err(io(&new))?;
+        for part in Part::all(config) {
+            let data = new.join(part.data_file());
+            let mut writer = BufWriter::new(File::create(&data).map_err(io(&data))?);
+            let graph = network::build(config, weights, part, &mut writer).map_err(io(&data))?;
+            writer.flush().map_err(io(&data))?;
+            let file = new.join(part.file());
+            fs::write(&file, graph).map_err(io(&file))?;
+        }
+        let text = serde_json::to_string_pretty(info)
+            .map_err(|error| PackageError::Info { path, reason: error.to_string() })?;
+        let file = new.join(INFO_FILE);
+        fs::write(&file, text + "\n").map_err(io(&file))?;
+        if dir.exists() {
+            fs::rename(dir, temporary.path().join("old")).map_err(io(dir))?;
+        }
+        fs::rename(&new, dir).map_err(io(dir))?;
+        Ok(Self { dir: dir.to_owned(), info: info.clone() })
+    }
+
+    /// Where one of the model's graphs lies.
+    pub fn graph(&self, part: Part) -> PathBuf {
+        self.dir.join(part.file())
+    }
+}
+
+/// Whether a folder is a model or empty.
+fn is_replaceable(dir: &Path) -> bool {
+    dir.join(INFO_FILE).is_file()
+        || fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_none())
+}
+
+fn parse_info(text: &[u8], path: &Path) -> Result<ModelInfo, PackageError> {
+    /// What all formats share.
+    #[derive(Deserialize)]
+    struct Head {
+        format: u32,
+    }
+
+    let wrong = |reason: String| PackageError::Info { path: path.to_owned(), reason };
+    if text.len() as u64 > LARGEST_INFO {
+        return Err(wrong("it is larger than a megabyte".to_owned()));
+    }
+    let head: Head = serde_json::from_slice(text).map_err(|error| wrong(error.to_string()))?;
+    if head.format > FORMAT {
+        return Err(PackageError::Format { path: path.to_owned(), found: head.format });
+    }
+    let info: ModelInfo = serde_json::from_slice(text).map_err(|error| wrong(error.to_string()))?;
+    info.config
+        .validate()
+        .map_err(|source| PackageError::Config { path: path.to_owned(), source })?;
+    Ok(info)
+}

@@ -1,0 +1,320 @@
+//! Finding and starting ONNX Runtime, and its execution providers.
+//!
+//! The runtime is a shared library that is opened while the program runs, so programs here start
+//! without it and can say what is missing. Each loaded image (a program, or a plug-in in a host)
+//! has one runtime for its whole life.
+
+use std::ffi::CStr;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+use ort::environment::Environment;
+use ort::session::Session;
+use ort::session::builder::SessionBuilder;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+/// What computes a graph.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Provider {
+    /// The processor; always there.
+    #[default]
+    Cpu,
+    /// An NVIDIA GPU; needs the feature `cuda` and a runtime built with it.
+    Cuda,
+    /// A GPU on Windows; needs the feature `directml` and a runtime built with it.
+    DirectMl,
+}
+
+impl std::fmt::Display for Provider {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Cpu => "CPU",
+            Self::Cuda => "CUDA",
+            Self::DirectMl => "DirectML",
+        })
+    }
+}
+
+/// Oldest minor version `1.x` of ONNX Runtime whose interface serves.
+pub const OLDEST_MINOR_VERSION: u32 = ort::MINOR_VERSION;
+
+/// Environment variable that names the library, as other programs around `ort` use it.
+pub const PATH_VARIABLE: &str = "ORT_DYLIB_PATH";
+
+/// Folders above the executable in which a folder `runtime` is looked for.
+const FOLDERS_ABOVE: usize = 3;
+
+/// Why ONNX Runtime could not be started.
+#[derive(Debug, Error)]
+pub enum RuntimeError {
+    /// No library in any of the usual places.
+    #[error(
+        "no ONNX Runtime was found; run `cargo xtask runtime`, or set {PATH_VARIABLE} to its library"
+    )]
+    NotFound,
+    /// The named library, or a folder without one.
+    #[error("there is no ONNX Runtime library at `{}`; check {origin}", path.display())]
+    Missing {
+        /// Where it should be.
+        path: PathBuf,
+        /// Who said so.
+        origin: &'static str,
+    },
+    /// The system's loader rejects the file.
+    #[error("`{}` cannot be loaded as a library: {reason}", path.display())]
+    Load {
+        /// The file.
+        path: PathBuf,
+        /// The loader's words.
+        reason: String,
+    },
+    /// A library, but another one.
+    #[error(
+        "`{}` is no ONNX Runtime library; run `cargo xtask runtime` to get one", path.display()
+    )]
+    NotRuntime {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The library's version is below 1.18.
+    #[error(
+        "ONNX Runtime {version} at `{}` is too old, 1.{OLDEST_MINOR_VERSION} or newer is needed; \
+         run `cargo xtask runtime` to get it",
+        path.display()
+    )]
+    TooOld {
+        /// The file.
+        path: PathBuf,
+        /// Its version.
+        version: String,
+    },
+    /// The library is right but does not start.
+    #[error("ONNX Runtime at `{}` does not start: {reason}", path.display())]
+    Start {
+        /// The file.
+        path: PathBuf,
+        /// Its words.
+        reason: String,
+    },
+    /// The provider is not part of this build or of the runtime.
+    #[error("{provider} cannot be used: {reason}")]
+    Provider {
+        /// The provider asked for.
+        provider: Provider,
+        /// Why not.
+        reason: String,
+    },
+}
+
+/// A started ONNX Runtime.
+#[derive(Debug)]
+pub struct Runtime {
+    environment: Environment,
+    path: PathBuf,
+    version: String,
+}
+
+static RUNTIME: OnceLock<Runtime> = OnceLock::new();
+static STARTING: Mutex<()> = Mutex::new(());
+
+impl Runtime {
+    /// Finds and starts ONNX Runtime; when one runs already, that one is returned.
+    ///
+    /// The first of these is taken: `explicit` (a library, or a folder that holds it), the
+    /// environment variable [`PATH_VARIABLE`], a folder `runtime` beside the executable or up to
+    /// three folders above it, and what the system's loader knows.
+    ///
+    /// # Errors
+    /// [`RuntimeError`] when none is found, or the one found is not usable.
+    pub fn start(explicit: Option<&Path>) -> Result<&'static Self, RuntimeError> {
+        let _guard = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(running) = RUNTIME.get() {
+            return Ok(running);
+        }
+        let path = find(explicit)?;
+        let version = version_of(&path)?;
+        let start = |reason: String| RuntimeError::Start { path: path.clone(), reason };
+        let environment = ort::init_from(&path)
+            .map_err(|error| start(error.to_string()))?
+            .with_name("interlude")
+            .with_telemetry(false)
+            .build()
+            .map_err(|error| start(error.to_string()))?;
+        Ok(RUNTIME.get_or_init(|| Self { environment, path, version }))
+    }
+
+    /// Version, such as `1.32.0`.
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+
+    /// The library; a bare name when the system's loader found it.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Options for a session: the provider, the threads of one operator (0 leaves the choice to
+    /// the runtime), and no thread that waits by spinning.
+    ///
+    /// # Errors
+    /// [`RuntimeError::Provider`] when this build or this runtime lacks the provider.
+    pub fn session(
+        &self,
+        provider: Provider,
+        threads: usize,
+    ) -> Result<SessionBuilder, RuntimeError> {
+        let failed = |reason: String| RuntimeError::Provider { provider, reason };
+        let builder = Session::builder(&self.environment)
+            .map_err(|error| failed(error.to_string()))?
+            .with_intra_threads(threads)
+            .map_err(|error| failed(error.to_string()))?
+            .with_intra_op_spinning(false)
+            .map_err(|error| failed(error.to_string()))?;
+        match provider {
+            Provider::Cpu => Ok(builder),
+            #[cfg(feature = "cuda")]
+            Provider::Cuda => builder
+                .with_execution_providers([ort::ep::CUDA::default().build().error_on_failure()])
+                .map_err(|error| failed(error.to_string())),
+            #[cfg(feature = "directml")]
+            Provider::DirectMl => builder
+                .with_execution_providers([ort::ep::DirectML::default().build().error_on_failure()])
+                .map_err(|error| failed(error.to_string())),
+            #[cfg(not(all(feature = "cuda", feature = "directml")))]
+            _ => Err(failed("this build does not include it".to_owned())),
+        }
+    }
+}
+
+/// The name that the platform gives the library.
+fn library_name() -> String {
+    format!("{}onnxruntime{}", std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX)
+}
+
+fn find(explicit: Option<&Path>) -> Result<PathBuf, RuntimeError> {
+    if let Some(path) = explicit {
+        return named(path, "the path given");
+    }
+    if let Some(path) = std::env::var_os(PATH_VARIABLE).filter(|path| !path.is_empty()) {
+        return named(Path::new(&path), PATH_VARIABLE);
+    }
+    let executable = std::env::current_exe().ok();
+    let folders = executable.as_deref().into_iter().flat_map(|path| path.ancestors().skip(1));
+    if let Some(path) =
+        folders.take(FOLDERS_ABOVE + 1).find_map(|folder| library_in(&folder.join("runtime")))
+    {
+        return Ok(path);
+    }
+    let system = PathBuf::from(library_name());
+    // SAFETY: opening a library runs its initialisers; this one is what the system knows as ONNX
+    // Runtime, the library that is about to be used anyway.
+    match unsafe { libloading::Library::new(&system) } {
+        Ok(_) => Ok(system),
+        Err(_) => Err(RuntimeError::NotFound),
+    }
+}
+
+/// A path that someone named: a library, or a folder that holds it.
+fn named(path: &Path, origin: &'static str) -> Result<PathBuf, RuntimeError> {
+    let found = if path.is_dir() { library_in(path) } else { Some(path.to_owned()) };
+    found
+        .filter(|file| file.is_file())
+        .and_then(|file| std::path::absolute(file).ok())
+        .ok_or_else(|| RuntimeError::Missing { path: path.to_owned(), origin })
+}
+
+/// The runtime's library in a folder: under its plain name, else under the name with the highest
+/// version (`libonnxruntime.so.1.32.0`, `libonnxruntime.1.32.0.dylib`).
+fn library_in(folder: &Path) -> Option<PathBuf> {
+    let plain = folder.join(library_name());
+    if plain.is_file() {
+        return Some(plain);
+    }
+    let stem = format!("{}onnxruntime.", std::env::consts::DLL_PREFIX);
+    let extension = std::env::consts::DLL_SUFFIX;
+    let mut files: Vec<PathBuf> = std::fs::read_dir(folder)
+        .ok()?
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| {
+            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            name.starts_with(&stem) && name.contains(extension) && path.is_file()
+        })
+        .collect();
+    files.sort();
+    files.pop()
+}
+
+/// The version that a library says it has; an error when it is no ONNX Runtime or too old.
+fn version_of(path: &Path) -> Result<String, RuntimeError> {
+    type GetApiBase = unsafe extern "system" fn() -> *const ort::sys::OrtApiBase;
+    // SAFETY: opening a library runs its initialisers; the user or the installation named it as
+    // the ONNX Runtime to use.
+    let library = unsafe { libloading::Library::new(path) }
+        .map_err(|error| RuntimeError::Load { path: path.to_owned(), reason: error.to_string() })?;
+    let not_runtime = || RuntimeError::NotRuntime { path: path.to_owned() };
+    // SAFETY: a symbol of this name has had this type in every ONNX Runtime.
+    let get =
+        unsafe { library.get::<GetApiBase>(b"OrtGetApiBase\0") }.map_err(|_| not_runtime())?;
+    // SAFETY: the function takes nothing and returns null or a table that lives as long as the
+    // library, whose version function returns null or a static string.
+    let version = unsafe {
+        let base = get().as_ref().ok_or_else(not_runtime)?;
+        let text = (base.GetVersionString)();
+        if text.is_null() {
+            return Err(not_runtime());
+        }
+        CStr::from_ptr(text).to_string_lossy().into_owned()
+    };
+    let mut numbers = version.split('.').map(|number| number.parse::<u32>().ok());
+    match (numbers.next().flatten(), numbers.next().flatten()) {
+        (Some(1), Some(minor)) if minor >= OLDEST_MINOR_VERSION => Ok(version),
+        (Some(_), Some(_)) => Err(RuntimeError::TooOld { path: path.to_owned(), version }),
+        _ => Err(not_runtime()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // A path that is not there is named, with the place it came from.
+    #[test]
+    fn a_missing_library_is_named() {
+        let message = named(Path::new("no/such/library"), "the path given").expect_err("missing");
+        let message = message.to_string();
+        assert!(message.contains("no/such/library") && message.contains("the path given"));
+    }
+
+    // A file that is no library, or a library that is not ONNX Runtime, is an error.
+    #[test]
+    fn a_wrong_file_is_an_error() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let path = folder.path().join(library_name());
+        std::fs::write(&path, b"not a library").expect("written");
+        assert_eq!(library_in(folder.path()), Some(path.clone()));
+        assert!(matches!(version_of(&path), Err(RuntimeError::Load { .. })));
+        if cfg!(target_os = "linux") {
+            let libc = version_of(Path::new("libc.so.6")).expect_err("another library");
+            assert!(matches!(libc, RuntimeError::NotRuntime { .. }), "{libc}");
+        }
+    }
+
+    // Of several versions in a folder the highest name is taken, and provider plug-ins are not.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_folder_gives_its_library() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        assert_eq!(library_in(folder.path()), None);
+        for name in [
+            "libonnxruntime_providers_shared.so",
+            "libonnxruntime.so.1",
+            "libonnxruntime.so.1.32.0",
+        ] {
+            std::fs::write(folder.path().join(name), b"").expect("written");
+        }
+        let found = library_in(folder.path()).expect("found");
+        assert_eq!(found.file_name(), Some("libonnxruntime.so.1.32.0".as_ref()));
+    }
+}
