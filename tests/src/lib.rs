@@ -1,1 +1,3 @@
-//! Placeholder.
+//! What tests of several crates share: conformance with the original implementation.
+
+pub mod conformance;
