@@ -2,6 +2,7 @@
 //! that plays the plug-in for the demo and the tests.
 
 pub mod bundle;
+pub mod demo;
 pub mod doctor;
 pub mod host;
 pub mod platform;

@@ -1,0 +1,5 @@
+//! demo
+mod canvas;
+mod picture;
+mod report;
+mod trace;
