@@ -6,6 +6,7 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 use interlude_bundler::{
     bundle::{BundleCommand, Install},
+    demo::Demo,
     doctor::Doctor,
     runtime::Runtime,
 };
@@ -23,6 +24,7 @@ enum Command {
     Bundle(BundleCommand),
     Install(Install),
     Doctor(Doctor),
+    Demo(Demo),
 }
 
 fn main() -> ExitCode {
@@ -41,5 +43,6 @@ fn run(command: Command) -> Result<()> {
         Command::Bundle(bundle) => bundle.run().map(drop),
         Command::Install(install) => install.run(),
         Command::Doctor(doctor) => doctor.run(),
+        Command::Demo(demo) => demo.run(),
     }
 }

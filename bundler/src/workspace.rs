@@ -131,6 +131,17 @@ pub fn replace(prepared: &Path, destination: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Writes a file in one step: it has the old content or all of the new one.
+///
+/// # Errors
+/// When the folder cannot be created or written.
+pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+    let staging = beside(path)?;
+    let prepared = staging.path().join("new");
+    fs::write(&prepared, bytes).with_context(|| format!("cannot write {}", path.display()))?;
+    replace(&prepared, path)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -20,6 +20,8 @@ pub struct Report {
     pub seed: u32,
     /// How much faster than real time the song went by.
     pub speed: f64,
+    /// Frames in a second.
+    pub sample_rate: f64,
     /// The cycles in order.
     pub cycles: Vec<Cycle>,
     /// Cycles that began before their pattern was ready.
@@ -38,7 +40,7 @@ pub struct Report {
 #[derive(Clone, Debug, Serialize)]
 pub struct Cycle {
     /// Index, counted from song position 0.
-    pub index: usize,
+    pub index: u32,
     /// Morph position, `0.0..=1.0`.
     pub morph: f64,
     /// Milliseconds of decoding; null when no pattern came for it.
