@@ -186,9 +186,7 @@ fn rolls(spans: &[Span], score: &Score<'_>) -> Vec<Clip> {
             let notes = spans
                 .iter()
                 // Half a frame of slack: positions are rounded to frames.
-                .filter(|span| {
-                    (start..start + length).contains(&(span.beats + 0.5 / per_beat))
-                })
+                .filter(|span| (start..start + length).contains(&(span.beats + 0.5 / per_beat)))
                 .map(|span| note(span, start, score))
                 .collect();
             Clip::new(notes, length)
@@ -272,10 +270,7 @@ fn measure(performance: &Performance, score: &Score<'_>, rolls: &[Clip]) -> Repo
         cycles,
         late_cycles: late.len(),
         hanging_notes: performance.spans.iter().filter(|span| span.end.is_none()).count(),
-        worst_timing_error_samples: played
-            .map(|span| timing_error(span, score))
-            .max()
-            .unwrap_or(0),
+        worst_timing_error_samples: played.map(|span| timing_error(span, score)).max().unwrap_or(0),
         process_ns: Percentiles::of(performance.times.clone()),
         realtime_priority: performance.realtime_priority,
     }
@@ -320,7 +315,8 @@ mod tests {
             end: Some(12_000),
             beats,
         };
-        let rolls = rolls(&[span(-0.5), span(0.0), span(7.75), span(7.999_999_9), span(16.0)], &score);
+        let rolls =
+            rolls(&[span(-0.5), span(0.0), span(7.75), span(7.999_999_9), span(16.0)], &score);
         let starts: Vec<Vec<f64>> =
             rolls.iter().map(|clip| clip.notes.iter().map(|note| note.start).collect()).collect();
         assert_eq!(starts, [vec![0.0, 7.75], vec![0.0]]);

@@ -17,8 +17,6 @@ pub(super) enum Align {
     Left,
     /// The text ends at the point.
     Right,
-    /// The text's middle is at the point.
-    Centre,
 }
 
 /// A picture to draw on. Lengths are in pixels, from the top left corner.
@@ -74,7 +72,6 @@ impl Canvas {
         let start = match align {
             Align::Left => x,
             Align::Right => x - self.width_of(text, size),
-            Align::Centre => x - self.width_of(text, size) / 2.0,
         };
         let outlines = self.font.outline_glyphs();
         let charmap = self.font.charmap();

@@ -27,11 +27,7 @@ pub(super) fn load(path: &Path, config: &Config) -> Result<Clip> {
 mod tests {
     use std::fs;
 
-    use interlude_models::{
-        clip::Note,
-        config::by_name,
-        midi,
-    };
+    use interlude_models::{clip::Note, config::by_name, midi};
 
     use super::*;
     use crate::workspace::root;

@@ -258,7 +258,11 @@ fn realtime_priority() -> bool {
     let parameters = libc::sched_param { sched_priority: 10 };
     // SAFETY: the pointer is to a live structure of the type the call reads; 0 is this thread.
     let status = unsafe {
-        libc::sched_setscheduler(0, libc::SCHED_FIFO | libc::SCHED_RESET_ON_FORK, &raw const parameters)
+        libc::sched_setscheduler(
+            0,
+            libc::SCHED_FIFO | libc::SCHED_RESET_ON_FORK,
+            &raw const parameters,
+        )
     };
     status == 0
 }

@@ -17,32 +17,32 @@ const B: Rgb = [88, 190, 255];
 const BOTH: Rgb = [150, 226, 156];
 const NEITHER: Rgb = [172, 152, 222];
 
-/// Pixels of one 16th of a 2-bar pattern; longer patterns are drawn as wide.
+/// Pixels of a row of notes, whatever the number of bars.
 const ROLL_WIDTH: f32 = 1024.0;
 const MARGIN: f32 = 32.0;
 const LABELS: f32 = 128.0;
 const SHARES: f32 = 176.0;
 const HEADER: f32 = 118.0;
 const GAP: f32 = 10.0;
-const NOTE_HEIGHT: f32 = 5.0;
+const NOTE_HEIGHT: f32 = 6.0;
 
 /// One row of the picture.
-pub struct Row {
+pub(super) struct Row {
     /// What was played, in beats from the start of the cycle.
-    pub clip: Clip,
+    pub(super) clip: Clip,
     /// The name on the left.
-    pub label: String,
+    pub(super) label: String,
     /// A second, smaller line below it.
-    pub detail: String,
+    pub(super) detail: String,
     /// Shares of A's and B's notes that the row has, `0.0..=1.0`; `None` for A and B themselves.
-    pub kept: Option<[f64; 2]>,
+    pub(super) kept: Option<[f64; 2]>,
 }
 
 /// Draws the rows below each other as a PNG file. The first row is A, the last one B.
 ///
 /// # Errors
 /// When there is no row, or the encoder fails.
-pub fn draw(title: &str, subtitle: &str, rows: &[Row]) -> anyhow::Result<Vec<u8>> {
+pub(super) fn draw(title: &str, subtitle: &str, rows: &[Row]) -> anyhow::Result<Vec<u8>> {
     let (Some(first), Some(last)) = (rows.first(), rows.last()) else {
         anyhow::bail!("a picture needs at least one row");
     };

@@ -7,68 +7,68 @@ use serde::Serialize;
 
 /// All that was measured in one demo.
 #[derive(Clone, Debug, Serialize)]
-pub struct Report {
+pub(super) struct Report {
     /// Name of the model that played.
-    pub model: String,
+    pub(super) model: String,
     /// Execution provider that ran it.
-    pub provider: String,
+    pub(super) provider: String,
     /// Beats (quarter notes) in a minute.
-    pub tempo: f64,
+    pub(super) tempo: f64,
     /// Sampling temperature.
-    pub temperature: f64,
+    pub(super) temperature: f64,
     /// Seed of the noise.
-    pub seed: u32,
+    pub(super) seed: u32,
     /// How much faster than real time the song went by.
-    pub speed: f64,
+    pub(super) speed: f64,
     /// Frames in a second.
-    pub sample_rate: f64,
+    pub(super) sample_rate: f64,
     /// The cycles in order.
-    pub cycles: Vec<Cycle>,
+    pub(super) cycles: Vec<Cycle>,
     /// Cycles that began before their pattern was ready.
-    pub late_cycles: usize,
+    pub(super) late_cycles: usize,
     /// Notes that never ended.
-    pub hanging_notes: usize,
+    pub(super) hanging_notes: usize,
     /// Largest distance of a note's beginning from the grid of 16ths, in whole samples.
-    pub worst_timing_error_samples: u64,
+    pub(super) worst_timing_error_samples: u64,
     /// Wall-clock nanoseconds of the `process` calls of 64 samples at 48 kHz while it played.
-    pub process_ns: Percentiles,
+    pub(super) process_ns: Percentiles,
     /// Whether the audio thread had a real-time priority, as in a workstation.
-    pub realtime_priority: bool,
+    pub(super) realtime_priority: bool,
 }
 
 /// One cycle as it was played.
 #[derive(Clone, Debug, Serialize)]
-pub struct Cycle {
+pub(super) struct Cycle {
     /// Index, counted from song position 0.
-    pub index: u32,
+    pub(super) index: u32,
     /// Morph position, `0.0..=1.0`.
-    pub morph: f64,
+    pub(super) morph: f64,
     /// Milliseconds of decoding; null when no pattern came for it.
-    pub decode_ms: Option<f64>,
+    pub(super) decode_ms: Option<f64>,
     /// Number of notes played.
-    pub notes: usize,
+    pub(super) notes: usize,
     /// Share of A's notes that were played, pitch and start both equal, `0.0..=1.0`.
-    pub kept_a: f64,
+    pub(super) kept_a: f64,
     /// Share of B's notes that were played.
-    pub kept_b: f64,
+    pub(super) kept_b: f64,
 }
 
 /// Order statistics of durations, in nanoseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Percentiles {
+pub(super) struct Percentiles {
     /// Number of durations.
-    pub count: usize,
+    pub(super) count: usize,
     /// Median.
-    pub p50: u128,
+    pub(super) p50: u128,
     /// 99.9 % are at most this.
-    pub p999: u128,
+    pub(super) p999: u128,
     /// The longest.
-    pub max: u128,
+    pub(super) max: u128,
 }
 
 impl Percentiles {
     /// Takes the statistics by the nearest-rank method.
-    pub fn of(mut durations: Vec<Duration>) -> Self {
+    pub(super) fn of(mut durations: Vec<Duration>) -> Self {
         durations.sort_unstable();
         let count = durations.len();
         let rank = |per_mille: usize| {
@@ -81,7 +81,7 @@ impl Percentiles {
 
 /// Share of the notes of `original` that are in `played`, pitch and start (on the grid of 16ths)
 /// both equal. 0 when the original has no notes.
-pub fn kept(original: &Clip, played: &Clip) -> f64 {
+pub(super) fn kept(original: &Clip, played: &Clip) -> f64 {
     let mut left: Vec<_> = played.notes.iter().map(|note| (note.pitch, step(note.start))).collect();
     let mut found = 0_u32;
     for note in &original.notes {
@@ -96,7 +96,7 @@ pub fn kept(original: &Clip, played: &Clip) -> f64 {
 }
 
 /// The 16th nearest to a position in beats.
-pub fn step(beats: f64) -> i64 {
+pub(super) fn step(beats: f64) -> i64 {
     #[expect(clippy::cast_possible_truncation, reason = "saturates, far beyond any song")]
     let step = (beats / BEATS_PER_STEP).round() as i64;
     step
@@ -104,7 +104,7 @@ pub fn step(beats: f64) -> i64 {
 
 impl Report {
     /// A table for the terminal.
-    pub fn table(&self) -> String {
+    pub(super) fn table(&self) -> String {
         let mut text = String::from("cycle  morph  decode ms  notes  kept A  kept B\n");
         for cycle in &self.cycles {
             let decode = cycle.decode_ms.map_or_else(|| "-".to_owned(), |ms| format!("{ms:.1}"));
