@@ -8,16 +8,17 @@ use std::{
 use anyhow::{Context, Result, ensure};
 
 use crate::{
+    notices,
     platform::{Bundle, System},
-    runtime::Runtime,
+    runtime::Origin,
     workspace::{self, beside, copy, replace, run},
 };
 
 /// The shipped model, from the workspace's root.
 pub const MODEL: &str = "models/pretrained/mel-2bar";
 
-/// Licences and notices that travel with the plug-in, from the workspace's root.
-const LICENCES: &[&str] = &["LICENSE-MIT", "LICENSE-APACHE", "NOTICES.md", "licences"];
+/// Licence files that travel with the plug-in beside the folder `licences`, from the workspace's root.
+const LICENCES: &[&str] = &["LICENSE-MIT", "LICENSE-APACHE", "NOTICES.md"];
 
 /// Build the plug-in and lay it out as CLAP and VST3, with runtime and model inside.
 #[derive(clap::Args, Clone, Debug)]
@@ -36,7 +37,7 @@ pub struct BundleCommand {
     pub model: Vec<PathBuf>,
     /// Where ONNX Runtime comes from.
     #[command(flatten)]
-    pub runtime: Runtime,
+    pub runtime: Origin,
 }
 
 /// The bundles that were made.
@@ -58,7 +59,7 @@ impl BundleCommand {
             features: Vec::new(),
             out: None,
             model: Vec::new(),
-            runtime: Runtime::default(),
+            runtime: Origin::default(),
         }
     }
 
@@ -72,7 +73,7 @@ impl BundleCommand {
     /// # Errors
     /// When the runtime or the model is missing, or the build fails.
     pub fn run(&self) -> Result<Bundled> {
-        let runtime = self.runtime.run()?;
+        let runtime = self.runtime.get()?;
         let models = if self.model.is_empty() {
             vec![workspace::root().join(MODEL)]
         } else {
@@ -134,13 +135,14 @@ fn lay_out(bundle: &Bundle, library: &Path, runtime: &Path, models: &[PathBuf]) 
             model.file_name().with_context(|| format!("{} has no folder name", model.display()))?;
         copy(model, &bundle.resources.join("models").join(name))?;
     }
-    for licence in LICENCES {
-        let path = workspace::root().join(licence);
-        copy(
-            &path,
-            &bundle.resources.join("licences").join(licence.trim_start_matches("licences")),
-        )?;
+    let licences = bundle.resources.join("licences");
+    copy(&workspace::root().join("licences"), &licences)?;
+    for file in LICENCES {
+        copy(&workspace::root().join(file), &bundle.resources.join(file))?;
     }
+    let crates = notices::of_crates("interlude-plugin")?;
+    fs::write(licences.join("rust-crates.txt"), crates)
+        .with_context(|| format!("cannot write to {}", licences.display()))?;
     if let Some(path) = &bundle.property_list {
         fs::write(path, property_list())
             .with_context(|| format!("cannot write {}", path.display()))?;

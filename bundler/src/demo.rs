@@ -19,7 +19,7 @@ use interlude_models::{
 use crate::{
     bundle::{BundleCommand, MODEL},
     host::Span,
-    runtime::Runtime,
+    runtime::Origin,
     workspace::{self, write},
 };
 use performance::{Performance, SAMPLE_RATE, Score};
@@ -53,15 +53,15 @@ pub struct Demo {
     /// How much faster than real time the song goes by, from 0.5 to 8.
     #[arg(long, default_value_t = 2.0)]
     speed: f64,
-    /// Folder to write to.
-    #[arg(long, value_name = "FOLDER", default_value = "target/demo")]
-    out: PathBuf,
+    /// Folder to write to [default: target/demo].
+    #[arg(long, value_name = "FOLDER")]
+    out: Option<PathBuf>,
     /// A model folder to play instead of the shipped one.
     #[arg(long, value_name = "FOLDER")]
     model: Option<PathBuf>,
     /// Where ONNX Runtime comes from.
     #[command(flatten)]
-    runtime: Runtime,
+    runtime: Origin,
 }
 
 impl Demo {
@@ -113,9 +113,10 @@ impl Demo {
         let performance = performance::perform(&bundled.clap_binary, &score)?;
         let rolls = rolls(&performance.spans, &score);
         let report = measure(&performance, &score, &rolls);
-        self.write(&report, &score, &rolls, &paths)?;
+        let out = self.out.clone().unwrap_or_else(|| workspace::target().join("demo"));
+        save(&out, &report, &score, &rolls, &paths)?;
         println!("{}", report.table());
-        println!("wrote morph.mid, morph.png and report.json to {}", self.out.display());
+        println!("wrote morph.mid, morph.png and report.json to {}", out.display());
         if report.late_cycles > 0
             || report.hanging_notes > 0
             || report.worst_timing_error_samples > 0
@@ -125,55 +126,56 @@ impl Demo {
         }
         Ok(())
     }
+}
 
-    fn write(
-        &self,
-        report: &Report,
-        score: &Score<'_>,
-        rolls: &[Clip],
-        paths: &[PathBuf; 2],
-    ) -> Result<()> {
-        let name = |path: &Path| {
-            path.file_stem().map_or_else(String::new, |name| name.to_string_lossy().into_owned())
-        };
-        let [a, b] = score.clips;
-        let ends = |clip: &Clip, label: &str, path: &Path| Row {
+/// Writes `morph.mid`, `morph.png` and `report.json`.
+fn save(
+    out: &Path,
+    report: &Report,
+    score: &Score<'_>,
+    rolls: &[Clip],
+    paths: &[PathBuf; 2],
+) -> Result<()> {
+    let name = |path: &Path| {
+        path.file_stem().map_or_else(String::new, |name| name.to_string_lossy().into_owned())
+    };
+    let [a, b] = score.clips;
+    let ends = |clip: &Clip, label: &str, path: &Path| Row {
+        clip: clip.clone(),
+        label: label.to_owned(),
+        detail: name(path),
+        kept: None,
+    };
+    let mut rows = vec![ends(a, "A", &paths[0])];
+    for (cycle, clip) in report.cycles.iter().zip(rolls) {
+        rows.push(Row {
             clip: clip.clone(),
-            label: label.to_owned(),
-            detail: name(path),
-            kept: None,
-        };
-        let mut rows = vec![ends(a, "A", &paths[0])];
-        for (cycle, clip) in report.cycles.iter().zip(rolls) {
-            rows.push(Row {
-                clip: clip.clone(),
-                label: format!("{:.3}", cycle.morph),
-                detail: format!("cycle {}", cycle.index),
-                kept: Some([cycle.kept_a, cycle.kept_b]),
-            });
-        }
-        rows.push(ends(b, "B", &paths[1]));
-        let subtitle = format!(
-            "{} on {}   tempo {}   temperature {}   seed {}",
-            report.model, report.provider, report.tempo, report.temperature, report.seed
-        );
-        let picture = picture::draw("Interlude: from A to B", &subtitle, &rows)?;
-
-        let length = score.cycle_beats();
-        let mut notes = Vec::new();
-        for (index, clip) in (0_u32..).zip(rolls) {
-            let offset = f64::from(index) * length;
-            let moved =
-                |note: &Note| Note { start: note.start + offset, end: note.end + offset, ..*note };
-            notes.extend(clip.notes.iter().map(moved));
-        }
-        let song = Clip::new(notes, f64::from(score.cycles) * length);
-        let mut json = serde_json::to_vec_pretty(report)?;
-        json.push(b'\n');
-        write(&self.out.join("morph.mid"), &midi::to_bytes(&song, self.tempo))?;
-        write(&self.out.join("morph.png"), &picture)?;
-        write(&self.out.join("report.json"), &json)
+            label: format!("{:.3}", cycle.morph),
+            detail: format!("cycle {}", cycle.index),
+            kept: Some([cycle.kept_a, cycle.kept_b]),
+        });
     }
+    rows.push(ends(b, "B", &paths[1]));
+    let subtitle = format!(
+        "{} on {}   tempo {}   temperature {}   seed {}",
+        report.model, report.provider, report.tempo, report.temperature, report.seed
+    );
+    let picture = picture::draw("Interlude: from A to B", &subtitle, &rows)?;
+
+    let length = score.cycle_beats();
+    let mut notes = Vec::new();
+    for (index, clip) in (0_u32..).zip(rolls) {
+        let offset = f64::from(index) * length;
+        let moved =
+            |note: &Note| Note { start: note.start + offset, end: note.end + offset, ..*note };
+        notes.extend(clip.notes.iter().map(moved));
+    }
+    let song = Clip::new(notes, f64::from(score.cycles) * length);
+    let mut json = serde_json::to_vec_pretty(report)?;
+    json.push(b'\n');
+    write(&out.join("morph.mid"), &midi::to_bytes(&song, score.tempo))?;
+    write(&out.join("morph.png"), &picture)?;
+    write(&out.join("report.json"), &json)
 }
 
 /// The notes of each cycle, in beats from its beginning.

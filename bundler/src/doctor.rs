@@ -199,7 +199,7 @@ fn mend(findings: &[Finding]) -> Result<()> {
         }
     }
     if onnx_runtime().state.is_err() {
-        runtime::Runtime::default().run()?;
+        runtime::Origin::default().get()?;
     }
     Ok(())
 }

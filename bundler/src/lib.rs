@@ -5,6 +5,8 @@ pub mod bundle;
 pub mod demo;
 pub mod doctor;
 pub mod host;
+pub mod notices;
 pub mod platform;
 pub mod runtime;
+pub mod test;
 pub mod workspace;

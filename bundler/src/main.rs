@@ -8,7 +8,8 @@ use interlude_bundler::{
     bundle::{BundleCommand, Install},
     demo::Demo,
     doctor::Doctor,
-    runtime::Runtime,
+    runtime::RuntimeCommand,
+    test::Test,
 };
 
 #[derive(Parser)]
@@ -20,11 +21,12 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    Runtime(Runtime),
+    Runtime(RuntimeCommand),
     Bundle(BundleCommand),
     Install(Install),
     Doctor(Doctor),
     Demo(Demo),
+    Test(Test),
 }
 
 fn main() -> ExitCode {
@@ -44,5 +46,6 @@ fn run(command: Command) -> Result<()> {
         Command::Install(install) => install.run(),
         Command::Doctor(doctor) => doctor.run(),
         Command::Demo(demo) => demo.run(),
+        Command::Test(test) => test.run(),
     }
 }

@@ -100,10 +100,18 @@ enum Source {
 
 /// Get ONNX Runtime, check it, and put it into `target/runtime`.
 #[derive(clap::Args, Clone, Debug)]
-pub struct Runtime {
+pub struct RuntimeCommand {
     /// Version of ONNX Runtime.
     #[arg(long, default_value = VERSION)]
     pub version: String,
+    /// Where it comes from.
+    #[command(flatten)]
+    pub origin: Origin,
+}
+
+/// Where ONNX Runtime comes from.
+#[derive(clap::Args, Clone, Debug, Default)]
+pub struct Origin {
     /// Use this library, or the library in this folder, instead of fetching one.
     ///
     /// The environment variable ORT_DYLIB_PATH says the same.
@@ -114,13 +122,17 @@ pub struct Runtime {
     pub no_install: bool,
 }
 
-impl Default for Runtime {
-    fn default() -> Self {
-        Self { version: VERSION.to_owned(), onnxruntime: None, no_install: false }
+impl Origin {
+    /// Gets the version that is shipped.
+    ///
+    /// # Errors
+    /// As [`RuntimeCommand::run`].
+    pub fn get(&self) -> Result<PathBuf> {
+        RuntimeCommand { version: VERSION.to_owned(), origin: self.clone() }.run()
     }
 }
 
-impl Runtime {
+impl RuntimeCommand {
     /// Makes sure that `target/runtime` holds a checked library, and gives the folder.
     ///
     /// # Errors
@@ -130,7 +142,7 @@ impl Runtime {
         let folder = folder();
         let library = folder.join(System::host().library("onnxruntime"));
         let variable = std::env::var_os("ORT_DYLIB_PATH").filter(|path| !path.is_empty());
-        if let Some(path) = self.onnxruntime.clone().or(variable.map(PathBuf::from)) {
+        if let Some(path) = self.origin.onnxruntime.clone().or(variable.map(PathBuf::from)) {
             let given = library_at(&path)?;
             if !same_file(&given, &library) {
                 install_given(&given, &folder)?;
@@ -158,7 +170,7 @@ impl Runtime {
                     Err(error) => writeln!(tried, "  {error:#}")?,
                 }
             }
-            if attempt == 0 && !self.no_install && doctor::pip_missing() {
+            if attempt == 0 && !self.origin.no_install && doctor::pip_missing() {
                 match Apt::find() {
                     Some(apt) if apt.may_install() => apt.install(&["python3-pip"])?,
                     Some(apt) => bail!(
@@ -346,6 +358,8 @@ fn library_at(path: &Path) -> Result<PathBuf> {
 }
 
 fn install_given(library: &Path, folder: &Path) -> Result<()> {
+    // Refuses what is no ONNX Runtime or too old.
+    interlude_models::runtime::Runtime::start(Some(library))?;
     let staging = beside(folder)?;
     let prepared = staging.path().join("runtime");
     workspace::copy(library, &prepared.join(System::host().library("onnxruntime")))?;
@@ -396,9 +410,8 @@ mod tests {
     #[test]
     fn a_missing_library_is_named() {
         // Contract: a path without a library is refused with the path in the message.
-        let command =
-            Runtime { onnxruntime: Some("/no/such/library".into()), ..Runtime::default() };
-        let message = format!("{:#}", command.run().unwrap_err());
+        let origin = Origin { onnxruntime: Some("/no/such/library".into()), ..Origin::default() };
+        let message = format!("{:#}", origin.get().unwrap_err());
         assert!(message.contains("/no/such/library"), "{message}");
     }
 
