@@ -1,3 +1,5 @@
-//! Making models: reading checkpoints of the original, datasets, training, and the commands.
+//! Making models: checkpoints of the original, data sets, training, and the commands over them.
 
 pub mod checkpoint;
+pub mod commands;
+pub mod generate;

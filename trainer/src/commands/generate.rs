@@ -1,0 +1,467 @@
+//! `interlude generate`: music from a model, as `music_vae_generate` of the original makes it.
+
+mod input;
+mod output;
+
+use std::path::PathBuf;
+
+use anyhow::{Context, anyhow, bail};
+use clap::{Args, Subcommand};
+use indicatif::{ProgressBar, ProgressStyle};
+use interlude_models::clip::Clip;
+use interlude_models::config::{Config, GrooveTask, Scheme};
+use interlude_models::engine::{Engine, EngineOptions};
+use interlude_models::latent::{prior, slerp};
+use interlude_models::package::Package;
+use interlude_models::runtime::{Provider, Runtime};
+use interlude_models::tokens::{Controls, to_clip};
+
+use super::Shared;
+use crate::generate::chords::progression;
+use crate::generate::{Settings, decode, grid, line, shares};
+use input::Input;
+use output::{Code, Folder, Made, Report};
+
+/// Makes music with a model, and latent codes of music.
+#[derive(Debug, Args)]
+pub struct Generate {
+    #[command(subcommand)]
+    mode: Mode,
+}
+
+#[derive(Debug, Subcommand)]
+enum Mode {
+    Sample(Sample),
+    Interpolate(Interpolate),
+    Vary(Vary),
+    Encode(Encode),
+    Decode(Decode),
+}
+
+/// Where the model is and what runs it.
+#[derive(Debug, Args)]
+struct Model {
+    /// The model folder, as `interlude import` or `interlude train` writes it.
+    #[arg(long, value_name = "DIR")]
+    model: PathBuf,
+    /// What computes: cpu, cuda or directml.
+    #[arg(long, default_value = "cpu", value_parser = provider)]
+    provider: Provider,
+    /// Threads of one operator; 0 takes as many as there are cores.
+    #[arg(long, default_value_t = 0)]
+    threads: usize,
+}
+
+/// How codes become files.
+#[derive(Debug, Args)]
+struct Making {
+    #[command(flatten)]
+    model: Model,
+    /// The folder to write to; made when it is not there.
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// How far to stray from the most probable; 0 always takes the most probable.
+    #[arg(long, default_value_t = 0.5, value_parser = temperature)]
+    temperature: f32,
+    /// Pieces to make at the same time at most.
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    batch_size: u16,
+    /// Repeats an earlier result exactly; drawn and told when it is not given.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Chords for models that take some: names such as C,Am,F,G or, with --key, I,vi,IV,V.
+    #[arg(long, value_name = "CHORDS")]
+    chords: Option<String>,
+    /// The key of Roman numerals in --chords, such as G or Em.
+    #[arg(long, requires = "chords")]
+    key: Option<String>,
+    /// A MIDI file whose drum hits are kept, for models that take some.
+    #[arg(long, value_name = "MIDI")]
+    hits: Option<PathBuf>,
+    /// Tell on standard output, as JSON, what was made, with codes and notes.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Number of files to make.
+#[derive(Debug, Args)]
+struct Count {
+    /// Pieces to make.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    num_outputs: u32,
+}
+
+/// Makes pieces from codes drawn from the prior.
+#[derive(Debug, Args)]
+struct Sample {
+    #[command(flatten)]
+    making: Making,
+    #[command(flatten)]
+    count: Count,
+    /// Draw one code for all pieces, which then differ only by their noise.
+    #[arg(long)]
+    same_z: bool,
+}
+
+/// Makes pieces on the way from one MIDI file to another, or in the square between four.
+///
+/// Each file must hold exactly one window of the model's length; of a file with more, all windows
+/// are written so that one can be chosen. Four files A B C D are laid out as Magenta.js does, row by
+/// row: A top left, B bottom left, C top right, D bottom right.
+#[derive(Debug, Args)]
+struct Interpolate {
+    #[command(flatten)]
+    making: Making,
+    #[command(flatten)]
+    count: Count,
+    /// Two or four MIDI files.
+    #[arg(required = true, num_args = 2..=4, value_name = "MIDI")]
+    inputs: Vec<PathBuf>,
+    /// Columns of the square between four files [default: the number of outputs].
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    columns: Option<u32>,
+    /// Rows of the square between four files [default: the number of outputs].
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    rows: Option<u32>,
+    /// Take velocities from the files instead of 80 for every note.
+    #[arg(long)]
+    keep_velocities: bool,
+}
+
+/// Makes pieces that resemble a MIDI file.
+///
+/// As `similar` of Magenta.js: each code lies between the file's and a random one, though on the
+/// sphere through both instead of the straight line.
+#[derive(Debug, Args)]
+struct Vary {
+    #[command(flatten)]
+    making: Making,
+    #[command(flatten)]
+    count: Count,
+    /// A MIDI file with exactly one window of the model's length.
+    #[arg(value_name = "MIDI")]
+    input: PathBuf,
+    /// From 0, unlike the file, to 1, as like it as the model can.
+    #[arg(long, default_value_t = 0.7, value_parser = similarity)]
+    similarity: f32,
+    /// Take velocities from the file instead of 80 for every note.
+    #[arg(long)]
+    keep_velocities: bool,
+}
+
+/// Writes the latent codes of MIDI files as JSON: of every window in them.
+#[derive(Debug, Args)]
+struct Encode {
+    #[command(flatten)]
+    model: Model,
+    /// MIDI files.
+    #[arg(required = true, value_name = "MIDI")]
+    inputs: Vec<PathBuf>,
+    /// The file to write [default: standard output].
+    #[arg(long, value_name = "JSON")]
+    out: Option<PathBuf>,
+}
+
+/// Makes pieces from latent codes.
+#[derive(Debug, Args)]
+struct Decode {
+    #[command(flatten)]
+    making: Making,
+    /// Codes as `encode` writes them, or as --json tells them.
+    #[arg(value_name = "JSON")]
+    codes: PathBuf,
+}
+
+impl Generate {
+    /// Makes what is asked for.
+    ///
+    /// # Errors
+    /// One sentence with the file and what to do. Files that were whole by then are kept.
+    pub fn run(self, shared: &Shared) -> anyhow::Result<()> {
+        match self.mode {
+            Mode::Sample(sample) => sample.run(shared),
+            Mode::Interpolate(interpolate) => interpolate.run(shared),
+            Mode::Vary(vary) => vary.run(shared),
+            Mode::Encode(encode) => encode.run(shared),
+            Mode::Decode(decode) => decode.run(shared),
+        }
+    }
+}
+
+impl Sample {
+    fn run(self, shared: &Shared) -> anyhow::Result<()> {
+        let package = self.making.model.open()?;
+        let config = &package.info.config;
+        let controls = self.making.controls(config, None)?;
+        let seed = self.making.seed();
+        let code = |index| prior(seed, if self.same_z { 0 } else { index }, config.hparams.z_size);
+        let codes: Vec<_> = (0..u64::from(self.count.num_outputs)).map(code).collect();
+        let controls = vec![controls; codes.len()];
+        self.making.make("sample", seed, shared, &package, &codes, &controls, |_, _| {})
+    }
+}
+
+impl Interpolate {
+    fn run(self, shared: &Shared) -> anyhow::Result<()> {
+        if self.inputs.len() == 3 {
+            bail!("give two MIDI files for a line between them, or four for a square, not three");
+        }
+        if self.inputs.len() == 2 && (self.columns.is_some() || self.rows.is_some()) {
+            bail!("--columns and --rows need four MIDI files; two make a line of --num-outputs");
+        }
+        let package = self.making.model.open()?;
+        let config = &package.info.config;
+        let inputs = input::single_windows(config, &self.inputs, &self.making.out)?;
+        let controls = self.making.controls(config, inputs.first())?;
+        let mut engine = self.making.model.load(shared, &package)?;
+        let ends = input::means(&mut engine, &inputs)?;
+        let count = usize::try_from(self.count.num_outputs)?;
+        let columns = self.columns.map_or(Ok(count), usize::try_from)?;
+        let rows = self.rows.map_or(Ok(count), usize::try_from)?;
+        let codes = match ends.as_slice() {
+            [a, b, c, d] => grid([a, b, c, d], columns, rows),
+            [a, b, ..] => line(a, b, count),
+            _ => Vec::new(),
+        };
+        let dynamics: Vec<_> = inputs.iter().map(|input| input.dynamics(config)).collect();
+        let places: Vec<(f64, f64)> = match inputs.len() {
+            4 => shares(rows)
+                .flat_map(|y| shares(columns).map(move |x| (x.into(), y.into())))
+                .collect(),
+            _ => shares(count).map(|t| (0.0, t.into())).collect(),
+        };
+        let velocities = |index: usize, clip: &mut Clip| {
+            let (x, y) = places[index];
+            let blended = match dynamics.as_slice() {
+                [Some(a), Some(b), Some(c), Some(d)] => a.blend(c, x).blend(&b.blend(d, x), y),
+                [Some(a), Some(b)] => a.blend(b, y),
+                _ => return,
+            };
+            if self.keep_velocities {
+                blended.apply(clip);
+            }
+        };
+        let controls = vec![controls; codes.len()];
+        let seed = self.making.seed();
+        self.making.make_with("interpolate", seed, engine, &codes, &controls, velocities)
+    }
+}
+
+impl Vary {
+    fn run(self, shared: &Shared) -> anyhow::Result<()> {
+        let package = self.making.model.open()?;
+        let config = &package.info.config;
+        let inputs =
+            input::single_windows(config, std::slice::from_ref(&self.input), &self.making.out)?;
+        let controls = self.making.controls(config, inputs.first())?;
+        let mut engine = self.making.model.load(shared, &package)?;
+        let means = input::means(&mut engine, &inputs)?;
+        let center = means.first().ok_or_else(|| anyhow!("the model gave no code"))?;
+        let seed = self.making.seed();
+        let code = |index| slerp(&prior(seed, index, center.len()), center, self.similarity);
+        let codes: Vec<_> = (0..u64::from(self.count.num_outputs)).map(code).collect();
+        let dynamics = inputs.first().and_then(|input| input.dynamics(config));
+        let velocities = |_: usize, clip: &mut Clip| {
+            if let Some(dynamics) = dynamics.as_ref().filter(|_| self.keep_velocities) {
+                dynamics.apply(clip);
+            }
+        };
+        let controls = vec![controls; codes.len()];
+        self.making.make_with("vary", seed, engine, &codes, &controls, velocities)
+    }
+}
+
+impl Encode {
+    fn run(self, shared: &Shared) -> anyhow::Result<()> {
+        let package = self.model.open()?;
+        let config = &package.info.config;
+        let inputs: Vec<Vec<Input>> = self
+            .inputs
+            .iter()
+            .map(|path| input::windows(config, path))
+            .collect::<Result<_, _>>()?;
+        let inputs: Vec<Input> = inputs.into_iter().flatten().collect();
+        let mut engine = self.model.load(shared, &package)?;
+        let posteriors = input::encode(&mut engine, &inputs)?;
+        let codes = inputs.into_iter().zip(posteriors).map(|(input, posterior)| Code {
+            source: Some(input.path.display().to_string()),
+            window: Some(input.number),
+            mu: Some(posterior.mu),
+            sigma: Some(posterior.sigma),
+            controls: input.window.controls,
+            ..Code::default()
+        });
+        let report = Report {
+            config: config.name.clone(),
+            mode: "encode".to_owned(),
+            seed: None,
+            temperature: None,
+            codes: codes.collect(),
+        };
+        match self.out {
+            Some(path) => output::write(&path, report.to_json()?.as_bytes()),
+            None => {
+                println!("{}", report.to_json()?);
+                Ok(())
+            }
+        }
+    }
+}
+
+impl Decode {
+    fn run(self, shared: &Shared) -> anyhow::Result<()> {
+        let package = self.making.model.open()?;
+        let config = &package.info.config;
+        let given = Report::read(&self.codes)?.codes;
+        let mut codes = Vec::with_capacity(given.len());
+        let mut controls = Vec::with_capacity(given.len());
+        let asked = self.making.has_controls();
+        for (index, code) in given.into_iter().enumerate() {
+            controls.push(match code.controls {
+                Some(controls) if !asked => Some(controls),
+                _ => self.making.controls(config, None)?,
+            });
+            codes.push(code.z.or(code.mu).ok_or_else(|| {
+                anyhow!("{}: code {index} has neither `z` nor `mu`", self.codes.display())
+            })?);
+        }
+        let seed = self.making.seed();
+        self.making.make("decode", seed, shared, &package, &codes, &controls, |_, _| {})
+    }
+}
+
+impl Model {
+    fn open(&self) -> anyhow::Result<Package> {
+        Ok(Package::open(&self.model)?)
+    }
+
+    fn load(&self, shared: &Shared, package: &Package) -> anyhow::Result<Engine> {
+        let runtime = Runtime::start(shared.onnxruntime.as_deref())?;
+        let options = EngineOptions { provider: self.provider, threads: self.threads };
+        Ok(Engine::load(runtime, package, &options)?)
+    }
+}
+
+impl Making {
+    /// The seed, drawn where none is given: small enough for any reader of JSON.
+    fn seed(&self) -> u64 {
+        self.seed.unwrap_or_else(|| u64::from(rand::random::<u32>()))
+    }
+
+    fn has_controls(&self) -> bool {
+        self.chords.is_some() || self.hits.is_some()
+    }
+
+    /// What the model is told while it decodes: what is asked for, else what the input has.
+    fn controls(&self, config: &Config, input: Option<&Input>) -> anyhow::Result<Option<Controls>> {
+        let takes_chords = config.scheme == Scheme::MelodyChords;
+        let takes_hits = config.scheme == Scheme::Groove(GrooveTask::HitsControl);
+        if self.chords.is_some() && !takes_chords {
+            bail!("`{}` takes no chords; leave out --chords", config.name);
+        }
+        if self.hits.is_some() && !takes_hits {
+            bail!("`{}` takes no hits; leave out --hits", config.name);
+        }
+        if let Some(chords) = &self.chords {
+            let chords = progression(chords, self.key.as_deref(), config.hparams.max_seq_len)?;
+            return Ok(Some(Controls::Chords(chords)));
+        }
+        if let Some(hits) = &self.hits {
+            let inputs = input::single_windows(config, std::slice::from_ref(hits), &self.out)?;
+            return Ok(inputs.into_iter().next().and_then(|input| input.window.controls));
+        }
+        match input.and_then(|input| input.window.controls.clone()) {
+            None if takes_chords => {
+                bail!("`{}` needs chords, such as --chords C,Am,F,G", config.name)
+            }
+            None if takes_hits => {
+                bail!("`{}` needs the hits to keep: --hits with a MIDI file of drums", config.name)
+            }
+            controls => Ok(controls),
+        }
+    }
+
+    /// Loads the model, then as [`Making::make_with`].
+    #[expect(clippy::too_many_arguments, reason = "what all modes end in")]
+    fn make(
+        &self,
+        mode: &'static str,
+        seed: u64,
+        shared: &Shared,
+        package: &Package,
+        codes: &[Vec<f32>],
+        controls: &[Option<Controls>],
+        finish: impl Fn(usize, &mut Clip),
+    ) -> anyhow::Result<()> {
+        let engine = self.model.load(shared, package)?;
+        self.make_with(mode, seed, engine, codes, controls, finish)
+    }
+
+    /// Decodes codes, passes each clip to `finish`, writes the files and tells about them.
+    fn make_with(
+        &self,
+        mode: &'static str,
+        seed: u64,
+        mut engine: Engine,
+        codes: &[Vec<f32>],
+        controls: &[Option<Controls>],
+        finish: impl Fn(usize, &mut Clip),
+    ) -> anyhow::Result<()> {
+        let config = engine.config().clone();
+        let steps = config.hparams.max_seq_len * codes.len();
+        let progress = ProgressBar::new(steps as u64);
+        progress.set_style(ProgressStyle::with_template("{bar:30} {percent:>3} % {eta}")?);
+        let settings =
+            Settings { temperature: self.temperature, batch_size: self.batch_size.into(), seed };
+        let decoded = decode(&mut engine, codes, controls, &settings, &mut |examples| {
+            progress.inc(examples as u64);
+        })
+        .with_context(|| format!("model {}", self.model.model.display()))?;
+        progress.finish_and_clear();
+
+        let folder = Folder::create(&self.out, &format!("{}_{mode}", config.name), codes.len())?;
+        let mut made = Vec::with_capacity(codes.len());
+        for (index, tokens) in decoded.iter().enumerate() {
+            let mut clip = to_clip(&config, tokens);
+            finish(index, &mut clip);
+            let file = folder.write(index, &clip)?;
+            made.push(Made { file, clip });
+        }
+        if self.json {
+            let codes = made.into_iter().zip(codes).zip(controls);
+            let report = Report {
+                config: config.name,
+                mode: mode.to_owned(),
+                seed: Some(seed),
+                temperature: Some(self.temperature),
+                codes: codes.map(|((made, z), controls)| Code::made(made, z, controls)).collect(),
+            };
+            println!("{}", report.to_json()?);
+        } else {
+            println!("wrote {} files: {} (seed {seed})", made.len(), folder.pattern());
+        }
+        Ok(())
+    }
+}
+
+fn provider(text: &str) -> Result<Provider, String> {
+    match text {
+        "cpu" => Ok(Provider::Cpu),
+        "cuda" => Ok(Provider::Cuda),
+        "directml" => Ok(Provider::DirectMl),
+        _ => Err("it is cpu, cuda or directml".to_owned()),
+    }
+}
+
+fn temperature(text: &str) -> Result<f32, String> {
+    number(text, 100.0)
+}
+
+fn similarity(text: &str) -> Result<f32, String> {
+    number(text, 1.0)
+}
+
+fn number(text: &str, high: f32) -> Result<f32, String> {
+    let number = text.parse::<f32>().ok().filter(|number| (0.0..=high).contains(number));
+    number.ok_or_else(|| format!("it is a number from 0 to {high}"))
+}
