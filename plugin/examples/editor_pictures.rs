@@ -16,19 +16,23 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let folder = PathBuf::from(std::env::args().nth(1).ok_or("name a folder for the pictures")?);
     std::fs::create_dir_all(&folder)?;
     let (default, small, large) = ([860.0, 560.0], [640.0, 420.0], [1280.0, 800.0]);
-    for (name, view, size, scale) in [
-        ("empty", View::default(), default, 1.0),
-        ("playing", playing(), default, 1.0),
-        ("playing-2x", playing(), default, 2.0),
-        ("playing-small", playing(), small, 1.0),
-        ("playing-large", playing(), large, 1.0),
-        ("capture", capture(), default, 1.0),
-        ("message", message(), default, 1.0),
-        ("message-small", message(), small, 1.0),
-        ("long", long(), default, 1.0),
+    let (model_menu, load, save) = (pos2(700.0, 27.0), pos2(75.0, 352.0), pos2(580.0, 82.0));
+    for (name, view, size, scale, click) in [
+        ("empty", View::default(), default, 1.0, None),
+        ("playing", playing(), default, 1.0, None),
+        ("playing-2x", playing(), default, 2.0, None),
+        ("playing-small", playing(), small, 1.0, None),
+        ("playing-large", playing(), large, 1.0, None),
+        ("capture", capture(), default, 1.0, None),
+        ("message", message(), default, 1.0, None),
+        ("message-small", message(), small, 1.0, None),
+        ("long", long(), default, 1.0, None),
+        ("models", playing(), default, 1.0, Some(model_menu)),
+        ("load", playing(), default, 1.0, Some(load)),
+        ("save", playing(), default, 1.0, Some(save)),
     ] {
         let path = folder.join(format!("{name}.png"));
-        picture(&view, size, scale).save(&path)?;
+        picture(&view, size, scale, click).save(&path)?;
         println!("{}", path.display());
     }
     Ok(())
@@ -180,7 +184,7 @@ fn long() -> View {
     view
 }
 
-fn picture(view: &View, size: [f32; 2], scale: f32) -> RgbaImage {
+fn picture(view: &View, size: [f32; 2], scale: f32, click: Option<Pos2>) -> RgbaImage {
     let context = egui::Context::default();
     let mut state = EditorState::default();
     let mut canvas = Canvas::default();
@@ -191,6 +195,20 @@ fn picture(view: &View, size: [f32; 2], scale: f32) -> RgbaImage {
             time: Some(time),
             ..egui::RawInput::default()
         };
+        if let Some(pos) = click {
+            // The pointer stays where it clicked, so that the tooltip shows too.
+            input.events.push(egui::Event::PointerMoved(pos));
+            for (pressed, when) in [(true, 0.5), (false, 0.75)] {
+                if time == when {
+                    input.events.push(egui::Event::PointerButton {
+                        pos,
+                        button: egui::PointerButton::Primary,
+                        pressed,
+                        modifiers: egui::Modifiers::NONE,
+                    });
+                }
+            }
+        }
         input.viewports.entry(egui::ViewportId::ROOT).or_default().native_pixels_per_point =
             Some(scale);
         let mut output = context.run_ui(input, |ui| {

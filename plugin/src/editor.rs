@@ -4,6 +4,7 @@
 //! nor host: whoever calls it fills the view from the parameters and the worker, and carries the
 //! actions out. [`EditorState`] holds what only concerns the window, such as an open file browser.
 
+mod browser;
 mod controls;
 mod icon;
 mod morph;
@@ -17,8 +18,10 @@ mod view;
 mod widget;
 
 use std::ops::RangeInclusive;
+use std::path::PathBuf;
 
-use egui::{Rect, Ui, pos2, vec2};
+use browser::{Browser, Outcome, Purpose};
+use egui::{Rect, Ui, Vec2, pos2, vec2};
 
 pub use view::{
     Action, Capture, EngineView, Gesture, ParameterView, PatternView, SlotId, SlotView, View,
@@ -45,6 +48,8 @@ pub struct EditorState {
     temperature: Option<slider::Grab>,
     seed_held: bool,
     dismissed: Option<String>,
+    browser: Option<Browser>,
+    folder: Option<PathBuf>,
 }
 
 /// Paints `view` over the whole of `ui` and returns what the user did, in order.
@@ -87,13 +92,27 @@ pub fn draw(ui: &mut Ui, view: &View, state: &mut EditorState) -> Vec<Action> {
     morph::show(ui, places.morph, view.parameters.morph, state, &mut actions);
     controls::show(ui, places.controls, view, state, &mut actions);
     status::line(ui, places.status, view);
+    state.show_browser(ui, window, &mut actions);
     actions
 }
 
 impl EditorState {
-    fn open_clip_browser(&mut self, _slot: SlotId) {}
+    fn open_browser(&mut self, purpose: Purpose) {
+        self.browser = Some(Browser::new(purpose, self.folder.as_deref()));
+    }
 
-    fn open_export_browser(&mut self) {}
+    fn show_browser(&mut self, ui: &Ui, window: Rect, actions: &mut Vec<Action>) {
+        let Some(browser) = &mut self.browser else { return };
+        let outcome = browser.show(ui, window);
+        if matches!(outcome, Outcome::Open) {
+            return;
+        }
+        self.folder = Some(browser.folder.clone());
+        self.browser = None;
+        if let Outcome::Chosen(action) = outcome {
+            actions.push(action);
+        }
+    }
 }
 
 /// Where the parts of the window are.
@@ -109,7 +128,8 @@ struct Places {
 
 impl Places {
     fn new(ui: &Ui, window: Rect, view: &View, state: &EditorState) -> Self {
-        let size = vec2(window.width().max(320.0), window.height().max(300.0));
+        // A smaller window cuts parts off rather than laying them over each other.
+        let size = window.size().max(Vec2::from(MINIMUM_SIZE));
         let compact = size.y < 500.0;
         let margin = if size.x < 760.0 { 12.0 } else { 16.0 };
         let gap = if compact { 8.0 } else { 12.0 };
@@ -120,7 +140,7 @@ impl Places {
 
         let header = band(window.top() + if compact { 6.0 } else { 10.0 }, 34.0);
         let mut top = header.bottom() + gap - 2.0;
-        let banner = status::banner_height(ui, width, view, state).map(|height| {
+        let banner = status::banner_height(ui, width, compact, view, state).map(|height| {
             let banner = band(top, height);
             top = banner.bottom() + gap;
             banner
@@ -131,7 +151,7 @@ impl Places {
         let controls = band(status.top() - 6.0 - controls_height, controls_height);
         let morph_height = if compact { 72.0 } else { 88.0 };
         let morph = band(controls.top() - morph_height, morph_height);
-        let cards = band(top, (morph.top() - 4.0 - top).max(60.0));
+        let cards = band(top, (morph.top() - 4.0 - top).max(120.0));
 
         let slot_width = (width * 0.225).clamp(150.0, 270.0);
         let [slot_a, slot_b] = [cards.left(), cards.right() - slot_width].map(|left| {
@@ -174,3 +194,6 @@ impl Files {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -22,8 +22,9 @@ pub(super) fn show(
     ui.painter().rect_filled(rect, palette::CARD_RADIUS, palette::CARD);
     let inner = rect.shrink2(vec2(16.0, 0.0));
     let gap = if rect.width() > 760.0 { 28.0 } else { 14.0 };
-    let switch_width = 86.0;
-    let switches = 3.0 * switch_width + 2.0 * 8.0;
+    let widths = ["Evolve", "Output", "Thru"].map(|name| widget::switch_width(ui.painter(), name));
+    let switch_gap = if rect.width() > 760.0 { 20.0 } else { 10.0 };
+    let switches = widths.iter().sum::<f32>() + 2.0 * switch_gap;
     let seed_width = 150.0;
     let temperature_width = (inner.width() - switches - seed_width - 2.0 * gap).clamp(96.0, 320.0);
 
@@ -36,11 +37,8 @@ pub(super) fn show(
     show_seed(ui, seed, parameters.seed, state, actions);
 
     let hue = palette::blend(super::slider::finite_share(parameters.morph));
-    let mut place = Rect::from_min_size(
-        pos2(inner.right() - switches, inner.top()),
-        vec2(switch_width, inner.height()),
-    );
-    for (name, on, action, hint) in [
+    let mut left = inner.right() - switches;
+    let switches = [
         (
             "Evolve",
             parameters.evolve,
@@ -60,11 +58,14 @@ pub(super) fn show(
             Action::Thru as fn(bool) -> Action,
             "Pass on the notes that come in, so that you hear what you play.",
         ),
-    ] {
+    ];
+    for ((name, on, action, hint), width) in switches.into_iter().zip(widths) {
+        let size = vec2(width, inner.height());
+        let place = Rect::from_min_size(pos2(left, inner.top()), size);
         if widget::switch(ui, Id::unique(("switch", name)), place, on, hue, name, hint) {
             actions.push(action(!on));
         }
-        place = place.translate(vec2(switch_width + 8.0, 0.0));
+        left += width + switch_gap;
     }
 }
 
@@ -163,6 +164,7 @@ fn show_seed(
         pos2(caption.right() + 10.0, rect.center().y - height / 2.0),
         pos2(dice_place.left() - 4.0, rect.center().y + height / 2.0),
     );
+    let seed = seed.clamp(*SEED_RANGE.start(), *SEED_RANGE.end());
     let mut value = seed;
     let response = ui
         .put(field, DragValue::new(&mut value).range(SEED_RANGE).speed(0.15))

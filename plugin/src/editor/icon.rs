@@ -19,6 +19,10 @@ pub(super) enum Icon {
     Check,
     /// Opens a list.
     Chevron,
+    /// The folder above.
+    Up,
+    /// A file of notes.
+    Note,
 }
 
 impl Icon {
@@ -72,6 +76,14 @@ impl Icon {
             }
             Self::Chevron => {
                 line(&[at(-3.2, -1.6), at(0.0, 1.6), at(3.2, -1.6)]);
+            }
+            Self::Up => {
+                line(&[at(0.0, 5.0), at(0.0, -4.5)]);
+                line(&[at(-3.6, -1.0), at(0.0, -4.6), at(3.6, -1.0)]);
+            }
+            Self::Note => {
+                painter.circle_filled(at(-2.4, 3.6), 2.3, colour);
+                line(&[at(-0.6, 3.6), at(-0.6, -5.0), at(3.6, -3.4)]);
             }
         }
     }

@@ -20,7 +20,7 @@ pub(super) fn show(
     state: &mut EditorState,
     actions: &mut Vec<Action>,
 ) {
-    let middle = rect.center().y - 7.0;
+    let middle = rect.center().y - 9.0;
     let ends = 20.0;
     let track = Rect::from_min_max(
         pos2(rect.left() + ends + 22.0, middle - TRACK),

@@ -35,6 +35,7 @@ impl Roll {
         bars: usize,
         clips: impl IntoIterator<Item = &'a Clip>,
     ) -> Self {
+        let rect = Rect::from_min_max(rect.min, rect.max.max(rect.min + vec2(1.0, 1.0)));
         let range = clips
             .into_iter()
             .filter_map(Clip::pitch_range)
@@ -101,9 +102,8 @@ impl Roll {
         ))
     }
 
-    /// Paints rows, beats, bars and octave names. Names stand `gutter` points left of the roll,
-    /// or inside it when there is no gutter.
-    pub(super) fn paint_grid(&self, painter: &Painter, gutter: f32) {
+    /// Paints rows, beats and bars, and octave names left of the roll.
+    pub(super) fn paint_grid(&self, painter: &Painter) {
         for pitch in self.lowest..=self.highest {
             let row = self.row(pitch);
             let rect = Rect::from_x_y_ranges(self.rect.x_range(), row);
@@ -123,14 +123,9 @@ impl Roll {
                 continue;
             }
             let name = format!("C{}", i16::from(pitch / 12) - 1);
-            let (x, anchor) = if gutter > 0.0 {
-                (self.rect.left() - 6.0, Align2::RIGHT_CENTER)
-            } else {
-                (self.rect.left() + 4.0, Align2::LEFT_CENTER)
-            };
             painter.text(
-                pos2(x, row.center()),
-                anchor,
+                pos2(self.rect.left() - 5.0, row.center()),
+                Align2::RIGHT_CENTER,
                 name,
                 egui::FontId::proportional(palette::SMALL_SIZE - 1.5),
                 palette::faded(palette::FAINT, 0.8),

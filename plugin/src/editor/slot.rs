@@ -4,11 +4,15 @@ use egui::accesskit::Role;
 use egui::{Align2, Color32, Rect, Sense, Stroke, StrokeKind, Ui, WidgetInfo, pos2, vec2};
 use interlude_models::clip::Clip;
 
+use super::browser::Purpose;
 use super::icon::{Icon, dashed_outline};
 use super::roll::Roll;
 use super::view::{Action, Capture, SlotId, SlotView};
 use super::widget::{self, Button};
 use super::{EditorState, palette};
+
+/// Space left of the roll for octave names.
+const GUTTER: f32 = 20.0;
 
 /// What a slot's card shows besides the slot.
 pub(super) struct Surroundings {
@@ -44,17 +48,22 @@ pub(super) fn show(
     let inner = rect.shrink(12.0);
     title(ui, Rect::from_min_size(inner.min, vec2(inner.width(), 32.0)), id, slot);
 
+    // A low card has one row of pictures instead of two rows with text.
+    let low = inner.height() < 190.0;
     let tools = Rect::from_min_max(pos2(inner.left(), inner.bottom() - 28.0), inner.max);
-    let capture = Rect::from_min_max(
-        pos2(inner.left(), tools.top() - 6.0 - 30.0),
-        pos2(inner.right(), tools.top() - 6.0),
-    );
+    let capture = if low {
+        Rect::from_min_size(tools.min, vec2(30.0, tools.height()))
+    } else {
+        let bottom = tools.top() - 6.0;
+        Rect::from_min_max(pos2(inner.left(), bottom - 30.0), pos2(inner.right(), bottom))
+    };
     let roll = Rect::from_min_max(
         pos2(inner.left(), inner.top() + 32.0 + 10.0),
         pos2(inner.right(), (capture.top() - 10.0).max(inner.top() + 42.0)),
     );
     show_roll(ui, roll, id, slot, around);
     show_capture(ui, capture, id, slot, actions);
+    let tools = if low { tools.with_min_x(capture.right() + 4.0) } else { tools };
     show_tools(ui, tools, id, slot, state, actions);
 }
 
@@ -72,13 +81,16 @@ fn title(ui: &Ui, rect: Rect, id: SlotId, slot: &SlotView) {
     );
     let left = rect.left() + 26.0 + 10.0;
     let room = rect.right() - left;
-    let (name, facts) = match &slot.clip {
+    let (name, mut facts) = match &slot.clip {
         Some(clip) => {
             let name = if slot.source.is_empty() { "Clip" } else { slot.source.as_str() };
             (name, facts(clip))
         }
         None => ("Empty", "No clip yet".to_owned()),
     };
+    if let Capture::Armed | Capture::Recording { .. } = slot.capture {
+        facts = capture_text(slot.capture);
+    }
     let colour = if slot.clip.is_some() { palette::TEXT } else { palette::SECONDARY };
     let top = pos2(left, rect.center().y - 1.0);
     widget::text(painter, top, Align2::LEFT_BOTTOM, name, palette::body(), colour, room);
@@ -108,20 +120,20 @@ fn show_roll(ui: &Ui, rect: Rect, id: SlotId, slot: &SlotView, around: &Surround
     });
     if let Some(clip) = slot.clip.as_ref().filter(|clip| !clip.is_empty()) {
         let bars = Roll::bars_of(clip);
-        let roll = Roll::fit(rect.shrink2(vec2(0.0, 4.0)), bars, [clip]);
-        roll.paint_grid(&painter, 0.0);
-        roll.paint_notes(&painter, clip, hue, around.beat.filter(|_| around.weight > 0.5));
+        let place = rect.shrink2(vec2(0.0, 4.0)).with_min_x(rect.left() + GUTTER);
+        let roll = Roll::fit(place, bars, [clip]);
+        roll.paint_grid(&painter);
+        roll.paint_notes(&painter, clip, hue, None);
         if let Some(beat) = around.beat {
-            let x = roll.x(beat);
             let line = Stroke::new(1.0, palette::faded(palette::TEXT, 0.28));
-            painter.vline(x, rect.y_range(), line);
+            painter.vline(roll.x(beat), rect.y_range(), line);
         }
     } else {
         dashed_outline(&painter, rect.shrink(6.0), Stroke::new(1.0, palette::faded(hue, 0.4)));
         let text = if matches!(slot.capture, Capture::Armed | Capture::Recording { .. }) {
             format!("Play {} now", counted(around.bars, "bar"))
         } else {
-            format!("Arm capture and play {}, or load a .mid file", counted(around.bars, "bar"))
+            format!("Arm capture and\nplay {},\nor load a .mid file", counted(around.bars, "bar"))
         };
         paragraph(&painter, rect.shrink(16.0), &text, palette::SECONDARY);
     }
@@ -163,33 +175,29 @@ fn show_capture(ui: &Ui, rect: Rect, id: SlotId, slot: &SlotView, actions: &mut 
     let fill = palette::RAISED.lerp_to_gamma(palette::HOVERED, hover);
     painter.rect_filled(rect, palette::RADIUS, fill);
     let mut dot = palette::RECORD;
-    let text = match slot.capture {
-        Capture::Idle => "Capture".to_owned(),
-        Capture::Armed => {
-            dot = palette::faded(dot, 0.35 + 0.65 * pulse(ui));
-            "Waiting for the bar".to_owned()
-        }
+    match slot.capture {
+        Capture::Idle | Capture::Done => {}
+        Capture::Armed => dot = palette::faded(dot, 0.35 + 0.65 * pulse(ui)),
         Capture::Recording { progress } => {
-            let share = super::slider::finite_share(progress);
             let mut done = rect;
-            done.set_width(rect.width() * share);
+            done.set_width(rect.width() * super::slider::finite_share(progress));
             painter.with_clip_rect(done.intersect(ui.clip_rect())).rect_filled(
                 rect,
                 palette::RADIUS,
                 palette::faded(palette::RECORD, 0.45),
             );
             ui.ctx().request_repaint();
-            format!("Recording {:.0} %", share * 100.0)
         }
-        Capture::Done => "Captured".to_owned(),
-    };
+    }
     if armed {
         let stroke = Stroke::new(1.0, palette::faded(palette::RECORD, 0.6));
         painter.rect_stroke(rect, palette::RADIUS, stroke, StrokeKind::Inside);
     }
     let colour = if armed || response.hovered() { palette::TEXT } else { palette::SECONDARY };
+    let text = if rect.width() < 60.0 { String::new() } else { capture_text(slot.capture) };
     let galley = widget::elided(painter, &text, palette::body(), colour, rect.width() - 34.0);
-    let left = rect.center().x - (galley.size().x + 18.0) / 2.0;
+    let width = if text.is_empty() { 10.0 } else { galley.size().x + 18.0 };
+    let left = rect.center().x - width / 2.0;
     let centre = pos2(left + 5.0, rect.center().y);
     if slot.capture == Capture::Done {
         Icon::Check.paint(painter, centre, hue);
@@ -206,6 +214,18 @@ fn show_capture(ui: &Ui, rect: Rect, id: SlotId, slot: &SlotView, actions: &mut 
     };
     if response.on_hover_text(hint).clicked() {
         actions.push(Action::Capture(id, !armed));
+    }
+}
+
+/// The state of a capture in words.
+fn capture_text(capture: Capture) -> String {
+    match capture {
+        Capture::Idle => "Capture".to_owned(),
+        Capture::Armed => "Waiting for the bar".to_owned(),
+        Capture::Recording { progress } => {
+            format!("Recording {:.0} %", super::slider::finite_share(progress) * 100.0)
+        }
+        Capture::Done => "Captured".to_owned(),
     }
 }
 
@@ -236,14 +256,14 @@ fn show_tools(
         id: egui::Id::unique(("load", id)),
         rect: load_place,
         icon: Some(Icon::Folder),
-        text: "Load",
+        text: if load_place.width() > 50.0 { "Load" } else { "" },
         label: &format!("Load a MIDI file into {letter}"),
         hint: "Load a .mid file. Its first bars that the model can use become the clip.",
         enabled: true,
         raised: true,
     };
     if load.show(ui).clicked() {
-        state.open_clip_browser(id);
+        state.open_browser(Purpose::Load(id));
     }
     let undo = Button {
         id: egui::Id::unique(("undo", id)),

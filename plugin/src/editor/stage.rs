@@ -3,6 +3,7 @@
 use egui::accesskit::Role;
 use egui::{Align2, Rect, Sense, Stroke, StrokeKind, Ui, WidgetInfo, pos2, vec2};
 
+use super::browser::Purpose;
 use super::icon::Icon;
 use super::roll::{Roll, pattern_beat};
 use super::view::{SlotId, View};
@@ -41,7 +42,10 @@ pub(super) fn show(ui: &mut Ui, rect: Rect, view: &View, state: &mut EditorState
     );
     let ghosts = view.slots.iter().filter_map(|slot| slot.clip.as_ref());
     let roll = Roll::fit(grid, pattern.bars, ghosts.chain(&pattern.clip));
-    roll.paint_grid(&painter, GUTTER);
+    let empty = view.slots.iter().all(|slot| slot.clip.is_none()) && pattern.clip.is_none();
+    let mut grid_painter = painter.clone();
+    grid_painter.set_opacity(if empty { 0.4 } else { 1.0 });
+    roll.paint_grid(&grid_painter);
     let ruler = Rect::from_min_max(pos2(grid.left(), well.top()), grid.right_top());
     roll.paint_bar_numbers(&painter, ruler, pattern.playing.then_some(bar));
     for id in SlotId::ALL {
@@ -62,7 +66,12 @@ pub(super) fn show(ui: &mut Ui, rect: Rect, view: &View, state: &mut EditorState
         ui.ctx().request_repaint();
     }
     if let Some(text) = advice(view) {
-        slot::paragraph(&painter, grid.shrink(24.0), &text, palette::SECONDARY);
+        let plate =
+            Rect::from_center_size(grid.center(), vec2(grid.width().min(330.0) - 24.0, 64.0));
+        if !empty {
+            painter.rect_filled(plate, palette::RADIUS, palette::faded(palette::WELL, 0.92));
+        }
+        slot::paragraph(&painter, plate.shrink(12.0), &text, palette::SECONDARY);
     }
     let response = ui.interact(well, egui::Id::unique("pattern"), Sense::hover());
     response.widget_info(|| {
@@ -112,7 +121,7 @@ fn title(ui: &mut Ui, rect: Rect, view: &View, bar: usize, state: &mut EditorSta
         raised: true,
     };
     if save.show(ui).clicked() {
-        state.open_export_browser();
+        state.open_browser(Purpose::Export);
     }
 
     let painter = ui.painter();

@@ -22,10 +22,12 @@ pub(super) fn header(ui: &mut Ui, rect: Rect, view: &View, actions: &mut Vec<Act
     job.append("interlude", 0.0, format);
     let galley = ui.painter().layout_job(job);
     let mark = pos2(rect.left() + 12.0, rect.center().y);
-    for (step, share) in [0.0_f32, 0.5, 1.0].into_iter().enumerate() {
-        let offset = [-6.0, 0.0, 6.0][step];
+    let beat = if view.pattern.playing { view.pattern.position.rem_euclid(1.0) } else { 1.0 };
+    #[expect(clippy::cast_possible_truncation, reason = "a radius on the screen")]
+    let swell = if beat.is_finite() { (1.0 - beat) as f32 } else { 0.0 };
+    for (offset, share) in [(-6.0, 0.0_f32), (0.0, 0.5), (6.0, 1.0)] {
         let colour = palette::faded(palette::blend(share), 0.85);
-        ui.painter().circle_filled(mark + vec2(offset, 0.0), 5.0, colour);
+        ui.painter().circle_filled(mark + vec2(offset, 0.0), 5.0 + 1.2 * swell, colour);
     }
     let top = rect.center().y - galley.size().y / 2.0;
     let left = rect.left() + 32.0;
@@ -93,10 +95,16 @@ fn model_menu(ui: &mut Ui, rect: Rect, view: &View, actions: &mut Vec<Action>) {
 }
 
 /// The height that the message needs at `width`, or `None` when there is none to show.
-pub(super) fn banner_height(ui: &Ui, width: f32, view: &View, state: &EditorState) -> Option<f32> {
+pub(super) fn banner_height(
+    ui: &Ui,
+    width: f32,
+    compact: bool,
+    view: &View,
+    state: &EditorState,
+) -> Option<f32> {
     let message = visible_message(view, state)?;
     let galley = banner_text(ui, message, width);
-    Some(galley.size().y.min(90.0) + 20.0)
+    Some(galley.size().y.min(if compact { 54.0 } else { 90.0 }) + 20.0)
 }
 
 /// Paints the message; the user can close it.
@@ -116,9 +124,13 @@ pub(super) fn banner(ui: &mut Ui, rect: Rect, view: &View, state: &mut EditorSta
         pos2(rect.left() + 32.0, rect.top() + 10.0),
         rect.max - vec2(44.0, 10.0),
     );
+    let galley_height = galley.size().y;
     painter.with_clip_rect(text).galley(text.min, galley, palette::TEXT);
     let response = ui.interact(text, Id::unique("message"), Sense::hover());
     response.widget_info(|| WidgetInfo::labeled(Role::Alert, true, &message));
+    if text.height() < galley_height {
+        response.on_hover_text(&message);
+    }
     let close = Button {
         id: Id::unique("dismiss"),
         rect: Rect::from_center_size(

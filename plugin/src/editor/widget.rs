@@ -79,6 +79,12 @@ pub(super) fn content(
     painter.galley(pos2(left + icon_width + gap, top), galley, colour);
 }
 
+/// The width of a switch with its name.
+pub(super) fn switch_width(painter: &Painter, label: &str) -> f32 {
+    let galley = elided(painter, label, palette::body(), palette::TEXT, f32::INFINITY);
+    38.0 + galley.size().x
+}
+
 /// A switch with its name at its right; says whether it was flipped.
 pub(super) fn switch(
     ui: &mut Ui,
@@ -95,7 +101,11 @@ pub(super) fn switch(
     let painter = ui.painter();
     let track = Rect::from_center_size(pos2(rect.left() + 15.0, rect.center().y), vec2(30.0, 17.0));
     let rest = if response.hovered() { palette::HOVERED } else { palette::RAISED };
-    painter.rect_filled(track, 8.5, rest.lerp_to_gamma(palette::faded(accent, 0.85), amount));
+    painter.rect_filled(
+        track,
+        8.5,
+        rest.lerp_to_gamma(palette::CARD.lerp_to_gamma(accent, 0.62), amount),
+    );
     let knob = pos2(egui::lerp(track.left() + 8.5..=track.right() - 8.5, amount), track.center().y);
     painter.circle_filled(knob, 6.0, palette::FAINT.lerp_to_gamma(palette::TEXT, amount));
     let colour = if on || response.hovered() { palette::TEXT } else { palette::SECONDARY };

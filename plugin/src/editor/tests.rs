@@ -1,0 +1,506 @@
+//! The editor as a user and as assistive technology meet it.
+
+use egui::accesskit::Role;
+use egui::{Event, Key, Modifiers, MouseWheelUnit, Pos2};
+use egui_kittest::Harness;
+use egui_kittest::kittest::{NodeT as _, Queryable as _};
+use interlude_models::clip::{Clip, Note};
+use proptest::prelude::*;
+
+use super::*;
+
+/// An editor whose view follows the user's actions, as a plug-in's would.
+struct Bench {
+    view: View,
+    state: EditorState,
+    actions: Vec<Action>,
+}
+
+impl Bench {
+    fn take(&mut self) -> Vec<Action> {
+        std::mem::take(&mut self.actions)
+    }
+}
+
+fn open(view: View) -> Harness<'static, Bench> {
+    open_at(view, DEFAULT_SIZE)
+}
+
+fn open_at(view: View, size: [f32; 2]) -> Harness<'static, Bench> {
+    let bench = Bench { view, state: EditorState::default(), actions: Vec::new() };
+    let mut harness =
+        Harness::builder().with_size(Vec2::from(size)).with_step_dt(0.05).build_ui_state(
+            |ui, bench: &mut Bench| {
+                let actions = draw(ui, &bench.view, &mut bench.state);
+                for action in &actions {
+                    match *action {
+                        Action::Morph(Gesture::Set(value)) => bench.view.parameters.morph = value,
+                        Action::Temperature(Gesture::Set(value)) => {
+                            bench.view.parameters.temperature = value;
+                        }
+                        Action::Seed(Gesture::Set(value)) => bench.view.parameters.seed = value,
+                        _ => {}
+                    }
+                }
+                bench.actions.extend(actions);
+            },
+            bench,
+        );
+    harness.run_steps(2);
+    harness
+}
+
+fn note(pitch: u8, start: f64, end: f64) -> Note {
+    Note { start, end, pitch, velocity: 100, channel: 0, program: 0 }
+}
+
+fn full() -> View {
+    let clip = Clip::new(vec![note(60, 0.0, 1.0), note(64, 1.0, 2.0)], 8.0);
+    let slot = SlotView {
+        clip: Some(clip.clone()),
+        source: "tune.mid".into(),
+        capture: Capture::Idle,
+        can_undo: true,
+    };
+    View {
+        slots: [slot.clone(), slot],
+        pattern: PatternView { clip: Some(clip), ..PatternView::default() },
+        models: vec!["mel-2bar".into(), "another".into()],
+        model: Some(0),
+        engine: EngineView {
+            provider: "CPU".into(),
+            runtime: "1.32.0".into(),
+            decode_ms: Some(5.0),
+            ..EngineView::default()
+        },
+        ..View::default()
+    }
+}
+
+fn click(harness: &mut Harness<'_, Bench>, label: &str) -> Vec<Action> {
+    harness.get_by_label(label).click();
+    harness.run_steps(3);
+    harness.state_mut().take()
+}
+
+fn morph_values(actions: &[Action]) -> Vec<f32> {
+    let set = |action: &Action| match action {
+        Action::Morph(Gesture::Set(value)) => Some(*value),
+        _ => None,
+    };
+    actions.iter().filter_map(set).collect()
+}
+
+/// Panics unless every `Set` of the morph lies between a `Begin` and an `End`.
+fn assert_gestures(actions: &[Action]) {
+    let mut held = false;
+    for action in actions {
+        match action {
+            Action::Morph(Gesture::Begin) => assert!(!std::mem::replace(&mut held, true)),
+            Action::Morph(Gesture::Set(_)) => assert!(held),
+            Action::Morph(Gesture::End) => assert!(std::mem::replace(&mut held, false)),
+            _ => {}
+        }
+    }
+    assert!(!held, "{actions:?}");
+}
+
+/// Each button gives its action, once.
+#[test]
+fn buttons_give_their_actions() {
+    let mut harness = open(full());
+    for (label, action) in [
+        ("Capture A", Action::Capture(SlotId::A, true)),
+        ("Capture B", Action::Capture(SlotId::B, true)),
+        ("Clear A", Action::Clear(SlotId::A)),
+        ("Clear B", Action::Clear(SlotId::B)),
+        ("Undo A", Action::Undo(SlotId::A)),
+        ("Undo B", Action::Undo(SlotId::B)),
+        ("Evolve", Action::Evolve(true)),
+        ("Output", Action::Output(false)),
+        ("Thru", Action::Thru(false)),
+    ] {
+        assert_eq!(click(&mut harness, label), [action], "{label}");
+    }
+}
+
+/// The same buttons are there and work in the smallest window, with a message in it.
+#[test]
+fn buttons_work_in_the_smallest_window() {
+    let view = View { message: Some("Something is wrong. Mend it.".into()), ..full() };
+    let mut harness = open_at(view, MINIMUM_SIZE);
+    for (label, action) in [
+        ("Capture B", Action::Capture(SlotId::B, true)),
+        ("Clear B", Action::Clear(SlotId::B)),
+        ("Undo A", Action::Undo(SlotId::A)),
+        ("Thru", Action::Thru(false)),
+    ] {
+        assert_eq!(click(&mut harness, label), [action], "{label}");
+    }
+}
+
+/// An armed capture is disarmed by the same button.
+#[test]
+fn capture_is_disarmed() {
+    for capture in [Capture::Armed, Capture::Recording { progress: 0.4 }, Capture::Done] {
+        let mut view = full();
+        view.slots[0].capture = capture;
+        let mut harness = open(view);
+        assert_eq!(click(&mut harness, "Capture A"), [Action::Capture(SlotId::A, false)]);
+    }
+}
+
+/// What cannot be done cannot be pressed.
+#[test]
+fn empty_slots_cannot_be_cleared_or_undone() {
+    let mut harness = open(View::default());
+    for label in ["Clear A", "Undo A", "Save MIDI"] {
+        assert_eq!(click(&mut harness, label), [], "{label}");
+    }
+    assert!(harness.state().state.browser.is_none());
+}
+
+/// Pressing, dragging and releasing the morph slider is one gesture whose values follow the
+/// pointer from A to B.
+#[test]
+fn dragging_the_morph_slider_is_one_gesture() {
+    let mut harness = open(full());
+    let track = harness.get_by_label("Morph").rect();
+    let middle = track.center();
+    harness.drag_at(Pos2::new(track.left() + 34.0, middle.y));
+    harness.step();
+    harness.hover_at(middle);
+    harness.step();
+    harness.hover_at(track.right_center());
+    harness.step();
+    harness.drop_at(track.right_center());
+    harness.step();
+    let actions = harness.state_mut().take();
+    assert_gestures(&actions);
+    let begun = actions.iter().filter(|action| **action == Action::Morph(Gesture::Begin)).count();
+    assert_eq!(begun, 1, "{actions:?}");
+    let values = morph_values(&actions);
+    assert!(values.is_sorted() && values.len() == 2, "{values:?}");
+    assert!((values[0] - 0.5).abs() < 0.02 && values[1] == 1.0, "{values:?}");
+}
+
+/// A click beside the handle takes it there; a double click brings the default back.
+#[test]
+fn clicks_move_the_morph() {
+    let mut harness = open(full());
+    let track = harness.get_by_label("Morph").rect();
+    let place = Pos2::new(track.left() + track.width() * 0.75, track.center().y);
+    harness.drag_at(place);
+    harness.step();
+    harness.drop_at(place);
+    harness.step();
+    let actions = harness.state_mut().take();
+    assert_gestures(&actions);
+    assert!((harness.state().view.parameters.morph - 0.77).abs() < 0.03);
+    // The first click was a while ago, so two more make a double click of their own.
+    harness.run_steps(20);
+    for _ in 0..2 {
+        harness.drag_at(place);
+        harness.step();
+        harness.drop_at(place);
+        harness.step();
+    }
+    harness.run_steps(2);
+    assert_gestures(&harness.state_mut().take());
+    assert_eq!(harness.state().view.parameters.morph, MORPH_DEFAULT);
+}
+
+/// The round buttons go all the way to A and to B.
+#[test]
+fn ends_are_one_click_away() {
+    let mut harness = open(full());
+    assert_eq!(morph_values(&click(&mut harness, "Morph to B")), [1.0]);
+    assert_eq!(morph_values(&click(&mut harness, "Morph to A")), [0.0]);
+}
+
+/// Arrow, page, Home and End keys move a slider that has the keyboard, and only that one.
+#[test]
+fn keys_move_the_focused_slider() {
+    let mut harness = open(full());
+    harness.key_press(Key::ArrowRight);
+    harness.run_steps(2);
+    assert_eq!(harness.state_mut().take(), []);
+    harness.get_by_label("Morph").focus();
+    harness.run_steps(2);
+    let mut last = 0.0;
+    for (key, value) in [
+        (Key::ArrowRight, 0.01),
+        (Key::ArrowUp, 0.02),
+        (Key::ArrowLeft, 0.01),
+        (Key::PageUp, 0.11),
+        (Key::End, 1.0),
+        (Key::PageDown, 0.9),
+        (Key::Home, 0.0),
+    ] {
+        harness.key_press(key);
+        harness.run_steps(2);
+        let actions = harness.state_mut().take();
+        assert_gestures(&actions);
+        last = harness.state().view.parameters.morph;
+        assert!((last - value).abs() < 1e-5, "{key:?} gave {last}");
+    }
+    harness.key_press_modifiers(Modifiers::SHIFT, Key::ArrowRight);
+    harness.run_steps(2);
+    assert!((harness.state().view.parameters.morph - last - 0.001).abs() < 1e-5);
+}
+
+/// The wheel moves the slider under the pointer.
+#[test]
+fn wheel_moves_the_hovered_slider() {
+    let mut harness = open(full());
+    let middle = harness.get_by_label("Morph").rect().center();
+    harness.hover_at(middle);
+    harness.step();
+    harness.event(Event::MouseWheel {
+        unit: MouseWheelUnit::Line,
+        delta: vec2(0.0, 2.0),
+        modifiers: Modifiers::NONE,
+        phase: egui::TouchPhase::Move,
+        source: egui::MouseWheelSource::Unknown,
+    });
+    harness.step();
+    let actions = harness.state_mut().take();
+    assert_gestures(&actions);
+    assert!((harness.state().view.parameters.morph - 0.04).abs() < 1e-5, "{actions:?}");
+}
+
+/// A screen reader's request sets a slider in the parameter's own unit.
+#[test]
+fn assistive_technology_sets_values() {
+    let mut harness = open(full());
+    let node = harness.get_by_label("Temperature").accesskit_node();
+    let (target_node, target_tree) = node.locate();
+    harness.event(Event::AccessKitActionRequest(egui::accesskit::ActionRequest {
+        action: egui::accesskit::Action::SetValue,
+        target_tree,
+        target_node,
+        data: Some(egui::accesskit::ActionData::NumericValue(1.25)),
+    }));
+    harness.run_steps(2);
+    assert!((harness.state().view.parameters.temperature - 1.25).abs() < 1e-4);
+}
+
+/// The dice change the seed within one gesture.
+#[test]
+fn dice_change_the_seed() {
+    let mut harness = open(full());
+    let actions = click(&mut harness, "New seed");
+    let [Action::Seed(Gesture::Begin), Action::Seed(Gesture::Set(seed)), end] = &actions[..] else {
+        panic!("{actions:?}");
+    };
+    assert_eq!(*end, Action::Seed(Gesture::End));
+    assert!(*seed != 1 && SEED_RANGE.contains(seed));
+}
+
+/// Another model is chosen from the menu.
+#[test]
+fn models_are_chosen_from_the_menu() {
+    let mut harness = open(full());
+    assert_eq!(click(&mut harness, "Model: mel-2bar"), []);
+    assert_eq!(click(&mut harness, "another"), [Action::ChooseModel(1)]);
+}
+
+/// A message is shown, closed by the user, and stays closed until another one comes.
+#[test]
+fn messages_are_dismissed() {
+    let first = "No ONNX Runtime was found. Run `cargo xtask runtime`.";
+    let view = View { message: Some(first.into()), ..full() };
+    let mut harness = open(view);
+    assert!(harness.query_by_label(first).is_some());
+    assert_eq!(click(&mut harness, "Dismiss the message"), []);
+    assert!(harness.query_by_label(first).is_none());
+    harness.state_mut().view.message = Some("The model folder is incomplete.".into());
+    harness.run_steps(2);
+    assert!(harness.query_by_label("The model folder is incomplete.").is_some());
+}
+
+/// The status line says what runs, how fast, and how often it was late.
+#[test]
+fn status_line_tells_the_engine() {
+    let mut view = full();
+    view.engine.late_cycles = 3;
+    let harness = open(view);
+    let node = harness.get_by_role(Role::Status);
+    let label = node.accesskit_node().label().unwrap_or_default();
+    for part in ["CPU", "1.32.0", "5.0 ms", "3 late cycles"] {
+        assert!(label.contains(part), "{part} in {label:?}");
+    }
+}
+
+/// A clip is loaded through the browser: a folder, then a file in it.
+#[test]
+fn clips_are_loaded_through_the_browser() {
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let inner = folder.path().join("tunes");
+    std::fs::create_dir(&inner).expect("the folder can be made");
+    std::fs::write(inner.join("one.mid"), []).expect("the file can be written");
+    let mut harness = open(full());
+    harness.state_mut().state.folder = Some(folder.path().to_path_buf());
+    click(&mut harness, "Load a MIDI file into B");
+    click(&mut harness, "tunes");
+    let actions = click(&mut harness, "one.mid");
+    assert_eq!(actions, [Action::LoadFile(SlotId::B, inner.join("one.mid"))]);
+    assert!(harness.query_by_label("Parent folder").is_none(), "the browser is closed");
+    assert_eq!(harness.state().state.folder.as_deref(), Some(inner.as_path()));
+}
+
+/// The pattern is written where the browser says; the Escape key closes it without an action.
+#[test]
+fn patterns_are_exported_through_the_browser() {
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let mut harness = open(full());
+    harness.state_mut().state.folder = Some(folder.path().to_path_buf());
+    click(&mut harness, "Save MIDI");
+    let actions = click(&mut harness, "Save the file");
+    assert_eq!(actions, [Action::ExportPattern(folder.path().join("interlude.mid"))]);
+    click(&mut harness, "Save MIDI");
+    harness.key_press(Key::Escape);
+    harness.run_steps(3);
+    assert_eq!(harness.state_mut().take(), []);
+    assert!(harness.state().state.browser.is_none());
+}
+
+#[derive(Debug)]
+struct Dropped(PathBuf);
+
+impl egui::DroppedFile for Dropped {
+    fn path(&self) -> &std::path::Path {
+        &self.0
+    }
+
+    fn bytes(&self) -> Result<Vec<u8>, String> {
+        std::fs::read(&self.0).map_err(|error| error.to_string())
+    }
+}
+
+/// A dropped file goes to the slot on whose side it fell, a second one to the other slot.
+#[test]
+fn dropped_files_go_to_their_slots() {
+    let mut harness = open(full());
+    let place = harness.get_by_label("Capture B").rect().center();
+    harness.hover_at(place);
+    harness.step();
+    for name in ["one.mid", "two.mid"] {
+        harness.input_mut().dropped_files.push(std::sync::Arc::new(Dropped(name.into())));
+    }
+    harness.step();
+    assert_eq!(
+        harness.state_mut().take(),
+        [
+            Action::LoadFile(SlotId::B, "one.mid".into()),
+            Action::LoadFile(SlotId::A, "two.mid".into())
+        ]
+    );
+}
+
+/// Without a pointer, a dropped file goes to the first empty slot.
+#[test]
+fn dropped_files_fill_empty_slots_first() {
+    let mut view = full();
+    view.slots[1].clip = None;
+    let mut harness = open(view);
+    harness.input_mut().dropped_files.push(std::sync::Arc::new(Dropped("one.mid".into())));
+    harness.step();
+    assert_eq!(harness.state_mut().take(), [Action::LoadFile(SlotId::B, "one.mid".into())]);
+}
+
+/// Everything that can be touched has a name, in every state of the window.
+#[test]
+fn everything_has_a_name() {
+    for view in [View::default(), full()] {
+        let harness = open(view);
+        assert_eq!(harness.unnamed_widgets(), Vec::<String>::new());
+    }
+}
+
+fn clips() -> impl Strategy<Value = Option<Clip>> {
+    let time = prop_oneof![0.0..70.0_f64, Just(0.0), Just(1e12), Just(f64::MAX)];
+    let note = (time.clone(), time, any::<u8>(), any::<u8>(), any::<u8>()).prop_map(
+        |(start, length, pitch, velocity, channel)| Note {
+            start,
+            end: start + length,
+            pitch,
+            velocity,
+            channel,
+            program: 0,
+        },
+    );
+    let length = prop_oneof![Just(0.0), Just(8.0), Just(64.0), Just(f64::MAX), -5.0..500.0_f64];
+    let clip = (proptest::collection::vec(note, 0..40), length)
+        .prop_map(|(notes, length)| Clip::new(notes, length));
+    proptest::option::of(clip)
+}
+
+fn slots() -> impl Strategy<Value = SlotView> {
+    let capture = prop_oneof![
+        Just(Capture::Idle),
+        Just(Capture::Armed),
+        any::<f32>().prop_map(|progress| Capture::Recording { progress }),
+        Just(Capture::Done),
+    ];
+    (clips(), "[ -~]{0,60}", capture, any::<bool>())
+        .prop_map(|(clip, source, capture, can_undo)| SlotView { clip, source, capture, can_undo })
+}
+
+fn patterns() -> impl Strategy<Value = PatternView> {
+    (clips(), any::<usize>(), any::<f64>(), any::<f64>(), any::<i64>(), any::<bool>()).prop_map(
+        |(clip, bars, beats_per_bar, position, cycle, playing)| PatternView {
+            clip,
+            bars,
+            beats_per_bar,
+            position,
+            cycle,
+            playing,
+        },
+    )
+}
+
+fn views() -> impl Strategy<Value = View> {
+    let parameters = (any::<f32>(), any::<f32>(), any::<i32>(), any::<[bool; 3]>()).prop_map(
+        |(morph, temperature, seed, [evolve, output, thru])| ParameterView {
+            morph,
+            temperature,
+            seed,
+            evolve,
+            output,
+            thru,
+        },
+    );
+    let engine = ("[ -~]{0,20}", "[ -~]{0,20}", any::<bool>(), any::<Option<f32>>(), any::<u64>())
+        .prop_map(|(provider, runtime, loading, decode_ms, late_cycles)| EngineView {
+            provider,
+            runtime,
+            loading,
+            decode_ms,
+            late_cycles,
+        });
+    let models = proptest::collection::vec("[ -~]{1,40}", 0..5);
+    let message = proptest::option::of("[ -~]{1,400}");
+    ([slots(), slots()], patterns(), parameters, (models, any::<Option<usize>>()), engine, message)
+        .prop_map(|(slots, pattern, parameters, (models, model), engine, message)| View {
+            slots,
+            pattern,
+            parameters,
+            models,
+            model,
+            engine,
+            message,
+        })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    /// Any view is drawn without a panic and without an action that nobody took, at any size.
+    #[test]
+    fn any_view_is_drawn(view in views(), width in 1.0..2000.0_f32, height in 1.0..1500.0_f32) {
+        let mut harness = open_at(view, [width, height]);
+        harness.step();
+        prop_assert_eq!(harness.state_mut().take(), vec![]);
+    }
+}
