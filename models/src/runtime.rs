@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use ort::environment::Environment;
+use ort::logging::LogLevel;
 use ort::session::Session;
 use ort::session::builder::SessionBuilder;
 use serde::{Deserialize, Serialize};
@@ -142,6 +143,8 @@ impl Runtime {
             .with_telemetry(false)
             .build()
             .map_err(|error| start(error.to_string()))?;
+        // What fails is returned as an error, so the runtime need not print it as well.
+        environment.set_log_level(LogLevel::Fatal);
         Ok(RUNTIME.get_or_init(|| Self { environment, path, version }))
     }
 

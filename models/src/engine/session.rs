@@ -33,7 +33,7 @@ impl Network {
         check_external_data(&file)?;
         let session =
             runtime.session(options.provider, options.threads)?.commit_from_file(&file).map_err(
-                |error| EngineError::Load { file: file.clone(), reason: error.to_string() },
+                |error| EngineError::Load { file: file.clone(), reason: first_line(&error) },
             )?;
         let network = Self { session, file };
         network.check(&package.info.config, part)?;
@@ -80,7 +80,7 @@ impl Network {
         let file = &self.file;
         match self.session.run(inputs) {
             Ok(values) => Ok(Outputs { values, file }),
-            Err(error) => Err(EngineError::Run { file: file.clone(), reason: error.to_string() }),
+            Err(error) => Err(EngineError::Run { file: file.clone(), reason: first_line(&error) }),
         }
     }
 
@@ -90,7 +90,7 @@ impl Network {
         T: ort::value::PrimitiveTensorElementType + std::fmt::Debug + Clone + 'static,
     {
         Tensor::from_array((shape.to_vec(), data)).map(Tensor::into_dyn).map_err(|error| {
-            EngineError::Run { file: self.file.clone(), reason: error.to_string() }
+            EngineError::Run { file: self.file.clone(), reason: first_line(&error) }
         })
     }
 }
@@ -164,19 +164,31 @@ fn describe(port: &Port) -> String {
     format!("`{}` of type {:?} and shape [{}]", port.name, port.element, extents.join(", "))
 }
 
-/// Refuses graphs that keep weights outside their folder: a file from a stranger must not make the
-/// runtime read other files.
+/// Looks at where a graph keeps its weights before the runtime does: a file from a stranger must not
+/// make it read outside the model's folder, and what is cut off is told plainly.
 fn check_external_data(file: &Path) -> Result<(), EngineError> {
     let load = |reason: String| EngineError::Load { file: file.to_owned(), reason };
     let bytes = std::fs::read(file).map_err(|error| load(error.to_string()))?;
     let model = scan::Model::decode(bytes.as_slice())
         .map_err(|error| load(format!("it is no whole ONNX file ({error})")))?;
-    match model.graph.as_ref().and_then(|graph| scan::outside(graph)) {
-        None => Ok(()),
-        Some(location) => {
-            Err(load(format!("it refers to weights outside its folder, in `{location}`")))
+    let mut ranges = Vec::new();
+    if let Some(graph) = &model.graph {
+        scan::ranges(graph, &mut ranges);
+    }
+    for scan::Range { location, end } in ranges {
+        if !scan::is_plain(location) {
+            let reason = format!("it refers to weights outside its folder, in `{location}`");
+            return Err(load(reason));
+        }
+        let found = std::fs::metadata(file.with_file_name(location)).map_or(0, |data| data.len());
+        if found < end {
+            return Err(load(format!(
+                "its weights in `{location}` end at byte {end}, but there are {found} bytes; \
+                 copy the model again"
+            )));
         }
     }
+    Ok(())
 }
 
 /// As much of an ONNX file as says where weights lie; all else is skipped.
@@ -231,27 +243,48 @@ mod scan {
         value: String,
     }
 
-    /// The first location that is not a plain file name.
-    pub(super) fn outside(graph: &Graph) -> Option<&str> {
+    /// Where a weight lies in another file.
+    pub(super) struct Range<'m> {
+        /// The other file, as the graph names it.
+        pub(super) location: &'m str,
+        /// The byte after its last, as far as the graph tells.
+        pub(super) end: u64,
+    }
+
+    /// Collects the ranges of all weights, those of nested graphs too.
+    pub(super) fn ranges<'m>(graph: &'m Graph, found: &mut Vec<Range<'m>>) {
         let attributes = || graph.nodes.iter().flat_map(|node| &node.attributes);
         let tensors = graph
             .initializers
             .iter()
             .chain(attributes().flat_map(|attribute| &attribute.tensor))
             .chain(attributes().flat_map(|attribute| &attribute.tensors));
-        let locations = tensors
-            .flat_map(|tensor| &tensor.external_data)
-            .filter(|entry| entry.key == "location")
-            .map(|entry| entry.value.as_str());
-        let inner = attributes()
-            .flat_map(|attribute| attribute.graph.iter().chain(&attribute.graphs))
-            .filter_map(outside);
-        locations.filter(|location| !is_plain(location)).chain(inner).next()
+        for tensor in tensors {
+            let entries = || tensor.external_data.iter();
+            let number = |key: &str| {
+                let entry = entries().find(|entry| entry.key == key);
+                entry.and_then(|entry| entry.value.parse::<u64>().ok()).unwrap_or(0)
+            };
+            let end = number("offset").saturating_add(number("length"));
+            let locations = entries().filter(|entry| entry.key == "location");
+            found.extend(locations.map(|entry| Range { location: &entry.value, end }));
+        }
+        for inner in
+            attributes().flat_map(|attribute| attribute.graph.iter().chain(&attribute.graphs))
+        {
+            ranges(inner, found);
+        }
     }
 
-    fn is_plain(location: &str) -> bool {
+    /// Whether a location is the name of a file in the same folder.
+    pub(super) fn is_plain(location: &str) -> bool {
         let mut components = Path::new(location).components();
         let plain = matches!(components.next(), Some(Component::Normal(_)));
         plain && components.next().is_none() && !location.contains(['\\', ':'])
     }
+}
+
+/// The first line of what the runtime says, which otherwise can be long.
+fn first_line(error: &ort::Error) -> String {
+    error.message().lines().next().unwrap_or_default().trim().to_owned()
 }
