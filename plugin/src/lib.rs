@@ -1,3 +1,23 @@
 //! Interlude, the CLAP and VST3 instrument.
+//!
+//! `process` in [`plugin`] reads the host's [`transport`] and notes; [`keyboard`] resolves them,
+//! [`capture`] records armed slots, [`player`] asks for patterns and plays them. Everything slow
+//! happens on the [`worker`]'s thread, reached through [`link`]; [`shared`] is what all sides see.
+//! [`state`] and [`params`] are what a project saves, [`resources`] finds runtime and models.
+//! [`editor`] draws from plain data, [`window`] connects it.
 
+pub mod capture;
 pub mod editor;
+pub mod keyboard;
+pub mod link;
+pub mod params;
+pub mod player;
+pub mod plugin;
+pub mod resources;
+pub mod shared;
+pub mod state;
+pub mod transport;
+pub mod window;
+pub mod worker;
+
+pub use plugin::Interlude;

@@ -1,0 +1,290 @@
+//! The way between the audio thread and the worker: two wait-free rings and a few atomics.
+//!
+//! The rings are `rtrb`, one writer and one reader each, because nothing on the audio side may make a
+//! system call: the sender of a channel from `crossbeam-channel` or the standard library takes a lock
+//! and wakes a waiting receiver. The price is that the worker has to look by itself; it does so every
+//! 2 ms while the transport rolls and every 20 ms otherwise.
+//!
+//! All that is allocated is allocated by the worker and freed by it: patterns and takes travel in
+//! boxes and come back. The ring towards the worker always keeps [`RESERVE`] places for them.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU32, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use atomic_float::{AtomicF32, AtomicF64};
+use rtrb::{Consumer, Producer, RingBuffer};
+
+use crate::{
+    capture::{Phase, SLOTS, Take},
+    player::{Link, Pattern, Playhead, Request},
+};
+
+/// Messages towards the worker at once.
+const TO_WORKER: usize = 128;
+/// Messages towards the audio thread at once.
+const TO_AUDIO: usize = 16;
+/// Places kept for what must come back: the patterns in the player (at most three) and the takes.
+const RESERVE: usize = 16;
+
+/// Pause between two looks for an answer where `process` may wait.
+const WAIT: Duration = Duration::from_micros(100);
+/// Looks before `process` gives up waiting: one minute.
+const MOST_WAITS: u32 = 600_000;
+
+/// From the audio thread to the worker.
+#[derive(Debug)]
+pub enum ToWorker {
+    /// A pattern is wanted.
+    Request(Request),
+    /// A recording is complete.
+    Captured(Box<Take>),
+    /// A pattern is no longer needed.
+    Discarded(Box<Pattern>),
+    /// A cycle began without its pattern.
+    Late(i64),
+}
+
+/// From the worker to the audio thread.
+#[derive(Debug)]
+pub enum ToAudio {
+    /// An answer to a request.
+    Pattern(Box<Pattern>),
+    /// Memory for a recording.
+    Take(Box<Take>),
+}
+
+/// How often the worker looks for messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Pace {
+    /// The transport stands or nothing processes.
+    Idle = 0,
+    /// The transport rolls.
+    Rolling = 1,
+    /// `process` waits for answers.
+    Offline = 2,
+}
+
+/// What audio thread, worker and editor tell each other without a queue.
+#[derive(Debug, Default)]
+pub struct Signals {
+    pace: AtomicU8,
+    /// Whether a worker takes messages.
+    pub worker_runs: AtomicBool,
+    /// Bars in a cycle of the model; 0 before one is loaded.
+    pub bars: AtomicU32,
+    /// Changes with the model.
+    pub model: AtomicU32,
+    /// Changes with what a pattern depends on besides its settings.
+    pub contents: AtomicU64,
+    /// Tempo of the host in beats per minute; 0 before it is known.
+    pub tempo: AtomicF64,
+    /// Recordings handed to the worker and not encoded yet.
+    pub takes_under_way: AtomicU32,
+    /// Cycles that began without their pattern.
+    pub late: AtomicU64,
+    playhead: PlayheadCell,
+    phases: [AtomicF32; SLOTS],
+}
+
+#[derive(Debug, Default)]
+struct PlayheadCell {
+    rolling: AtomicBool,
+    cycle: AtomicI64,
+    beats: AtomicF64,
+    bar_beats: AtomicF64,
+    pattern: AtomicU64,
+}
+
+impl Signals {
+    /// Sets how often the worker looks.
+    pub fn set_pace(&self, pace: Pace) {
+        self.pace.store(pace as u8, Ordering::Relaxed);
+    }
+
+    /// How long the worker sleeps between two looks.
+    pub fn pause(&self) -> Duration {
+        match self.pace.load(Ordering::Relaxed) {
+            0 => Duration::from_millis(20),
+            1 => Duration::from_millis(2),
+            _ => WAIT,
+        }
+    }
+
+    /// Shows the editor where the player is. The parts are not read at one instant, which a picture
+    /// of a moving line can bear.
+    pub fn show_playhead(&self, playhead: Option<Playhead>, bar_beats: f64) {
+        let cell = &self.playhead;
+        cell.rolling.store(playhead.is_some(), Ordering::Relaxed);
+        cell.bar_beats.store(bar_beats, Ordering::Relaxed);
+        if let Some(playhead) = playhead {
+            cell.cycle.store(playhead.cycle, Ordering::Relaxed);
+            cell.beats.store(playhead.beats, Ordering::Relaxed);
+            cell.pattern.store(playhead.pattern, Ordering::Relaxed);
+        }
+    }
+
+    /// What plays or played last, whether the transport rolls, and the beats in a bar.
+    pub fn playhead(&self) -> (Playhead, bool, f64) {
+        let cell = &self.playhead;
+        let playhead = Playhead {
+            cycle: cell.cycle.load(Ordering::Relaxed),
+            beats: cell.beats.load(Ordering::Relaxed),
+            pattern: cell.pattern.load(Ordering::Relaxed),
+        };
+        (playhead, cell.rolling.load(Ordering::Relaxed), cell.bar_beats.load(Ordering::Relaxed))
+    }
+
+    /// Shows the editor what a slot's recorder does.
+    pub fn show_phase(&self, slot: usize, phase: Phase) {
+        let code = match phase {
+            Phase::Idle => -2.0,
+            Phase::Waiting => -1.0,
+            Phase::Recording(share) => share,
+        };
+        self.phases[slot].store(code, Ordering::Relaxed);
+    }
+
+    /// What a slot's recorder does.
+    pub fn phase(&self, slot: usize) -> Phase {
+        match self.phases[slot].load(Ordering::Relaxed) {
+            share if share >= 0.0 => Phase::Recording(share),
+            -1.0 => Phase::Waiting,
+            _ => Phase::Idle,
+        }
+    }
+}
+
+/// The audio thread's end.
+#[derive(Debug)]
+pub struct AudioEnd {
+    to_worker: Producer<ToWorker>,
+    from_worker: Consumer<ToAudio>,
+    signals: Arc<Signals>,
+    take: Option<Box<Take>>,
+    offline: bool,
+    waits: u32,
+}
+
+/// The worker's end.
+#[derive(Debug)]
+pub struct WorkerEnd {
+    /// Messages from the audio thread.
+    pub from_audio: Consumer<ToWorker>,
+    /// Messages to the audio thread.
+    pub to_audio: Producer<ToAudio>,
+}
+
+/// Makes both ends.
+pub fn link(signals: Arc<Signals>) -> (AudioEnd, WorkerEnd) {
+    let (to_worker, from_audio) = RingBuffer::new(TO_WORKER);
+    let (to_audio, from_worker) = RingBuffer::new(TO_AUDIO);
+    let audio = AudioEnd { to_worker, from_worker, signals, take: None, offline: false, waits: 0 };
+    (audio, WorkerEnd { from_audio, to_audio })
+}
+
+impl AudioEnd {
+    /// Whether `process` may wait for the worker.
+    pub fn set_offline(&mut self, offline: bool) {
+        self.offline = offline;
+    }
+
+    /// Sets how often the worker looks for messages.
+    pub fn set_pace(&self, rolling: bool) {
+        self.signals.set_pace(match (self.offline, rolling) {
+            (true, _) => Pace::Offline,
+            (false, true) => Pace::Rolling,
+            (false, false) => Pace::Idle,
+        });
+    }
+
+    /// Sends a recording to be encoded.
+    pub fn captured(&mut self, take: Box<Take>) {
+        self.signals.takes_under_way.fetch_add(1, Ordering::Relaxed);
+        if let Err(rtrb::PushError::Full(message)) = self.to_worker.push(ToWorker::Captured(take)) {
+            // The reserve rules this out; a leak is better than freeing memory on this thread.
+            std::mem::forget(message);
+        }
+    }
+
+    /// Waits until the recordings are encoded, where `process` may wait: what is decided next then
+    /// sees them, as it does in real time.
+    pub fn settle(&mut self) {
+        while self.signals.takes_under_way.load(Ordering::Acquire) > 0 && self.wait() {}
+    }
+
+    /// Memory for a recording, when some has come.
+    pub fn take(&mut self) -> Option<Box<Take>> {
+        if self.take.is_none() && matches!(self.from_worker.peek(), Ok(ToAudio::Take(_))) {
+            self.receive_take();
+        }
+        self.take.take()
+    }
+
+    fn receive_take(&mut self) {
+        if let Ok(ToAudio::Take(take)) = self.from_worker.pop()
+            && let Some(surplus) = self.take.replace(take)
+        {
+            // Never reached: there are no more takes than recorders. Freeing would be a system call.
+            std::mem::forget(surplus);
+        }
+    }
+}
+
+impl Link for AudioEnd {
+    fn request(&mut self, request: &Request) -> bool {
+        self.waits = 0;
+        self.to_worker.slots() > RESERVE && self.to_worker.push(ToWorker::Request(*request)).is_ok()
+    }
+
+    fn answer(&mut self) -> Option<Box<Pattern>> {
+        loop {
+            if self.to_worker.slots() < RESERVE {
+                return None;
+            }
+            match self.from_worker.peek().ok()? {
+                ToAudio::Take(_) if self.take.is_some() => return None,
+                ToAudio::Take(_) => self.receive_take(),
+                ToAudio::Pattern(_) => {
+                    let Ok(ToAudio::Pattern(pattern)) = self.from_worker.pop() else { return None };
+                    self.waits = 0;
+                    return Some(pattern);
+                }
+            }
+        }
+    }
+
+    fn discard(&mut self, pattern: Box<Pattern>) {
+        if let Err(rtrb::PushError::Full(message)) =
+            self.to_worker.push(ToWorker::Discarded(pattern))
+        {
+            // The reserve rules this out; a leak is better than freeing memory on this thread.
+            std::mem::forget(message);
+        }
+    }
+
+    fn late(&mut self, cycle: i64) {
+        self.signals.late.fetch_add(1, Ordering::Relaxed);
+        if self.to_worker.slots() > RESERVE {
+            // With room checked the push cannot fail, and the message owns no memory.
+            let _ = self.to_worker.push(ToWorker::Late(cycle));
+        }
+    }
+
+    fn wait(&mut self) -> bool {
+        let may = self.offline
+            && self.waits < MOST_WAITS
+            && self.signals.worker_runs.load(Ordering::Acquire);
+        if may {
+            self.signals.set_pace(Pace::Offline);
+            self.waits += 1;
+            std::thread::sleep(WAIT);
+        }
+        may
+    }
+}

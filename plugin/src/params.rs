@@ -1,0 +1,86 @@
+//! What the host automates and what a project remembers.
+
+use nice_plug::prelude::*;
+
+use crate::{player::Settings, state::Song};
+
+/// Temperatures offered; lower ones are indistinguishable from always taking the likeliest token.
+pub const TEMPERATURES: (f32, f32) = (0.05, 2.0);
+/// Largest seed.
+pub const LAST_SEED: i32 = 9999;
+
+/// The parameters. Their ids are in every saved project and never change.
+#[derive(Params)]
+pub struct InterludeParams {
+    /// Clips, latents and the model.
+    #[persist = "song"]
+    pub song: Song,
+    /// Position between slot A (0) and slot B (1).
+    #[id = "morph"]
+    pub morph: FloatParam,
+    /// Temperature of the sampling.
+    #[id = "temperature"]
+    pub temperature: FloatParam,
+    /// Seed of the noise.
+    #[id = "seed"]
+    pub seed: IntParam,
+    /// Whether each cycle has its own noise.
+    #[id = "evolve"]
+    pub evolve: BoolParam,
+    /// Whether generated notes go out.
+    #[id = "output"]
+    pub output: BoolParam,
+    /// Whether incoming notes are passed on.
+    #[id = "thru"]
+    pub thru: BoolParam,
+    /// Whether slot A is armed.
+    #[id = "capture_a"]
+    pub capture_a: BoolParam,
+    /// Whether slot B is armed.
+    #[id = "capture_b"]
+    pub capture_b: BoolParam,
+}
+
+impl Default for InterludeParams {
+    fn default() -> Self {
+        let (coldest, hottest) = TEMPERATURES;
+        Self {
+            song: Song::default(),
+            morph: FloatParam::new("Morph", 0.0, FloatRange::Linear { min: 0.0, max: 1.0 })
+                .with_value_to_string(formatters::v2s_f32_rounded(3)),
+            temperature: FloatParam::new(
+                "Temperature",
+                0.5,
+                FloatRange::Skewed {
+                    min: coldest,
+                    max: hottest,
+                    factor: FloatRange::skew_factor(-1.0),
+                },
+            )
+            .with_value_to_string(formatters::v2s_f32_rounded(3)),
+            seed: IntParam::new("Seed", 1, IntRange::Linear { min: 0, max: LAST_SEED }),
+            evolve: BoolParam::new("Evolve", false),
+            output: BoolParam::new("Output", true),
+            thru: BoolParam::new("Thru", true),
+            capture_a: BoolParam::new("Capture A", false),
+            capture_b: BoolParam::new("Capture B", false),
+        }
+    }
+}
+
+impl InterludeParams {
+    /// What a pattern is made from, as the parameters are now.
+    pub fn settings(&self) -> Settings {
+        Settings {
+            morph: self.morph.value().clamp(0.0, 1.0),
+            temperature: self.temperature.value().clamp(TEMPERATURES.0, TEMPERATURES.1),
+            seed: self.seed.value().clamp(0, LAST_SEED).unsigned_abs(),
+            evolve: self.evolve.value(),
+        }
+    }
+
+    /// Which slots are armed.
+    pub fn armed(&self) -> [bool; 2] {
+        [self.capture_a.value(), self.capture_b.value()]
+    }
+}

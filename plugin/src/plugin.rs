@@ -1,0 +1,307 @@
+//! The plug-in as hosts see it: ties parameters, capture, player and worker to nice-plug.
+
+use std::sync::Arc;
+
+use nice_plug::{
+    midi::{Channel, Key, VoiceID},
+    prelude::*,
+};
+use nice_plug_egui::EguiEditor;
+
+use crate::{
+    capture::{Capture, SLOTS, Take},
+    keyboard::{KeyEvent, Keyboard},
+    link::{AudioEnd, Pace, link},
+    params::InterludeParams,
+    player::{Conditions, Event, MOST_EVENTS, Player},
+    shared::Shared,
+    transport::{Block, Grid, HostTransport, Timeline},
+    window::{self, Window},
+};
+
+/// Bars in a cycle while no model is loaded.
+const DEFAULT_BARS: u32 = 2;
+/// Most incoming events that are passed on in a block.
+const MOST_PASSED: usize = 2048;
+/// Most note events of single keys that are looked at in a block.
+const MOST_KEYS: usize = 2048;
+
+/// The plug-in.
+pub struct Interlude {
+    params: Arc<InterludeParams>,
+    shared: Arc<Shared>,
+    link: AudioEnd,
+    keyboard: Keyboard,
+    capture: Capture,
+    player: Player,
+    timeline: Timeline,
+    sample_rate: f64,
+    release: bool,
+    keys: Vec<KeyEvent>,
+    outgoing: Outgoing,
+}
+
+impl Default for Interlude {
+    fn default() -> Self {
+        let params = Arc::new(InterludeParams::default());
+        let shared = Shared::new(params.song.clone());
+        let (audio, worker) = link(Arc::clone(&shared.signals));
+        shared.keep_worker_end(worker);
+        let mut capture = Capture::default();
+        for _ in 0..SLOTS {
+            capture.supply(Box::new(Take::new()));
+        }
+        Self {
+            params,
+            shared,
+            link: audio,
+            keyboard: Keyboard::default(),
+            capture,
+            player: Player::default(),
+            timeline: Timeline::default(),
+            sample_rate: 48_000.0,
+            release: false,
+            keys: Vec::with_capacity(MOST_KEYS),
+            outgoing: Outgoing::default(),
+        }
+    }
+}
+
+impl Drop for Interlude {
+    fn drop(&mut self) {
+        self.shared.stop_worker();
+    }
+}
+
+impl Plugin for Interlude {
+    const NAME: &'static str = "Interlude";
+    const VENDOR: &'static str = "Interlude";
+    const URL: &'static str = "https://interlude.studio";
+    const EMAIL: &'static str = "";
+    const VERSION: &'static str = env!("CARGO_PKG_VERSION");
+
+    // Silent, but hosts such as Live refuse an instrument without an audio output.
+    const AUDIO_IO_LAYOUTS: &'static [AudioIOLayout] = &[AudioIOLayout {
+        main_input_channels: None,
+        main_output_channels: NonZeroU32::new(2),
+        ..AudioIOLayout::const_default()
+    }];
+    // With CCs as input the VST3 would have 2080 more parameters.
+    const MIDI_INPUT: MidiConfig = MidiConfig::Basic;
+    const MIDI_OUTPUT: MidiConfig = MidiConfig::Basic;
+    // Split blocks get wrong positions after a transport event, see docs/architecture.md.
+    const SAMPLE_ACCURATE_AUTOMATION: bool = false;
+
+    type Editor = EguiEditor<Window>;
+    type SysExMessage = ();
+    type BackgroundTask = ();
+
+    fn params(&self) -> Arc<dyn Params> {
+        Arc::clone(&self.params) as Arc<dyn Params>
+    }
+
+    fn editor(&mut self, _executor: AsyncExecutor<Self>) -> Option<Self::Editor> {
+        window::editor(Arc::clone(&self.params), Arc::clone(&self.shared))
+    }
+
+    fn activate(
+        &mut self,
+        _layout: &AudioIOLayout,
+        config: &BufferConfig,
+        _context: &mut impl ActivateContext<Self>,
+    ) -> bool {
+        self.sample_rate = f64::from(config.sample_rate);
+        self.link.set_offline(config.process_mode == ProcessMode::Offline);
+        self.shared.start_worker();
+        true
+    }
+
+    fn reset(&mut self) {
+        self.timeline.reset();
+        self.player.reset();
+        self.capture.stop();
+        self.release = true;
+    }
+
+    fn deactivate(&mut self) {
+        self.shared.signals.set_pace(Pace::Idle);
+    }
+
+    fn process(
+        &mut self,
+        buffer: &mut Buffer,
+        _aux: &mut AuxiliaryBuffers,
+        context: &mut impl ProcessContext<Self>,
+    ) -> ProcessStatus {
+        for channel in buffer.as_slice() {
+            channel.fill(0.0);
+        }
+        let frames = u32::try_from(buffer.samples()).unwrap_or(u32::MAX);
+        let block = Block::new(&host_transport(context.transport()), self.sample_rate, frames);
+        self.receive(context);
+        self.play(&block);
+        self.publish(&block);
+        self.outgoing.send(|event| context.try_send_event(event).is_ok());
+        ProcessStatus::KeepAlive
+    }
+}
+
+impl Interlude {
+    /// Takes the incoming notes and passes them on.
+    fn receive(&mut self, context: &mut impl ProcessContext<Self>) {
+        let (keyboard, keys, outgoing) = (&mut self.keyboard, &mut self.keys, &mut self.outgoing);
+        keys.clear();
+        if std::mem::take(&mut self.release) {
+            keyboard.release(|event| outgoing.push(event));
+        }
+        let thru = self.params.thru.value();
+        while let Some(event) = context.next_event() {
+            let key = |key| {
+                if keys.len() < MOST_KEYS {
+                    keys.push(key);
+                }
+            };
+            keyboard.take(event, thru, key, |event| outgoing.push(event));
+        }
+        // Hosts send events in order; where one does not, recording needs them so.
+        keys.sort_unstable_by_key(|key| key.offset);
+    }
+
+    /// Records, asks for patterns and plays them.
+    fn play(&mut self, block: &Block) {
+        let signals = &self.shared.signals;
+        let bars = match signals.bars.load(std::sync::atomic::Ordering::Acquire) {
+            0 => DEFAULT_BARS,
+            bars => bars,
+        };
+        let conditions = Conditions {
+            settings: self.params.settings(),
+            model: signals.model.load(std::sync::atomic::Ordering::Acquire),
+            contents: signals.contents.load(std::sync::atomic::Ordering::Acquire),
+            output: self.params.output.value(),
+        };
+        let grid = Grid { bar_beats: block.bar_beats, bars };
+        let armed = self.params.armed();
+        let (player, capture, link) = (&mut self.player, &mut self.capture, &mut self.link);
+        while capture.wants_take()
+            && let Some(take) = link.take()
+        {
+            capture.supply(take);
+        }
+        link.set_pace(block.rolling);
+        player.begin_block(grid, &conditions, link);
+        if block.rolling {
+            let keys = &self.keys;
+            self.timeline.follow(block, |segment| {
+                player.segment(segment, &conditions, link);
+                capture.segment(segment, grid, armed, keys, |take| link.captured(take));
+                link.settle();
+            });
+        } else {
+            self.timeline.reset();
+            capture.stop();
+            player.stand(block, &conditions, link);
+        }
+        for event in player.events() {
+            self.outgoing.push(note_event(event));
+        }
+    }
+
+    /// Shows the editor what goes on.
+    fn publish(&self, block: &Block) {
+        let signals = &self.shared.signals;
+        signals.show_playhead(self.player.playhead(), block.bar_beats);
+        let tempo = self.sample_rate * 60.0 / block.samples_per_beat;
+        signals.tempo.store(tempo, std::sync::atomic::Ordering::Relaxed);
+        for (slot, armed) in self.params.armed().into_iter().enumerate() {
+            signals.show_phase(slot, self.capture.phase(slot, armed, block.beats));
+        }
+    }
+}
+
+/// The events that go out in a block, sorted by time as hosts demand.
+struct Outgoing {
+    /// Events with the order in which they came, which holds among those of one sample.
+    events: Vec<(u32, NoteEvent<()>)>,
+}
+
+/// Note-offs that find the host's queue full wait here for the next block.
+const MOST_UNSENT: usize = 512;
+
+impl Default for Outgoing {
+    fn default() -> Self {
+        Self { events: Vec::with_capacity(MOST_PASSED + MOST_EVENTS + MOST_UNSENT) }
+    }
+}
+
+impl Outgoing {
+    /// Adds an event. The last places are kept for note-offs, which are never left out before.
+    fn push(&mut self, event: NoteEvent<()>) {
+        let ends = matches!(event, NoteEvent::NoteOff { .. });
+        let reserve = if ends { 0 } else { MOST_EVENTS };
+        if self.events.len() + reserve < self.events.capacity() {
+            let order = u32::try_from(self.events.len()).unwrap_or(u32::MAX);
+            self.events.push((order, event));
+        }
+    }
+
+    /// Sends all in order of time. Note-offs that are refused are kept for the next block.
+    fn send(&mut self, mut send: impl FnMut(NoteEvent<()>) -> bool) {
+        self.events.sort_unstable_by_key(|(order, event)| (event.timing(), *order));
+        let mut unsent = 0;
+        for index in 0..self.events.len() {
+            let (_, event) = self.events[index];
+            if !send(event)
+                && let NoteEvent::NoteOff { voice_id, channel, key, velocity, .. } = event
+                && unsent < MOST_UNSENT
+            {
+                let order = u32::try_from(unsent).unwrap_or(u32::MAX);
+                let event = NoteEvent::NoteOff { timing: 0, voice_id, channel, key, velocity };
+                self.events[unsent] = (order, event);
+                unsent += 1;
+            }
+        }
+        self.events.truncate(unsent);
+    }
+}
+
+fn note_event(event: &Event) -> NoteEvent<()> {
+    let (timing, voice_id) = (event.offset, VoiceID::Wildcard);
+    let (channel, key) = (Channel::Number(event.channel), Key::Number(event.pitch));
+    match event.velocity {
+        Some(velocity) => {
+            let velocity = f32::from(velocity) / 127.0;
+            NoteEvent::NoteOn { timing, voice_id, channel, key, velocity }
+        }
+        None => NoteEvent::NoteOff { timing, voice_id, channel, key, velocity: 0.0 },
+    }
+}
+
+fn host_transport(transport: &Transport) -> HostTransport {
+    HostTransport {
+        playing: transport.playing,
+        beats: transport.pos_beats(),
+        tempo: transport.tempo,
+        signature: transport.time_sig_numerator.zip(transport.time_sig_denominator),
+        cycle_range: transport.loop_range_beats(),
+    }
+}
+
+impl ClapPlugin for Interlude {
+    const CLAP_ID: &'static str = "studio.interlude.interlude";
+    const CLAP_DESCRIPTION: Option<&'static str> =
+        Some("Plays music between two clips, in time with the host");
+    const CLAP_MANUAL_URL: Option<&'static str> = None;
+    const CLAP_SUPPORT_URL: Option<&'static str> = None;
+    const CLAP_FEATURES: &'static [ClapFeature] =
+        &[ClapFeature::Instrument, ClapFeature::NoteEffect, ClapFeature::Stereo];
+}
+
+impl Vst3Plugin for Interlude {
+    const VST3_CLASS_ID: [u8; 16] = *b"InterludeMorphVa";
+    const VST3_SUBCATEGORIES: &'static [Vst3SubCategory] =
+        &[Vst3SubCategory::Instrument, Vst3SubCategory::Generator];
+}
+
+nice_export_clap!(Interlude);
+nice_export_vst3!(Interlude);

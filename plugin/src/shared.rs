@@ -1,0 +1,174 @@
+//! What host, editor, worker and audio thread share.
+
+use std::{
+    collections::VecDeque,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::JoinHandle,
+};
+
+use interlude_models::clip::Clip;
+use parking_lot::Mutex;
+
+use crate::{
+    link::{Signals, WorkerEnd},
+    resources::InstalledModel,
+    state::Song,
+    worker,
+};
+
+/// Patterns kept for the editor; more than the player can have in use.
+const PATTERNS_SHOWN: usize = 8;
+
+/// What the editor asks of the worker.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Command {
+    /// Load a MIDI file into a slot.
+    LoadFile(usize, PathBuf),
+    /// Write the pattern that answered a request to a MIDI file.
+    Export(u64, PathBuf),
+    /// Look again which models there are.
+    ListModels,
+    /// Try to load the project's model again.
+    Retry,
+}
+
+/// What the worker tells the editor.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Status {
+    /// The models that can be chosen.
+    pub models: Vec<InstalledModel>,
+    /// The model that is loaded, as the project names it.
+    pub model: Option<String>,
+    /// The execution provider that really runs; empty while none does.
+    pub provider: String,
+    /// Version of ONNX Runtime; empty while none is started.
+    pub runtime: String,
+    /// Whether a model is being loaded.
+    pub loading: bool,
+    /// How long the last pattern took, in milliseconds.
+    pub decode_ms: Option<f32>,
+    /// What is wrong with the model or the runtime, and how to mend it.
+    pub model_problem: Option<String>,
+    /// What was wrong with the latest clip or file, and how to mend it.
+    pub clip_problem: Option<String>,
+    /// The latest patterns with the requests that they answer.
+    pub patterns: VecDeque<(u64, Arc<Clip>)>,
+}
+
+impl Status {
+    /// What the user should know first.
+    pub fn message(&self) -> Option<&String> {
+        self.model_problem.as_ref().or(self.clip_problem.as_ref())
+    }
+
+    /// Remembers a pattern for the editor.
+    pub fn show_pattern(&mut self, request: u64, clip: Arc<Clip>) {
+        self.patterns.truncate(PATTERNS_SHOWN - 1);
+        self.patterns.push_front((request, clip));
+    }
+
+    /// The pattern that answers a request, or else the latest one.
+    pub fn pattern(&self, request: u64) -> Option<&Arc<Clip>> {
+        self.patterns
+            .iter()
+            .find(|(id, _)| *id == request)
+            .or_else(|| self.patterns.front())
+            .map(|(_, clip)| clip)
+    }
+}
+
+/// The shared parts. The audio thread touches nothing but [`Shared::signals`].
+#[derive(Debug)]
+pub struct Shared {
+    /// What the project saves.
+    pub song: Song,
+    /// The atomics.
+    pub signals: Arc<Signals>,
+    /// What the worker tells the editor.
+    pub status: Mutex<Status>,
+    commands: Mutex<VecDeque<Command>>,
+    quit: AtomicBool,
+    thread: Mutex<Thread>,
+}
+
+#[derive(Debug, Default)]
+struct Thread {
+    /// Here until the worker starts.
+    end: Option<WorkerEnd>,
+    handle: Option<JoinHandle<()>>,
+}
+
+impl Shared {
+    /// The shared parts around a project's state; the worker is not started yet.
+    pub fn new(song: Song) -> Arc<Self> {
+        Arc::new(Self {
+            song,
+            signals: Arc::default(),
+            status: Mutex::default(),
+            commands: Mutex::default(),
+            quit: AtomicBool::new(false),
+            thread: Mutex::default(),
+        })
+    }
+
+    /// Keeps the worker's end of the link until it starts.
+    pub fn keep_worker_end(&self, end: WorkerEnd) {
+        self.thread.lock().end = Some(end);
+    }
+
+    /// Starts the worker if it does not run yet. Hosts scan plug-ins without activating them or
+    /// opening their editor, so nothing slow is started by a scan.
+    pub fn start_worker(self: &Arc<Self>) {
+        let mut thread = self.thread.lock();
+        if self.quits() {
+            return;
+        }
+        let Some(end) = thread.end.take() else { return };
+        let shared = Arc::clone(self);
+        let started = std::thread::Builder::new()
+            .name("interlude".to_owned())
+            .spawn(move || worker::run(&shared, end));
+        match started {
+            Ok(handle) => thread.handle = Some(handle),
+            Err(error) => {
+                self.status.lock().model_problem = Some(format!(
+                    "No thread could be started ({error}); close other programs and reload."
+                ));
+            }
+        }
+    }
+
+    /// Stops the worker and waits until it has.
+    pub fn stop_worker(&self) {
+        self.quit.store(true, Ordering::Release);
+        let handle = self.thread.lock().handle.take();
+        if let Some(handle) = handle {
+            handle.thread().unpark();
+            // A worker that panicked has nothing left to clean up.
+            let _ = handle.join();
+        }
+    }
+
+    /// Whether the worker must end.
+    pub fn quits(&self) -> bool {
+        self.quit.load(Ordering::Acquire)
+    }
+
+    /// Asks the worker for something.
+    pub fn command(self: &Arc<Self>, command: Command) {
+        self.commands.lock().push_back(command);
+        self.start_worker();
+        if let Some(handle) = &self.thread.lock().handle {
+            handle.thread().unpark();
+        }
+    }
+
+    /// The next command, for the worker.
+    pub fn next_command(&self) -> Option<Command> {
+        self.commands.lock().pop_front()
+    }
+}

@@ -1,0 +1,324 @@
+//! What a project remembers besides the parameters: the slots' clips, their latents, the model.
+//!
+//! nice-plug saves it as JSON within the plug-in's state. Numbers are written so that they read back
+//! to the same bits, hence a saved, loaded and saved state has the same bytes. Anything may stand in
+//! a state that comes from outside: unusable parts are left out, never trusted.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+use interlude_models::clip::{Clip, Note};
+use nice_plug::params::persist::PersistentField;
+use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
+
+use crate::capture::SLOTS;
+
+/// The model of a new instance.
+pub const DEFAULT_MODEL: &str = "mel-2bar";
+
+const MOST_NOTES: usize = 8192;
+const LONGEST_CLIP: f64 = 4096.0;
+const LARGEST_LATENT: usize = 8192;
+const LONGEST_TEXT: usize = 4096;
+
+/// A point in a model's latent space.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Latent {
+    /// The model that it belongs to, as [`SongState::model`] names it.
+    pub model: String,
+    /// Posterior mean, one value for each dimension.
+    pub mu: Vec<f32>,
+}
+
+/// A slot: a clip and where it lies in the latent space.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Slot {
+    /// The clip; `None` in an empty slot.
+    pub clip: Option<Clip>,
+    /// Where the clip came from, for people: a file name or "Captured".
+    pub source: String,
+    /// The clip's latent; `None` until a worker with a model has encoded it.
+    pub latent: Option<Latent>,
+}
+
+/// All that is saved. Reading it back from any JSON gives something usable: what is not is left out.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(from = "serde_json::Value")]
+pub struct SongState {
+    /// The model: the name of one of the installed models, or the absolute path of a model folder.
+    pub model: String,
+    /// Slots A and B.
+    pub slots: Vec<Slot>,
+}
+
+impl Default for SongState {
+    fn default() -> Self {
+        Self { model: DEFAULT_MODEL.to_owned(), slots: vec![Slot::default(); SLOTS] }
+    }
+}
+
+impl From<serde_json::Value> for SongState {
+    fn from(value: serde_json::Value) -> Self {
+        let model = value.get("model").and_then(|model| model.as_str()).unwrap_or_default();
+        let slots = value.get("slots").and_then(|slots| slots.as_array());
+        let slot = |slot: &serde_json::Value| Slot::deserialize(slot).unwrap_or_default();
+        let slots = slots.into_iter().flatten().take(SLOTS).map(slot).collect();
+        Self { model: model.to_owned(), slots }.sanitised()
+    }
+}
+
+impl SongState {
+    /// The state without the parts that cannot be used.
+    fn sanitised(mut self) -> Self {
+        if self.model.is_empty() || self.model.len() > LONGEST_TEXT {
+            DEFAULT_MODEL.clone_into(&mut self.model);
+        }
+        self.slots.resize(SLOTS, Slot::default());
+        for slot in &mut self.slots {
+            slot.clip = slot.clip.take().and_then(usable_clip);
+            if slot.source.len() > LONGEST_TEXT {
+                slot.source.clear();
+            }
+            slot.latent = slot.latent.take().filter(|latent| {
+                slot.clip.is_some()
+                    && latent.mu.len() <= LARGEST_LATENT
+                    && latent.mu.iter().all(|value| value.is_finite())
+            });
+        }
+        self
+    }
+}
+
+fn usable_clip(clip: Clip) -> Option<Clip> {
+    if !(clip.length > 0.0 && clip.length <= LONGEST_CLIP) {
+        return None;
+    }
+    let usable = |note: &Note| {
+        note.start >= 0.0
+            && note.end > note.start
+            && note.end <= LONGEST_CLIP
+            && note.pitch < 128
+            && (1..128).contains(&note.velocity)
+            && note.channel < 16
+            && note.program < 128
+    };
+    let notes: Vec<Note> = clip.notes.into_iter().filter(usable).take(MOST_NOTES).collect();
+    (!notes.is_empty()).then(|| Clip::new(notes, clip.length))
+}
+
+/// The state of the running plug-in, shared by host, editor and worker. The audio thread never
+/// touches it. Clones are the same state.
+#[derive(Clone, Debug, Default)]
+pub struct Song(Arc<Inner>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    state: Mutex<SongState>,
+    /// What each slot held before its last change; not saved.
+    before: Mutex<[Option<Slot>; SLOTS]>,
+    revision: AtomicU64,
+}
+
+impl Song {
+    /// A copy of the state and its revision.
+    pub fn snapshot(&self) -> (SongState, u64) {
+        let state = self.0.state.lock();
+        (state.clone(), self.0.revision.load(Ordering::Acquire))
+    }
+
+    /// Changes with each change of the state.
+    pub fn revision(&self) -> u64 {
+        self.0.revision.load(Ordering::Acquire)
+    }
+
+    /// Reads the state.
+    pub fn read<R>(&self, read: impl FnOnce(&SongState) -> R) -> R {
+        read(&self.0.state.lock())
+    }
+
+    /// Changes the state and returns its new revision.
+    pub fn change(&self, change: impl FnOnce(&mut SongState)) -> u64 {
+        let mut state = self.0.state.lock();
+        change(&mut state);
+        self.0.revision.fetch_add(1, Ordering::AcqRel) + 1
+    }
+
+    /// Puts a slot's new content in its place and keeps the old one to be had back.
+    pub fn replace(&self, slot: usize, content: Slot) {
+        self.change(|state| {
+            if let Some(place) = state.slots.get_mut(slot) {
+                let old = std::mem::replace(place, content);
+                if let Some(before) = self.0.before.lock().get_mut(slot) {
+                    *before = Some(old);
+                }
+            }
+        });
+    }
+
+    /// Exchanges a slot's content with what it held before.
+    pub fn undo(&self, slot: usize) {
+        let before = self.0.before.lock().get_mut(slot).and_then(Option::take);
+        if let Some(before) = before {
+            self.replace(slot, before);
+        }
+    }
+
+    /// Whether a slot's content from before its last change can be had back.
+    pub fn can_undo(&self, slot: usize) -> bool {
+        self.0.before.lock().get(slot).is_some_and(Option::is_some)
+    }
+
+    /// Changes the state if it still has this revision, and returns the new one.
+    pub fn change_if(&self, revision: u64, change: impl FnOnce(&mut SongState)) -> Option<u64> {
+        let mut state = self.0.state.lock();
+        if self.0.revision.load(Ordering::Acquire) != revision {
+            return None;
+        }
+        change(&mut state);
+        Some(self.0.revision.fetch_add(1, Ordering::AcqRel) + 1)
+    }
+}
+
+impl<'a> PersistentField<'a, SongState> for Song {
+    fn set(&self, new_value: SongState) {
+        self.change(|state| *state = new_value);
+        *self.0.before.lock() = Default::default();
+    }
+
+    fn map<F, R>(&self, f: F) -> R
+    where
+        F: Fn(&SongState) -> R,
+    {
+        self.read(|state| f(state))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use nice_plug::prelude::Params;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::params::InterludeParams;
+
+    fn note(start: f64, end: f64, pitch: u8) -> Note {
+        Note { start, end, pitch, velocity: 90, channel: 3, program: 0 }
+    }
+
+    /// A state that is saved, loaded and saved again has the same bytes.
+    #[test]
+    fn saves_the_same_bytes_again() {
+        let first = InterludeParams::default();
+        first.song.change(|state| {
+            state.model = "/somewhere/my model".to_owned();
+            state.slots[0] = Slot {
+                clip: Some(Clip::new(vec![note(0.1, 1.0 / 3.0, 60), note(2.0, 2.7, 64)], 8.0)),
+                source: "tune.mid".to_owned(),
+                latent: Some(Latent {
+                    model: "mel-2bar".to_owned(),
+                    mu: vec![0.1, -1.0e-7, f32::MIN_POSITIVE, 1.0 / 3.0, 3.402_823_5e38],
+                }),
+            };
+        });
+        let saved = first.serialize_fields();
+        let second = InterludeParams::default();
+        second.deserialize_fields(&saved);
+        assert_eq!(second.serialize_fields(), saved);
+        assert_eq!(second.song.snapshot().0, first.song.snapshot().0);
+    }
+
+    /// Unusable notes, clips, latents and names are left out; the rest is kept.
+    #[test]
+    fn hostile_parts_are_left_out() {
+        let song = Song::default();
+        let json = r#"{
+            "model": "",
+            "slots": [
+                {"clip": {"notes": [
+                    {"start":0.0,"end":1.0,"pitch":200,"velocity":80,"channel":0,"program":0},
+                    {"start":1.0,"end":0.5,"pitch":60,"velocity":80,"channel":0,"program":0},
+                    {"start":1.0,"end":2.0,"pitch":60,"velocity":80,"channel":0,"program":0}
+                 ], "length": 8.0},
+                 "latent": {"model": "x", "mu": [1.0]}},
+                {"clip": {"notes": [], "length": 1e300}, "latent": {"model": "x", "mu": [1.0]}},
+                {}, {}, {}
+            ],
+            "unknown": 1
+        }"#;
+        song.set(serde_json::from_str(json).expect("is JSON of the right shape"));
+        let (state, _) = song.snapshot();
+        assert_eq!(state.model, DEFAULT_MODEL);
+        assert_eq!(state.slots.len(), SLOTS);
+        let clip = state.slots[0].clip.as_ref().expect("one note is usable");
+        assert_eq!(clip.notes.len(), 1);
+        assert!(state.slots[0].latent.is_some());
+        assert_eq!(state.slots[1], Slot::default());
+    }
+
+    /// A change that was prepared from an older revision is refused.
+    #[test]
+    fn stale_changes_are_refused() {
+        let song = Song::default();
+        let (_, revision) = song.snapshot();
+        song.set(SongState::default());
+        assert_eq!(song.change_if(revision, |state| state.model.clear()), None);
+        assert_eq!(song.snapshot().0.model, DEFAULT_MODEL);
+    }
+
+    /// JSON of any shape, often nearly the right one.
+    fn any_json() -> impl Strategy<Value = serde_json::Value> {
+        let leaf = prop_oneof![
+            Just(serde_json::Value::Null),
+            any::<bool>().prop_map(serde_json::Value::from),
+            any::<i64>().prop_map(serde_json::Value::from),
+            any::<f64>().prop_map(serde_json::Value::from),
+            "\\PC{0,8}".prop_map(serde_json::Value::from),
+        ];
+        leaf.prop_recursive(6, 64, 6, |inner| {
+            let key = prop::sample::select(vec![
+                "model", "slots", "clip", "latent", "notes", "length", "mu", "source", "start",
+                "end", "pitch", "velocity", "channel", "program",
+            ]);
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..6).prop_map(serde_json::Value::from),
+                prop::collection::btree_map(key.prop_map(str::to_owned), inner, 0..6)
+                    .prop_map(|map| serde_json::Value::Object(map.into_iter().collect())),
+            ]
+        })
+    }
+
+    proptest! {
+        /// Any JSON as a state gives a usable one, and saving that is stable.
+        #[test]
+        fn any_json_is_survived(json in any_json()) {
+            let params = InterludeParams::default();
+            let fields = std::collections::BTreeMap::from([("song".to_owned(), json.to_string())]);
+            params.deserialize_fields(&fields);
+            prop_assert_eq!(params.song.read(|state| state.slots.len()), SLOTS);
+            let saved = params.serialize_fields();
+            let again = InterludeParams::default();
+            again.deserialize_fields(&saved);
+            prop_assert_eq!(again.serialize_fields(), saved);
+        }
+
+        /// Every value of a latent comes back to the same bits.
+        #[test]
+        fn latents_keep_their_bits(bits in any::<u32>()) {
+            let value = f32::from_bits(bits);
+            prop_assume!(value.is_finite());
+            let params = InterludeParams::default();
+            let latent = Latent { model: "m".to_owned(), mu: vec![value] };
+            let clip = Some(Clip::new(vec![note(0.0, 1.0, 60)], 8.0));
+            params.song.replace(0, Slot { clip, source: String::new(), latent: Some(latent) });
+            let again = InterludeParams::default();
+            again.deserialize_fields(&params.serialize_fields());
+            let (state, _) = again.song.snapshot();
+            let latent = state.slots[0].latent.as_ref().expect("it was saved");
+            prop_assert_eq!(latent.mu[0].to_bits(), bits);
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! The editor's window in a host: fills the view from what is shared and carries the actions out.
+
+use std::{sync::Arc, time::Duration};
+
+use interlude_models::clip::Clip;
+use nice_plug::{context::gui::GuiContext, editor::dpi::LogicalSize, prelude::*};
+use nice_plug_egui::{
+    EguiEditor, EguiEditorState, EguiNiceSettings, Frame, NiceEguiApp, RepaintNotifier,
+    baseview::HandlerError, create_egui_editor,
+};
+
+use crate::{
+    capture::{Phase, SLOTS},
+    editor::{
+        self, Action, Capture, DEFAULT_SIZE, EditorState, EngineView, Gesture, ParameterView,
+        PatternView, SlotId, SlotView, View,
+    },
+    params::InterludeParams,
+    shared::{Command, Shared},
+    state::Slot,
+};
+
+/// Pause between two pictures: the playhead moves.
+const FRAME: Duration = Duration::from_millis(33);
+
+/// The editor for one instance.
+pub fn editor(params: Arc<InterludeParams>, shared: Arc<Shared>) -> Option<EguiEditor<Window>> {
+    let [width, height] = DEFAULT_SIZE;
+    let size = LogicalSize::new(f64::from(width), f64::from(height));
+    create_egui_editor(
+        EguiEditorState::from_size(size, 1.0),
+        RepaintNotifier::new(),
+        EguiNiceSettings::new().with_tile("Interlude"),
+        Window {
+            params,
+            shared,
+            context: None,
+            editor: EditorState::default(),
+            view: View::default(),
+            seen: Seen::default(),
+        },
+    )
+}
+
+/// The window's content.
+pub struct Window {
+    params: Arc<InterludeParams>,
+    shared: Arc<Shared>,
+    context: Option<GuiContext>,
+    editor: EditorState,
+    view: View,
+    seen: Seen,
+}
+
+/// What the view was filled from, to copy clips only when they change.
+#[derive(Default)]
+struct Seen {
+    song: Option<u64>,
+    pattern: Option<Arc<Clip>>,
+}
+
+impl NiceEguiApp for Window {
+    fn build(
+        &mut self,
+        _egui: egui::Context,
+        context: GuiContext,
+        _frame: &mut Frame,
+    ) -> Result<(), HandlerError> {
+        self.context = Some(context);
+        self.editor = EditorState::default();
+        self.shared.command(Command::ListModels);
+        Ok(())
+    }
+
+    fn ui(&mut self, ui: &mut egui::Ui, _frame: &mut Frame) {
+        self.fill();
+        for action in editor::draw(ui, &self.view, &mut self.editor) {
+            self.perform(action);
+        }
+        ui.ctx().request_repaint_after(FRAME);
+    }
+
+    fn editor_closed(&mut self) {
+        self.context = None;
+    }
+}
+
+impl Window {
+    fn fill(&mut self) {
+        self.fill_slots();
+        self.fill_pattern();
+        let params = &self.params;
+        self.view.parameters = ParameterView {
+            morph: params.morph.value(),
+            temperature: params.temperature.value(),
+            seed: params.seed.value(),
+            evolve: params.evolve.value(),
+            output: params.output.value(),
+            thru: params.thru.value(),
+        };
+        let status = self.shared.status.lock();
+        self.view.models = status.models.iter().map(|model| model.name.clone()).collect();
+        // A model that a project names by its path is listed by that.
+        let named = |name: &String| status.models.iter().position(|model| model.name == *name);
+        self.view.model = status.model.as_ref().and_then(|name| {
+            named(name).or_else(|| {
+                self.view.models.push(name.clone());
+                Some(self.view.models.len() - 1)
+            })
+        });
+        self.view.engine = EngineView {
+            provider: status.provider.clone(),
+            runtime: status.runtime.clone(),
+            loading: status.loading,
+            decode_ms: status.decode_ms,
+            late_cycles: self.shared.signals.late.load(std::sync::atomic::Ordering::Relaxed),
+        };
+        self.view.message = status.message().cloned();
+    }
+
+    fn fill_slots(&mut self) {
+        let song = &self.shared.song;
+        let armed = self.params.armed();
+        for (index, slot) in self.view.slots.iter_mut().enumerate().take(SLOTS) {
+            slot.capture = match self.shared.signals.phase(index) {
+                _ if !armed[index] => Capture::Idle,
+                Phase::Recording(progress) => Capture::Recording { progress },
+                _ => Capture::Armed,
+            };
+            slot.can_undo = song.can_undo(index);
+        }
+        let revision = song.revision();
+        if self.seen.song == Some(revision) {
+            return;
+        }
+        self.seen.song = Some(revision);
+        song.read(|state| {
+            for (view, slot) in self.view.slots.iter_mut().zip(&state.slots) {
+                *view = SlotView {
+                    clip: slot.clip.clone(),
+                    source: slot.source.clone(),
+                    capture: view.capture,
+                    can_undo: view.can_undo,
+                };
+            }
+        });
+    }
+
+    fn fill_pattern(&mut self) {
+        let signals = &self.shared.signals;
+        let (playhead, playing, bar_beats) = signals.playhead();
+        let bars = signals.bars.load(std::sync::atomic::Ordering::Relaxed);
+        let pattern = &mut self.view.pattern;
+        *pattern = PatternView {
+            clip: pattern.clip.take(),
+            bars: if bars == 0 { 2 } else { usize::try_from(bars).unwrap_or(2) },
+            beats_per_bar: if bar_beats > 0.0 { bar_beats } else { 4.0 },
+            position: playhead.beats,
+            cycle: playhead.cycle,
+            playing,
+        };
+        let shown = self.shared.status.lock().pattern(playhead.pattern).cloned();
+        let same = match (&shown, &self.seen.pattern) {
+            (Some(shown), Some(seen)) => Arc::ptr_eq(shown, seen),
+            (None, None) => true,
+            _ => false,
+        };
+        if !same {
+            pattern.clip = shown.as_deref().cloned().filter(|clip| !clip.is_empty());
+            self.seen.pattern = shown;
+        }
+    }
+
+    fn perform(&mut self, action: Action) {
+        let (params, shared) = (&self.params, &self.shared);
+        match action {
+            Action::Morph(gesture) => self.gesture(&params.morph, gesture),
+            Action::Temperature(gesture) => self.gesture(&params.temperature, gesture),
+            Action::Seed(gesture) => self.gesture(&params.seed, gesture),
+            Action::Evolve(on) => self.switch(&params.evolve, on),
+            Action::Output(on) => self.switch(&params.output, on),
+            Action::Thru(on) => self.switch(&params.thru, on),
+            Action::Capture(SlotId::A, on) => self.switch(&params.capture_a, on),
+            Action::Capture(SlotId::B, on) => self.switch(&params.capture_b, on),
+            Action::LoadFile(slot, path) => shared.command(Command::LoadFile(slot.index(), path)),
+            Action::Clear(slot) => shared.song.replace(slot.index(), Slot::default()),
+            Action::Undo(slot) => shared.song.undo(slot.index()),
+            Action::ChooseModel(index) => {
+                if let Some(name) = self.view.models.get(index) {
+                    shared.song.change(|state| state.model.clone_from(name));
+                    shared.command(Command::Retry);
+                }
+            }
+            Action::ExportPattern(path) => {
+                let (playhead, ..) = shared.signals.playhead();
+                shared.command(Command::Export(playhead.pattern, path));
+            }
+        }
+    }
+
+    fn gesture<P: Param>(&self, param: &P, gesture: Gesture<P::Plain>) {
+        let Some(context) = &self.context else { return };
+        let setter = context.param_setter();
+        match gesture {
+            Gesture::Begin => setter.begin_set_parameter(param),
+            Gesture::Set(value) => setter.set_parameter(param, value),
+            Gesture::End => setter.end_set_parameter(param),
+        }
+    }
+
+    fn switch(&self, param: &BoolParam, on: bool) {
+        self.gesture(param, Gesture::Begin);
+        self.gesture(param, Gesture::Set(on));
+        self.gesture(param, Gesture::End);
+    }
+}

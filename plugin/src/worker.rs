@@ -1,0 +1,412 @@
+//! The worker: everything slow, on a thread of its own, one for each instance.
+//!
+//! It loads the model, encodes clips, and answers requests for patterns. It is started when the
+//! plug-in is activated or its editor wants something, never by a scan, and joined when the plug-in
+//! is dropped. Whatever fails becomes a sentence in the status; the plug-in plays on.
+
+use std::{
+    collections::VecDeque,
+    ops::ControlFlow,
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::Path,
+    sync::{Arc, atomic::Ordering},
+    time::{Duration, Instant},
+};
+
+use interlude_models::clip::Clip;
+use serde_json::json;
+
+use crate::{
+    capture::{SLOTS, Take},
+    link::{Signals, ToAudio, ToWorker, WorkerEnd},
+    player::{Pattern, Request},
+    resources,
+    shared::{Command, Shared},
+    state::{Latent, Slot},
+};
+
+mod files;
+mod model;
+mod trace;
+
+use model::Model;
+use trace::Trace;
+
+/// Bars of the answers while no model is loaded; the player takes none of them for a cycle of its
+/// own length.
+const DEFAULT_BARS: u32 = 2;
+/// Time without a message after which the worker looks rarely, whatever the pace.
+const QUIET: Duration = Duration::from_secs(1);
+/// Pause between two looks then.
+const QUIET_PAUSE: Duration = Duration::from_millis(20);
+
+/// Runs the worker until the plug-in is dropped.
+pub fn run(shared: &Arc<Shared>, end: WorkerEnd) {
+    let signals = Arc::clone(&shared.signals);
+    signals.worker_runs.store(true, Ordering::Release);
+    let mut worker = Worker::new(Arc::clone(shared), end);
+    while !shared.quits() {
+        // Native libraries are at work here: should one of them panic, the music goes on.
+        match catch_unwind(AssertUnwindSafe(|| worker.turn())) {
+            Ok(true) => {}
+            Ok(false) => std::thread::park_timeout(worker.pause()),
+            Err(_) => worker.recover(),
+        }
+    }
+    signals.worker_runs.store(false, Ordering::Release);
+}
+
+/// Something to do, in the order in which the audio thread asked for it.
+enum Work {
+    Request(Request),
+    Captured(Box<Take>),
+}
+
+/// Messages from the audio thread, of which superseded requests are dropped.
+struct Inbox {
+    end: WorkerEnd,
+    work: VecDeque<Work>,
+    late: Vec<i64>,
+    last: Instant,
+}
+
+impl Inbox {
+    /// Takes what has come; the boxes that come back are freed here.
+    fn receive(&mut self) {
+        while let Ok(message) = self.end.from_audio.pop() {
+            self.last = Instant::now();
+            match message {
+                ToWorker::Request(request) => {
+                    self.work.retain(
+                        |work| !matches!(work, Work::Request(older) if older.role == request.role),
+                    );
+                    self.work.push_back(Work::Request(request));
+                }
+                ToWorker::Captured(take) => self.work.push_back(Work::Captured(take)),
+                ToWorker::Discarded(pattern) => drop(pattern),
+                ToWorker::Late(cycle) => self.late.push(cycle),
+            }
+        }
+    }
+
+    /// Whether a newer request has made this one needless.
+    fn supersedes(&self, request: &Request) -> bool {
+        self.work
+            .iter()
+            .any(|work| matches!(work, Work::Request(newer) if newer.role == request.role))
+    }
+}
+
+struct Worker {
+    shared: Arc<Shared>,
+    inbox: Inbox,
+    outbox: VecDeque<ToAudio>,
+    trace: Trace,
+    model: Option<Model>,
+    /// The model that was loaded or tried last.
+    tried: Option<String>,
+    /// Revision of the project that has been followed.
+    revision: Option<u64>,
+    /// Latent codes of the slots.
+    points: [Option<Vec<f32>>; SLOTS],
+    /// The request being answered.
+    in_hand: Option<Request>,
+}
+
+impl Worker {
+    fn new(shared: Arc<Shared>, end: WorkerEnd) -> Self {
+        let inbox = Inbox { end, work: VecDeque::new(), late: Vec::new(), last: Instant::now() };
+        shared.status.lock().models = resources::models();
+        Self {
+            shared,
+            inbox,
+            outbox: VecDeque::new(),
+            trace: Trace::from_environment(),
+            model: None,
+            tried: None,
+            revision: None,
+            points: Default::default(),
+            in_hand: None,
+        }
+    }
+
+    fn signals(&self) -> &Signals {
+        &self.shared.signals
+    }
+
+    fn pause(&self) -> Duration {
+        if self.inbox.last.elapsed() > QUIET { QUIET_PAUSE } else { self.signals().pause() }
+    }
+
+    /// Does what there is to do; `false` when that is nothing.
+    fn turn(&mut self) -> bool {
+        self.send();
+        if let Some(command) = self.shared.next_command() {
+            self.perform(command);
+            return true;
+        }
+        if self.revision != Some(self.shared.song.revision()) {
+            self.follow_song();
+            return true;
+        }
+        self.inbox.receive();
+        for cycle in std::mem::take(&mut self.inbox.late) {
+            self.trace.write(&json!({"event": "late", "cycle": cycle}));
+        }
+        match self.inbox.work.pop_front() {
+            Some(Work::Request(request)) => {
+                self.in_hand = Some(request);
+                if let Some(clip) = self.make(&request) {
+                    self.answer(&request, clip);
+                }
+                self.in_hand = None;
+            }
+            Some(Work::Captured(take)) => self.take_in(take),
+            None => return false,
+        }
+        self.send();
+        true
+    }
+
+    /// After a panic: the request in hand is answered with silence, so that nobody waits for it.
+    fn recover(&mut self) {
+        self.problem_with_model(
+            "The engine stopped while it worked; choose the model again to restart it.".to_owned(),
+        );
+        self.model = None;
+        if let Some(request) = self.in_hand.take() {
+            self.answer(&request, Clip::default());
+        }
+    }
+
+    fn send(&mut self) {
+        while let Some(message) = self.outbox.pop_front() {
+            if let Err(rtrb::PushError::Full(message)) = self.inbox.end.to_audio.push(message) {
+                self.outbox.push_front(message);
+                return;
+            }
+        }
+    }
+
+    fn perform(&mut self, command: Command) {
+        match command {
+            Command::LoadFile(slot, path) => match self.read_file(&path) {
+                Ok(clip) => {
+                    let source = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
+                    self.fill(slot, clip, source.into_owned());
+                }
+                Err(problem) => self.problem_with_clip(problem),
+            },
+            Command::Export(pattern, path) => {
+                let clip = self.shared.status.lock().pattern(pattern).cloned();
+                let tempo = self.signals().tempo.load(Ordering::Relaxed);
+                let result = match clip {
+                    Some(clip) => files::write(&path, &clip, tempo),
+                    None => Err("There is no pattern to export yet; let it play first.".to_owned()),
+                };
+                self.set_clip_problem(result.err());
+            }
+            Command::ListModels => self.shared.status.lock().models = resources::models(),
+            Command::Retry => {
+                self.tried = None;
+                self.revision = None;
+            }
+        }
+    }
+
+    fn read_file(&self, path: &Path) -> Result<Clip, String> {
+        let Some(model) = &self.model else {
+            return Err(format!(
+                "{} was not loaded, for there is no model to read it for; choose a model first.",
+                path.display()
+            ));
+        };
+        files::read(path, model.config())
+    }
+
+    /// A recording has come.
+    fn take_in(&mut self, take: Box<Take>) {
+        self.fill(take.slot(), take.clip(), "Captured".to_owned());
+        self.outbox.push_back(ToAudio::Take(take));
+        self.signals().takes_under_way.fetch_sub(1, Ordering::AcqRel);
+    }
+
+    fn fill(&mut self, slot: usize, clip: Clip, source: String) {
+        self.set_clip_problem(None);
+        self.shared.song.replace(slot, Slot { clip: Some(clip), source, latent: None });
+        self.follow_song();
+    }
+
+    /// Brings model and latents up to what the project says.
+    fn follow_song(&mut self) {
+        let (state, revision) = self.shared.song.snapshot();
+        self.revision = Some(revision);
+        let mut changed = false;
+        if self.tried.as_ref() != Some(&state.model) {
+            self.load(&state.model);
+            self.tried = Some(state.model.clone());
+            changed = true;
+        }
+        let mut points: [Option<Vec<f32>>; SLOTS] = Default::default();
+        for (index, slot) in state.slots.iter().enumerate().take(SLOTS) {
+            let Some(clip) = &slot.clip else { continue };
+            let known = slot.latent.as_ref().filter(|latent| {
+                latent.model == state.model
+                    && self
+                        .model
+                        .as_ref()
+                        .is_none_or(|model| model.latent_size() == latent.mu.len())
+            });
+            if let Some(latent) = known {
+                points[index] = Some(latent.mu.clone());
+                continue;
+            }
+            let Some(mu) = self.encode(index, clip) else { continue };
+            let latent = Latent { model: state.model.clone(), mu: mu.clone() };
+            let before = self.revision.unwrap_or(revision);
+            let written = self.shared.song.change_if(before, |state| {
+                if let Some(slot) = state.slots.get_mut(index) {
+                    slot.latent = Some(latent);
+                }
+            });
+            let Some(written) = written else {
+                // The project changed in the meantime: what was read of it is out of date.
+                self.revision = None;
+                return;
+            };
+            self.revision = Some(written);
+            points[index] = Some(mu);
+        }
+        if changed || points != self.points {
+            self.points = points;
+            self.signals().contents.fetch_add(1, Ordering::AcqRel);
+        }
+    }
+
+    fn load(&mut self, name: &str) {
+        {
+            let mut status = self.shared.status.lock();
+            status.loading = true;
+            status.models = resources::models();
+        }
+        self.model = None;
+        let begun = Instant::now();
+        let loaded = Model::load(name);
+        let mut status = self.shared.status.lock();
+        status.loading = false;
+        status.decode_ms = None;
+        match loaded {
+            Ok(model) => {
+                status.model = Some(name.to_owned());
+                status.provider = model.provider().to_string();
+                status.runtime = model.runtime_version().to_owned();
+                status.model_problem = None;
+                drop(status);
+                self.trace.write(&json!({
+                    "event": "model",
+                    "name": name,
+                    "provider": model.provider().to_string(),
+                    "load_ms": milliseconds(begun),
+                }));
+                self.signals().bars.store(model.bars(), Ordering::Release);
+                self.model = Some(model);
+            }
+            Err(problem) => {
+                status.model = None;
+                status.provider.clear();
+                drop(status);
+                self.problem_with_model(problem);
+            }
+        }
+        self.signals().model.fetch_add(1, Ordering::AcqRel);
+    }
+
+    fn encode(&mut self, slot: usize, clip: &Clip) -> Option<Vec<f32>> {
+        let letter = char::from(b'A' + u8::try_from(slot).unwrap_or(0));
+        let model = self.model.as_mut()?;
+        let begun = Instant::now();
+        match model.encode(clip) {
+            Ok(mu) => {
+                self.trace.write(&json!({
+                    "event": "encoded",
+                    "slot": letter.to_string(),
+                    "encode_ms": milliseconds(begun),
+                }));
+                Some(mu)
+            }
+            Err(problem) => {
+                self.problem_with_clip(format!(
+                    "The clip in slot {letter} cannot be used: {problem}"
+                ));
+                None
+            }
+        }
+    }
+
+    /// The music that a request asks for; `None` when a newer one makes it needless.
+    fn make(&mut self, request: &Request) -> Option<Clip> {
+        let Some(model) = &mut self.model else { return Some(Clip::default()) };
+        let Some(point) = model::blend(&self.points, request.settings.morph) else {
+            return Some(Clip::default());
+        };
+        let begun = Instant::now();
+        let (inbox, shared) = (&mut self.inbox, &self.shared);
+        let mut on_step = |_step: usize| {
+            inbox.receive();
+            if shared.quits() || inbox.supersedes(request) {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        };
+        match model.decode(point, request, &mut on_step) {
+            Ok(Some(clip)) => {
+                let decode_ms = milliseconds(begun);
+                self.trace.write(&json!({
+                    "event": "decoded",
+                    "cycle": request.cycle,
+                    "morph": request.settings.morph,
+                    "decode_ms": decode_ms,
+                    "notes": clip.notes.len(),
+                }));
+                #[expect(clippy::cast_possible_truncation, reason = "a time for the eye")]
+                let shown = decode_ms as f32;
+                self.shared.status.lock().decode_ms = Some(shown);
+                Some(clip)
+            }
+            Ok(None) => None,
+            Err(problem) => {
+                self.problem_with_model(problem);
+                Some(Clip::default())
+            }
+        }
+    }
+
+    fn answer(&mut self, request: &Request, clip: Clip) {
+        let bars = self.model.as_ref().map_or(DEFAULT_BARS, Model::bars);
+        let pattern = Pattern::new(request.id, bars, &clip);
+        self.shared.status.lock().show_pattern(request.id, Arc::new(clip));
+        self.outbox.push_back(ToAudio::Pattern(Box::new(pattern)));
+        self.send();
+    }
+
+    fn problem_with_model(&mut self, problem: String) {
+        self.trace.write(&json!({"event": "error", "message": &problem}));
+        self.shared.status.lock().model_problem = Some(problem);
+    }
+
+    fn problem_with_clip(&mut self, problem: String) {
+        self.set_clip_problem(Some(problem));
+    }
+
+    fn set_clip_problem(&mut self, problem: Option<String>) {
+        if let Some(problem) = &problem {
+            self.trace.write(&json!({"event": "error", "message": problem}));
+        }
+        self.shared.status.lock().clip_problem = problem;
+    }
+}
+
+fn milliseconds(since: Instant) -> f64 {
+    since.elapsed().as_secs_f64() * 1000.0
+}
