@@ -206,6 +206,12 @@ impl Graph {
         self.proto.output.push(value_info(name.name(), element, None));
     }
 
+    /// Declares a value computed in this graph as an output under its own name, without a copy. The
+    /// shape may be left to ONNX in a body.
+    pub fn expose(&mut self, value: &Value, element: ElementType, shape: Option<&[Dim]>) {
+        self.proto.output.push(value_info(value.name(), element, shape));
+    }
+
     /// Declares an input of a body whose shape ONNX is left to infer.
     pub fn body_input(&mut self, name: &str, element: ElementType) -> Value {
         let name = format!("{}{name}", self.prefix);

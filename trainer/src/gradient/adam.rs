@@ -1,0 +1,130 @@
+//! Clipping of gradients and Adam's update, in TensorFlow's form.
+//!
+//! `m ← β₁m + (1 − β₁)g`, `v ← β₂v + (1 − β₂)g²`, `w ← w − s·m / (√v + ε)` with the step size
+//! `s = lr·√(1 − β₂ᵗ)/(1 − β₁ᵗ)` given as an input.
+
+use interlude_models::config::ClipMode;
+use interlude_models::onnx::{Attribute, ElementType, Graph, Value};
+
+use super::variables::{Variables, dims};
+
+/// Decay of the first moment.
+pub const BETA_1: f64 = 0.9;
+/// Decay of the second moment in the original.
+pub const BETA_2: f64 = 0.999;
+/// Keeps the update finite where the second moment vanishes.
+const EPSILON: f32 = 1e-8;
+
+/// How gradients are clipped and remembered.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Settings {
+    /// Clipping by norm or by value.
+    pub mode: ClipMode,
+    /// Norm of all gradients together from which on the step changes no weight.
+    pub zero_from: f32,
+    /// Decay of the second moment.
+    pub beta_2: f64,
+}
+
+/// An input of the graph and the output that replaces it after a step.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Update {
+    /// The variable, or its moment.
+    pub input: String,
+    /// The output that carries its new value.
+    pub output: String,
+    /// Extents.
+    pub shape: Vec<usize>,
+}
+
+/// Name of a variable's first moment.
+pub fn first_moment(variable: &str) -> String {
+    format!("{variable}/Adam")
+}
+
+/// Name of a variable's second moment.
+pub fn second_moment(variable: &str) -> String {
+    format!("{variable}/Adam_1")
+}
+
+/// The norm of all gradients together: a scalar.
+pub fn global_norm(graph: &mut Graph, variables: &Variables) -> Value {
+    let squares: Vec<Value> = variables
+        .with_gradients()
+        .map(|(_, _, gradient)| {
+            graph.op("ReduceSumSquare", &[gradient], &[("keepdims", Attribute::Int(0))])
+        })
+        .collect();
+    let sum = graph.op("Sum", &squares.iter().collect::<Vec<_>>(), &[]);
+    graph.op("Sqrt", &[&sum], &[])
+}
+
+/// Adds clipping and the update of every variable. `limit` (the clipping norm or value) and
+/// `step_size` are scalars. Moments become inputs of the graph.
+///
+/// Every update depends on the norm of all gradients, hence comes after the last use of any
+/// variable: inputs and outputs may share memory.
+pub fn update(
+    graph: &mut Graph,
+    variables: &Variables,
+    settings: Settings,
+    (norm, limit, step_size): (&Value, &Value, &Value),
+) -> Vec<Update> {
+    let (zero, one) = (graph.scalar(0.0), graph.scalar(1.0));
+    let scale = match settings.mode {
+        ClipMode::GlobalNorm => {
+            let larger = graph.op("Max", &[norm, limit], &[]);
+            let scale = graph.div(limit, &larger);
+            let bound = graph.scalar(settings.zero_from);
+            let usable = graph.op("Less", &[norm, &bound], &[]);
+            graph.op("Where", &[&usable, &scale, &zero], &[])
+        }
+        // The scale is 1 and serves the order of evaluation only.
+        ClipMode::Value => {
+            let usable = graph.op("GreaterOrEqual", &[norm, &zero], &[]);
+            graph.op("Where", &[&usable, &one, &zero], &[])
+        }
+    };
+    #[expect(clippy::cast_possible_truncation, reason = "constants in single precision")]
+    let (beta_1, beta_2, rest_1, rest_2) = {
+        let beta_2 = settings.beta_2;
+        (BETA_1 as f32, beta_2 as f32, (1.0 - BETA_1) as f32, (1.0 - beta_2) as f32)
+    };
+    let (beta_1, beta_2) = (graph.scalar(beta_1), graph.scalar(beta_2));
+    let (rest_1, rest_2) = (graph.scalar(rest_1), graph.scalar(rest_2));
+    let squared = graph.mul(&scale, &scale);
+    let first_weight = graph.mul(&scale, &rest_1);
+    let second_weight = graph.mul(&squared, &rest_2);
+    let epsilon = graph.scalar(EPSILON);
+    let low = graph.op("Neg", &[limit], &[]);
+
+    let mut updates = Vec::new();
+    for (name, variable, gradient) in variables.with_gradients() {
+        let shape = dims(&variable.shape);
+        let gradient = match settings.mode {
+            ClipMode::GlobalNorm => gradient.clone(),
+            ClipMode::Value => graph.op("Clip", &[gradient, &low, limit], &[]),
+        };
+        let (m_name, v_name) = (first_moment(name), second_moment(name));
+        let m = graph.input(&m_name, ElementType::F32, &shape);
+        let v = graph.input(&v_name, ElementType::F32, &shape);
+        let kept = graph.mul(&m, &beta_1);
+        let added = graph.mul(&gradient, &first_weight);
+        let m = graph.add(&kept, &added);
+        let kept = graph.mul(&v, &beta_2);
+        let square = graph.mul(&gradient, &gradient);
+        let added = graph.mul(&square, &second_weight);
+        let v = graph.add(&kept, &added);
+        let root = graph.op("Sqrt", &[&v], &[]);
+        let root = graph.add(&root, &epsilon);
+        let ratio = graph.div(&m, &root);
+        let change = graph.mul(&ratio, step_size);
+        let next = graph.sub(&variable.value, &change);
+        for (input, value) in [(name.to_owned(), next), (m_name, m), (v_name, v)] {
+            graph.expose(&value, ElementType::F32, Some(&shape));
+            let output = value.name().to_owned();
+            updates.push(Update { input, output, shape: variable.shape.clone() });
+        }
+    }
+    updates
+}

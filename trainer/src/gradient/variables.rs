@@ -1,0 +1,63 @@
+//! The trainable variables of a graph: declared once, used anywhere, each with one gradient.
+
+use std::collections::BTreeMap;
+
+use interlude_models::onnx::{Dim, ElementType, Graph, Value};
+
+/// A variable as an input of the graph.
+#[derive(Clone, Debug)]
+pub struct Variable {
+    /// The input.
+    pub value: Value,
+    /// Extents, row-major.
+    pub shape: Vec<usize>,
+}
+
+/// All variables of a graph by name, and the gradients found so far.
+#[derive(Debug, Default)]
+pub struct Variables {
+    variables: BTreeMap<String, Variable>,
+    gradients: BTreeMap<String, Value>,
+}
+
+impl Variables {
+    /// Declares a variable as an input of the graph and returns its value.
+    pub fn declare(&mut self, graph: &mut Graph, name: &str, shape: &[usize]) -> Value {
+        let value = graph.input(name, ElementType::F32, &dims(shape));
+        let variable = Variable { value: value.clone(), shape: shape.to_vec() };
+        self.variables.insert(name.to_owned(), variable);
+        value
+    }
+
+    /// Sets the gradient of a declared variable.
+    ///
+    /// # Panics
+    /// When the variable is unknown or has a gradient already: a fault of the caller.
+    pub fn set_gradient(&mut self, name: &str, gradient: Value) {
+        assert!(self.variables.contains_key(name), "unknown variable {name}");
+        let earlier = self.gradients.insert(name.to_owned(), gradient);
+        assert!(earlier.is_none(), "second gradient of {name}");
+    }
+
+    /// The variables in the order of their names.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Variable)> {
+        self.variables.iter().map(|(name, variable)| (name.as_str(), variable))
+    }
+
+    /// The variables with their gradients, in the order of their names.
+    ///
+    /// # Panics
+    /// When a variable has no gradient: the backward pass is incomplete.
+    pub fn with_gradients(&self) -> impl Iterator<Item = (&str, &Variable, &Value)> {
+        self.variables.iter().map(|(name, variable)| {
+            let gradient = self.gradients.get(name);
+            let gradient = gradient.unwrap_or_else(|| panic!("no gradient of {name}"));
+            (name.as_str(), variable, gradient)
+        })
+    }
+}
+
+/// A shape of known extents.
+pub fn dims(shape: &[usize]) -> Vec<Dim> {
+    shape.iter().map(|&extent| Dim::Size(extent)).collect()
+}
