@@ -1,0 +1,138 @@
+//! MIDI files in folders and archives.
+//!
+//! Nothing is unpacked to disk: names inside archives serve as names only.
+
+use std::fs::{self, File};
+use std::io::{self, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::SyncSender;
+
+use flate2::read::GzDecoder;
+
+/// Largest MIDI file that is read; real ones are far smaller.
+const LARGEST: u64 = 16 << 20;
+/// Folders within folders that are followed.
+const DEEPEST: usize = 32;
+
+/// A file, or the reason why it could not be read.
+#[derive(Debug)]
+pub struct SourceFile {
+    /// Path, with that inside the archive after a `!`.
+    pub name: String,
+    /// Content.
+    pub content: Result<Vec<u8>, String>,
+}
+
+/// Sends the MIDI files below all sources, in the order of their names, until the other side hangs
+/// up.
+pub fn send_all(sources: &[PathBuf], sender: &SyncSender<SourceFile>) {
+    for source in sources {
+        if send(source, sender, 0).is_err() {
+            return;
+        }
+    }
+}
+
+/// The receiver is gone.
+struct HungUp;
+
+fn send(path: &Path, sender: &SyncSender<SourceFile>, depth: usize) -> Result<(), HungUp> {
+    let name = path.display().to_string();
+    let lower = name.to_lowercase();
+    let failed = |error: &dyn std::fmt::Display| SourceFile {
+        name: name.clone(),
+        content: Err(error.to_string()),
+    };
+    if path.is_dir() {
+        if depth == DEEPEST {
+            return give(sender, failed(&"the folders are nested too deeply"));
+        }
+        let entries = fs::read_dir(path).and_then(|entries| {
+            entries.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>()
+        });
+        let mut entries = match entries {
+            Ok(entries) => entries,
+            Err(error) => return give(sender, failed(&error)),
+        };
+        entries.sort();
+        return entries.iter().try_for_each(|entry| send(entry, sender, depth + 1));
+    }
+    let sent = if lower.ends_with(".zip") {
+        zip(path, &name, sender)
+    } else if lower.ends_with(".tar.gz") || lower.ends_with(".tgz") {
+        open(path).and_then(|file| tar(GzDecoder::new(file), &name, sender))
+    } else if lower.ends_with(".tar") {
+        open(path).and_then(|file| tar(file, &name, sender))
+    } else if is_midi(&lower) {
+        let content = open(path).and_then(read).map_err(|error| error.to_string());
+        return give(sender, SourceFile { name, content });
+    } else if depth == 0 {
+        return give(sender, failed(&"it is neither a folder, an archive nor a MIDI file"));
+    } else {
+        return Ok(());
+    };
+    match sent {
+        Ok(result) => result,
+        Err(error) => give(sender, failed(&error)),
+    }
+}
+
+fn give(sender: &SyncSender<SourceFile>, file: SourceFile) -> Result<(), HungUp> {
+    sender.send(file).map_err(|_| HungUp)
+}
+
+fn is_midi(lower: &str) -> bool {
+    lower.ends_with(".mid") || lower.ends_with(".midi")
+}
+
+fn open(path: &Path) -> io::Result<BufReader<File>> {
+    File::open(path).map(BufReader::new)
+}
+
+/// The whole content, unless it is too long.
+fn read(file: impl Read) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    file.take(LARGEST + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > LARGEST {
+        return Err(io::Error::other(format!("it is longer than {} MiB", LARGEST >> 20)));
+    }
+    Ok(bytes)
+}
+
+/// Sends the MIDI files of a tar archive. The outer error is one of the archive.
+fn tar(
+    archive: impl Read,
+    name: &str,
+    sender: &SyncSender<SourceFile>,
+) -> io::Result<Result<(), HungUp>> {
+    let mut archive = tar::Archive::new(archive);
+    for entry in archive.entries()? {
+        let entry = entry?;
+        let path = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
+        if !entry.header().entry_type().is_file() || !is_midi(&path.to_lowercase()) {
+            continue;
+        }
+        let content = read(entry).map_err(|error| error.to_string());
+        if give(sender, SourceFile { name: format!("{name}!{path}"), content }).is_err() {
+            return Ok(Err(HungUp));
+        }
+    }
+    Ok(Ok(()))
+}
+
+/// Sends the MIDI files of a zip archive. The outer error is one of the archive.
+fn zip(path: &Path, name: &str, sender: &SyncSender<SourceFile>) -> io::Result<Result<(), HungUp>> {
+    let mut archive = zip::ZipArchive::new(open(path)?).map_err(io::Error::other)?;
+    for index in 0..archive.len() {
+        let entry = archive.by_index(index).map_err(io::Error::other)?;
+        let inner = entry.name().map_err(io::Error::other)?.into_owned();
+        if !entry.is_file() || !is_midi(&inner.to_lowercase()) {
+            continue;
+        }
+        let content = read(entry).map_err(|error| error.to_string());
+        if give(sender, SourceFile { name: format!("{name}!{inner}"), content }).is_err() {
+            return Ok(Err(HungUp));
+        }
+    }
+    Ok(Ok(()))
+}
