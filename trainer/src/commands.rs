@@ -2,8 +2,10 @@
 
 use std::path::PathBuf;
 
+pub mod dataset;
 pub mod generate;
 pub mod import;
+pub mod train;
 
 /// Options of every subcommand.
 #[derive(Clone, Debug, Default, clap::Args)]

@@ -2,4 +2,7 @@
 
 pub mod checkpoint;
 pub mod commands;
+pub mod dataset;
 pub mod generate;
+pub mod gradient;
+pub mod train;

@@ -1,0 +1,128 @@
+//! `interlude dataset build` and `interlude dataset info`.
+
+use std::path::PathBuf;
+
+use anyhow::Context;
+use clap::{Args, Subcommand, ValueEnum};
+use indicatif::{ProgressBar, ProgressStyle};
+use interlude_models::config;
+
+use crate::dataset::build::{self, Description, Options, SKIPPED};
+
+/// Make datasets from MIDI files, and look at them.
+#[derive(Args, Debug)]
+pub struct Dataset {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Subcommand, Debug)]
+enum Action {
+    Build(Build),
+    Info(Info),
+}
+
+/// Read MIDI files from folders and archives (.zip, .tar, .tar.gz) into a dataset.
+#[derive(Args, Debug)]
+struct Build {
+    /// Folders, archives or MIDI files.
+    #[arg(required = true)]
+    sources: Vec<PathBuf>,
+    /// What the windows hold.
+    #[arg(long, value_enum)]
+    scheme: SchemeName,
+    /// Folder of the dataset.
+    #[arg(long)]
+    out: PathBuf,
+    /// Seed of the split into training, validation and test files.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Read every part that plays one note at a time, of any instrument, and no other.
+    #[arg(long)]
+    monophonic: bool,
+    /// Fewest notes that begin in a window.
+    #[arg(long, default_value_t = 1)]
+    least_notes: usize,
+}
+
+/// Describe a dataset.
+#[derive(Args, Debug)]
+struct Info {
+    /// Folder of the dataset.
+    dataset: PathBuf,
+}
+
+/// Kinds of windows.
+#[derive(ValueEnum, Clone, Copy, Debug)]
+enum SchemeName {
+    /// Melodies of two bars, for cat-mel_2bar_small and cat-mel_2bar_big.
+    #[value(name = "melody-2bar")]
+    Melody2Bar,
+    /// Melodies of 16 bars, for flat-mel_16bar and the hierarchical ones.
+    #[value(name = "melody-16bar")]
+    Melody16Bar,
+}
+
+impl SchemeName {
+    /// A configuration with such windows.
+    fn config(self) -> &'static str {
+        match self {
+            Self::Melody2Bar => "cat-mel_2bar_small",
+            Self::Melody16Bar => "hierdec-mel_16bar",
+        }
+    }
+}
+
+impl Dataset {
+    /// Runs the command.
+    ///
+    /// # Errors
+    /// When nothing usable is found or a file cannot be read or written.
+    pub fn run(self) -> anyhow::Result<()> {
+        match self.action {
+            Action::Build(build) => build.run(),
+            Action::Info(info) => info.run(),
+        }
+    }
+}
+
+impl Build {
+    fn run(self) -> anyhow::Result<()> {
+        let options = Options {
+            sources: self.sources,
+            config: config::by_name(self.scheme.config())?,
+            out: self.out,
+            seed: self.seed,
+            monophonic: self.monophonic,
+            least_notes: self.least_notes,
+        };
+        let style = ProgressStyle::with_template("{spinner} {pos} files, {elapsed}")
+            .context("the template of the progress bar")?;
+        let bar = ProgressBar::new_spinner().with_style(style);
+        let description = build::build(&options, &|files| bar.set_position(files as u64))?;
+        bar.finish_and_clear();
+        print(&description);
+        if description.skipped > 0 {
+            println!("why files were skipped: {}", options.out.join(SKIPPED).display());
+        }
+        Ok(())
+    }
+}
+
+impl Info {
+    fn run(self) -> anyhow::Result<()> {
+        print(&build::describe(&self.dataset)?);
+        Ok(())
+    }
+}
+
+fn print(description: &Description) {
+    println!(
+        "{} files read, {} without a window; windows of {} steps for {}",
+        description.files, description.skipped, description.steps, description.config
+    );
+    for (split, count) in &description.splits {
+        println!("{:>10}: {} windows from {} files", split.name(), count.windows, count.files);
+    }
+    println!("{} windows were there more than once", description.duplicates);
+}

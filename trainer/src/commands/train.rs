@@ -1,0 +1,129 @@
+//! `interlude train`.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::{Context, bail};
+use clap::{Args, ValueEnum};
+use interlude_models::config;
+use interlude_models::runtime::Runtime;
+
+use crate::commands::Shared;
+use crate::dataset::{Split, store};
+use crate::train::run::{self, End, Options};
+use crate::train::schedule::Schedule;
+
+/// Exit status after Ctrl-C, as shells expect it.
+const INTERRUPTED: i32 = 130;
+
+/// Train a model on a dataset.
+#[derive(Args, Debug)]
+pub struct Train {
+    /// Folder of the dataset.
+    #[arg(long)]
+    dataset: PathBuf,
+    /// Configuration, such as cat-mel_2bar_small.
+    #[arg(long)]
+    config: String,
+    /// Changed hyper-parameters, such as `z_size=128,max_beta=0.1`.
+    #[arg(long, default_value = "")]
+    hparams: String,
+    /// Steps after which training ends.
+    #[arg(long, required_unless_present = "schedule")]
+    steps: Option<u64>,
+    /// JSON file with the phases of the training, in place of the rates of the original.
+    #[arg(long)]
+    schedule: Option<PathBuf>,
+    /// Folder of the run: checkpoints, metrics, models.
+    #[arg(long)]
+    out: PathBuf,
+    /// Examples in a batch; the configuration's if missing.
+    #[arg(long)]
+    batch_size: Option<usize>,
+    /// Threads; 0 takes one for each core.
+    #[arg(long, default_value_t = 0)]
+    threads: usize,
+    /// Seed of weights, order, transposition and noise.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Whether to go on from the last checkpoint in the folder.
+    #[arg(long, value_enum, default_value_t = Resume::Auto)]
+    resume: Resume,
+    /// Steps between two lines of metrics.
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..))]
+    log_every: u64,
+    /// Seconds between two checkpoints.
+    #[arg(long, default_value_t = 120.0)]
+    save_every: f64,
+    /// Seconds between two evaluations.
+    #[arg(long, default_value_t = 300.0)]
+    evaluate_every: f64,
+    /// Windows in an evaluation.
+    #[arg(long, default_value_t = 1024)]
+    evaluate_windows: usize,
+    /// Checkpoints to keep.
+    #[arg(long, default_value_t = 3)]
+    keep: usize,
+}
+
+/// What to do with a folder that holds a run.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+enum Resume {
+    /// Go on where it stopped.
+    Auto,
+    /// Refuse.
+    Never,
+}
+
+impl Train {
+    /// Runs the command.
+    ///
+    /// # Errors
+    /// When an option or file is wrong, or training fails.
+    pub fn run(self, shared: &Shared) -> anyhow::Result<()> {
+        let mut config = config::by_name(&self.config)?;
+        config.override_hparams(&self.hparams)?;
+        if self.resume == Resume::Never && !crate::train::snapshot::list(&self.out)?.is_empty() {
+            bail!(
+                "`{}` holds a run; choose another folder, or --resume auto to go on",
+                self.out.display()
+            );
+        }
+        let schedule = match &self.schedule {
+            Some(path) => Some(Schedule::read(path, &config)?),
+            None => None,
+        };
+        let batch_size = self.batch_size.unwrap_or(config.hparams.batch_size);
+        if batch_size == 0 || batch_size > usize::from(u16::MAX) {
+            bail!("--batch-size must be between 1 and 65535, it is {batch_size}");
+        }
+        let windows = store::read(&self.dataset, Split::Train, &config)?;
+        if windows.is_empty() {
+            bail!("`{}` has no window to train on", self.dataset.display());
+        }
+        let validation = store::read(&self.dataset, Split::Validation, &config)?;
+        let runtime = Runtime::start(shared.onnxruntime.as_deref())?;
+        static STOP: AtomicBool = AtomicBool::new(false);
+        ctrlc::set_handler(|| STOP.store(true, Ordering::Relaxed))
+            .context("cannot listen to Ctrl-C")?;
+        let options = Options {
+            config,
+            out: self.out,
+            steps: self.steps,
+            schedule,
+            batch_size,
+            threads: self.threads,
+            seed: self.seed,
+            resume: self.resume == Resume::Auto,
+            log_every: self.log_every,
+            save_every: self.save_every,
+            evaluate_every: self.evaluate_every,
+            evaluate_windows: self.evaluate_windows,
+            keep: self.keep,
+        };
+        match run::run(runtime, &options, &windows, Some(&validation), &STOP)? {
+            End::Finished => Ok(()),
+            End::Stopped => std::process::exit(INTERRUPTED),
+        }
+    }
+}

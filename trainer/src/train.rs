@@ -1,0 +1,14 @@
+//! Training: the state of a run, one step of it, its settings, checkpoints and metrics.
+//!
+//! [`run`] is the loop. It takes batches from [`batches`], runs a [`program`] on the [`state`] with
+//! the rates of a [`schedule`], and now and then saves a [`snapshot`] and an [`evaluation`].
+
+pub mod batches;
+pub mod evaluation;
+pub mod initial;
+pub mod metrics;
+pub mod program;
+pub mod run;
+pub mod schedule;
+pub mod snapshot;
+pub mod state;

@@ -1,0 +1,400 @@
+//! The training loop.
+
+use std::fs;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use anyhow::{Context, bail};
+use interlude_models::config::Config;
+use interlude_models::package::{ModelInfo, Package};
+use interlude_models::runtime::Runtime;
+use interlude_models::weights::Weights;
+
+use super::batches::{Batches, Making};
+use super::evaluation::{Evaluation, Scores};
+use super::initial;
+use super::metrics::{Line, Metrics};
+use super::program::{Program, Purpose, Report};
+use super::schedule::{self, Rates, Schedule};
+use super::snapshot::{self, Progress};
+use super::state::State;
+use crate::dataset::Windows;
+use crate::gradient::model::Shape;
+
+/// Folder of the model that an evaluation found best so far.
+const BEST: &str = "best";
+/// Folder of the model that was evaluated last.
+const LAST: &str = "last";
+
+/// Settings of a run.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Configuration to train.
+    pub config: Config,
+    /// Folder of the run.
+    pub out: PathBuf,
+    /// Step at which the run ends; without it the schedule's phases say so.
+    pub steps: Option<u64>,
+    /// What the rates follow instead of the hyper-parameters.
+    pub schedule: Option<Schedule>,
+    /// Examples in a batch, where the schedule does not say.
+    pub batch_size: usize,
+    /// Threads of ONNX Runtime.
+    pub threads: usize,
+    /// Seed of weights, order, transposition and noise.
+    pub seed: u64,
+    /// Whether to go on from the last checkpoint in the folder, if there is one.
+    pub resume: bool,
+    /// Steps between lines of metrics.
+    pub log_every: u64,
+    /// Seconds between checkpoints.
+    pub save_every: f64,
+    /// Seconds between evaluations.
+    pub evaluate_every: f64,
+    /// Windows in an evaluation.
+    pub evaluate_windows: usize,
+    /// Checkpoints to keep.
+    pub keep: usize,
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// All steps are done.
+    Finished,
+    /// It was asked to stop; a later run can go on.
+    Stopped,
+}
+
+/// Trains until the end, or until `stop` is set.
+///
+/// # Errors
+/// When files cannot be written, ONNX Runtime fails, or the loss is no longer a number.
+pub fn run(
+    runtime: &Runtime,
+    options: &Options,
+    windows: &Windows,
+    validation: Option<&Windows>,
+    stop: &AtomicBool,
+) -> anyhow::Result<End> {
+    fs::create_dir_all(&options.out)
+        .with_context(|| format!("cannot make the folder `{}`", options.out.display()))?;
+    let mut training = Training::start(runtime, options, windows, validation)?;
+    loop {
+        if training.finished() {
+            training.evaluate()?;
+            training.save()?;
+            return Ok(End::Finished);
+        }
+        if stop.load(Ordering::Relaxed) {
+            let path = training.save()?;
+            training.metrics.say(&format!("stopped; `{}` is saved", path.display()));
+            return Ok(End::Stopped);
+        }
+        training.step()?;
+    }
+}
+
+struct Training<'a> {
+    runtime: &'a Runtime,
+    options: &'a Options,
+    batches: Batches<'a>,
+    validation: Option<(&'a Windows, Evaluation)>,
+    state: State,
+    program: Option<(Shape, Program)>,
+    progress: Progress,
+    metrics: Metrics,
+    sums: Sums,
+    clock: Instant,
+    saved: f64,
+    evaluated: f64,
+}
+
+/// Sums since the last line of metrics.
+#[derive(Clone, Copy, Debug, Default)]
+struct Sums {
+    report: [f64; 5],
+    steps: u32,
+    examples: u64,
+    from: f64,
+}
+
+impl<'a> Training<'a> {
+    fn start(
+        runtime: &'a Runtime,
+        options: &'a Options,
+        windows: &'a Windows,
+        validation: Option<&'a Windows>,
+    ) -> anyhow::Result<Self> {
+        let last = if options.resume { snapshot::list(&options.out)?.pop() } else { None };
+        let (progress, weights) = match last {
+            Some((_, path)) => {
+                let (progress, weights) = snapshot::read(&path)?;
+                if progress.config != options.config {
+                    bail!(
+                        "`{}` trains another configuration or other hyper-parameters; choose \
+                         another folder with --out",
+                        path.display()
+                    );
+                }
+                (progress, weights)
+            }
+            None => {
+                let progress = Progress {
+                    config: options.config.clone(),
+                    seed: options.seed,
+                    step: 0,
+                    examples: 0,
+                    seconds: 0.0,
+                    phase: 0,
+                    phase_examples: 0,
+                    phase_seconds: 0.0,
+                    best: None,
+                };
+                let mut weights = initial::weights(&options.config, options.seed);
+                if let Some(schedule) = &options.schedule {
+                    initial::adjust(&mut weights, schedule, options.seed);
+                }
+                (progress, weights)
+            }
+        };
+        let state = State::new(&options.config, &weights)?;
+        let validation = match validation.filter(|windows| !windows.is_empty()) {
+            Some(windows) => {
+                let count = windows.len().min(options.evaluate_windows);
+                let evaluation =
+                    Evaluation::new(runtime, &options.config, count, &state, options.threads)?;
+                Some((windows, evaluation))
+            }
+            None => None,
+        };
+        let metrics = Metrics::open(&options.out, progress.step)
+            .with_context(|| format!("cannot write metrics in `{}`", options.out.display()))?;
+        Ok(Self {
+            runtime,
+            options,
+            batches: Batches::new(windows, progress.seed),
+            validation,
+            state,
+            program: None,
+            metrics,
+            sums: Sums { from: progress.seconds, ..Sums::default() },
+            clock: Instant::now(),
+            saved: progress.seconds,
+            evaluated: progress.seconds,
+            progress,
+        })
+    }
+
+    /// Whether nothing is left to do.
+    fn finished(&self) -> bool {
+        let phases = self.options.schedule.as_ref().map(|schedule| schedule.phases.len());
+        self.options.steps.is_some_and(|steps| self.progress.step >= steps)
+            || phases.is_some_and(|phases| self.progress.phase >= phases)
+    }
+
+    /// The share of the current phase that is done.
+    fn phase_done(&self) -> f64 {
+        let Some(schedule) = &self.options.schedule else { return 0.0 };
+        let Some(phase) = schedule.phases.get(self.progress.phase) else { return 1.0 };
+        let done = match (phase.examples, phase.until) {
+            (Some(examples), _) => ratio(self.progress.phase_examples, examples),
+            (None, Some(until)) => {
+                let end = until * 60.0 * schedule.minutes.unwrap_or(0.0);
+                let begin = self.progress.seconds - self.progress.phase_seconds;
+                self.progress.phase_seconds / (end - begin).max(f64::MIN_POSITIVE)
+            }
+            (None, None) => 1.0,
+        };
+        done.min(1.0)
+    }
+
+    /// The share of the whole run that is done, for the progress bar.
+    fn done(&self) -> f64 {
+        match (&self.options.schedule, self.options.steps) {
+            (Some(Schedule { minutes: Some(minutes), .. }), _) => {
+                self.progress.seconds / (60.0 * minutes)
+            }
+            (Some(Schedule { phases, .. }), _) => {
+                let examples = |phases: &[schedule::Phase]| {
+                    phases.iter().filter_map(|phase| phase.examples).sum::<u64>()
+                };
+                ratio(self.progress.examples, examples(phases).max(1))
+            }
+            (None, Some(steps)) => ratio(self.progress.step, steps),
+            (None, None) => 0.0,
+        }
+    }
+
+    /// Rates, window length and batch size of the next step.
+    fn settings(&self) -> (Rates, usize, usize, f64) {
+        let hparams = &self.options.config.hparams;
+        let full = hparams.max_seq_len;
+        match &self.options.schedule {
+            Some(schedule) => {
+                let phase = &schedule.phases[self.progress.phase];
+                let mut rates = phase.rates(self.phase_done(), hparams);
+                if self.progress.step < schedule.warm_up {
+                    rates.learning_rate *= ratio(self.progress.step + 1, schedule.warm_up);
+                }
+                let steps = phase.window_steps.unwrap_or(full);
+                let batch = phase.batch_size.unwrap_or(self.options.batch_size);
+                (rates, steps, batch, schedule.adam_beta_2)
+            }
+            None => {
+                let rates = schedule::reference(hparams, self.progress.step);
+                (rates, full, self.options.batch_size, crate::gradient::adam::BETA_2)
+            }
+        }
+    }
+
+    fn step(&mut self) -> anyhow::Result<()> {
+        let (rates, steps, batch, beta_2) = self.settings();
+        let shape = Shape { steps, batch, sampling: rates.sampling.is_some() };
+        if self.program.as_ref().is_none_or(|(built, _)| *built != shape) {
+            let purpose = Purpose::Train { beta_2 };
+            let (config, threads) = (&self.options.config, self.options.threads);
+            let program =
+                Program::new(self.runtime, config, shape, purpose, &mut self.state, threads)?;
+            self.program = Some((shape, program));
+        }
+        let making = Making {
+            steps,
+            batch,
+            latent: self.options.config.hparams.z_size,
+            vocabulary: self.options.config.output_depth(),
+            transpose: self.options.config.transpose,
+            noise: rates.noise,
+            drop: rates.drop,
+            sampling: rates.sampling,
+        };
+        let mut inputs = self.batches.make(self.progress.step, self.progress.examples, &making);
+        inputs.beta = rates.beta;
+        inputs.clip = rates.clip;
+        inputs.step_size = schedule::step_size(rates.learning_rate, self.progress.step, beta_2);
+        let (_, program) = self.program.as_mut().expect("it was made above");
+        let report = program.run(&inputs)?;
+        if !report.loss.is_finite() || !report.global_norm.is_finite() {
+            let last = snapshot::list(&self.options.out)?.pop();
+            let kept = last.map_or_else(String::new, |(_, path)| {
+                format!("; the last good checkpoint is `{}`", path.display())
+            });
+            bail!(
+                "the loss is not a number at step {}; lower the learning rate{kept}",
+                self.progress.step
+            );
+        }
+        self.advance(&report, batch);
+        if self.progress.step.is_multiple_of(self.options.log_every) {
+            self.log(&rates)?;
+        }
+        if self.progress.seconds - self.saved >= self.options.save_every {
+            self.save()?;
+        }
+        if self.progress.seconds - self.evaluated >= self.options.evaluate_every {
+            self.evaluate()?;
+        }
+        Ok(())
+    }
+
+    fn advance(&mut self, report: &Report, batch: usize) {
+        let examples = batch as u64;
+        self.progress.step += 1;
+        self.progress.examples += examples;
+        self.progress.phase_examples += examples;
+        self.tick();
+        let values = [report.loss, report.r_loss, report.kl, report.accuracy, report.global_norm];
+        for (sum, value) in self.sums.report.iter_mut().zip(values) {
+            *sum += f64::from(value);
+        }
+        self.sums.steps += 1;
+        self.sums.examples += examples;
+        let phases = self.options.schedule.as_ref().map_or(0, |schedule| schedule.phases.len());
+        if self.progress.phase < phases && self.phase_done() >= 1.0 {
+            self.progress.phase += 1;
+            self.progress.phase_examples = 0;
+            self.progress.phase_seconds = 0.0;
+        }
+    }
+
+    /// Adds the time since the last call.
+    fn tick(&mut self) {
+        let seconds = self.clock.elapsed().as_secs_f64();
+        self.clock = Instant::now();
+        self.progress.seconds += seconds;
+        self.progress.phase_seconds += seconds;
+    }
+
+    fn log(&mut self, rates: &Rates) -> anyhow::Result<()> {
+        let steps = f64::from(self.sums.steps.max(1));
+        let [loss, r_loss, kl, accuracy, global_norm] = self.sums.report.map(|sum| sum / steps);
+        let seconds = (self.progress.seconds - self.sums.from).max(1e-9);
+        let line = Line {
+            step: self.progress.step,
+            examples: self.progress.examples,
+            seconds: self.progress.seconds,
+            phase: self.progress.phase,
+            loss,
+            r_loss,
+            kl_bits: kl / std::f64::consts::LN_2,
+            accuracy,
+            global_norm,
+            beta: f64::from(rates.beta),
+            lr: rates.learning_rate,
+            examples_per_second: ratio(self.sums.examples, 1) / seconds,
+        };
+        self.sums = Sums { from: self.progress.seconds, ..Sums::default() };
+        let done = self.done();
+        let path = self.metrics.path().to_owned();
+        self.metrics.step(&line, done).with_context(|| format!("cannot write `{}`", path.display()))
+    }
+
+    fn save(&mut self) -> anyhow::Result<PathBuf> {
+        self.saved = self.progress.seconds;
+        let weights = self.state.weights(true);
+        Ok(snapshot::write(&self.options.out, &self.progress, &weights, self.options.keep)?)
+    }
+
+    fn evaluate(&mut self) -> anyhow::Result<()> {
+        let Some((windows, evaluation)) = &mut self.validation else { return Ok(()) };
+        let scores = evaluation.run(windows, self.options.evaluate_windows)?;
+        self.tick();
+        self.evaluated = self.progress.seconds;
+        let path = self.metrics.path().to_owned();
+        self.metrics
+            .validation(self.progress.step, self.progress.seconds, &scores)
+            .with_context(|| format!("cannot write `{}`", path.display()))?;
+        let weights = self.state.weights(false);
+        self.write_model(LAST, &weights, &scores)?;
+        if self.progress.best.is_none_or(|best| score(&scores) > best) {
+            self.progress.best = Some(score(&scores));
+            self.write_model(BEST, &weights, &scores)?;
+        }
+        Ok(())
+    }
+
+    /// Writes weights as a model folder in the run's folder, and beside it as they are.
+    fn write_model(&self, name: &str, weights: &Weights, scores: &Scores) -> anyhow::Result<()> {
+        let out = &self.options.out;
+        weights.write(&out.join(format!("{name}.safetensors")))?;
+        let mut info =
+            ModelInfo::new(self.options.config.clone(), "trained with `interlude train`");
+        info.provenance.step = Some(self.progress.step);
+        info.metrics = scores.by_name();
+        info.metrics.insert("training_minutes".to_owned(), self.progress.seconds / 60.0);
+        info.metrics.insert("training_examples".to_owned(), ratio(self.progress.examples, 1));
+        Package::write(&out.join(name), &info, weights)?;
+        Ok(())
+    }
+}
+
+/// What the best checkpoint is best in.
+fn score(scores: &Scores) -> f64 {
+    scores.accuracy_free_running
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
+fn ratio(part: u64, whole: u64) -> f64 {
+    part as f64 / whole as f64
+}

@@ -1,0 +1,275 @@
+//! How learning rate, weight of the divergence and the rest change in the course of a run.
+//!
+//! Without a schedule file a run follows the configuration's hyper-parameters as the original does.
+//! A schedule file is JSON with a list of phases that follow each other:
+//!
+//! ```json
+//! {
+//!   "minutes": 60,
+//!   "adam_beta_2": 0.99,
+//!   "warm_up": 100,
+//!   "phases": [
+//!     {"examples": 30000, "window_steps": 8, "batch_size": 32, "learning_rate": [0.004, 0.004]},
+//!     {"until": 1.0, "learning_rate": [0.004, 0.00004], "beta": [0.0, 0.05]}
+//!   ]
+//! }
+//! ```
+//!
+//! A phase ends after a number of examples, or when a share of the minutes of the whole is over.
+//! Each rate goes from its first value to its second in the course of its phase: learning rates
+//! geometrically, all others linearly.
+
+use std::path::{Path, PathBuf};
+
+use interlude_models::config::{Config, HParams, SamplingSchedule};
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::gradient::adam;
+
+/// The phases of a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Schedule {
+    /// Decay of Adam's second moment.
+    #[serde(default = "default_beta_2")]
+    pub adam_beta_2: f64,
+    /// Steps in which the learning rate rises from 0, at the beginning of the run.
+    #[serde(default)]
+    pub warm_up: u64,
+    /// Minutes of training that the ends of phases are shares of; needed with `until`.
+    #[serde(default)]
+    pub minutes: Option<f64>,
+    /// Bias of the posterior's deviation before training; -3 makes it 0.05 instead of 0.7.
+    #[serde(default)]
+    pub initial_sigma_bias: f32,
+    /// Whether the kernel of the posterior's mean begins as wide as others do (Glorot), instead of
+    /// the original's 0.001.
+    #[serde(default)]
+    pub initial_mu_glorot: bool,
+    /// What follows each other.
+    pub phases: Vec<Phase>,
+}
+
+/// A part of a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Phase {
+    /// Length in examples; either this or `until` is given.
+    #[serde(default)]
+    pub examples: Option<u64>,
+    /// End as a share of the schedule's minutes.
+    #[serde(default)]
+    pub until: Option<f64>,
+    /// Steps of a window; the configuration's if missing.
+    #[serde(default)]
+    pub window_steps: Option<usize>,
+    /// Examples in a batch; that of the run if missing.
+    #[serde(default)]
+    pub batch_size: Option<usize>,
+    /// Learning rate at both ends.
+    pub learning_rate: [f64; 2],
+    /// Weight of the divergence at both ends.
+    #[serde(default)]
+    pub beta: [f64; 2],
+    /// Deviation of the noise z is drawn with, at both ends; 1 is the posterior's own.
+    #[serde(default = "full")]
+    pub noise: [f64; 2],
+    /// Share of the decoder's inputs that are left out, at both ends.
+    #[serde(default)]
+    pub drop: [f64; 2],
+    /// Probability that the decoder is fed its own token, at both ends.
+    #[serde(default)]
+    pub sampling: [f64; 2],
+    /// Norm to which gradients are clipped; the configuration's if missing.
+    #[serde(default)]
+    pub grad_clip: Option<f64>,
+}
+
+fn default_beta_2() -> f64 {
+    adam::BETA_2
+}
+
+fn full() -> [f64; 2] {
+    [1.0, 1.0]
+}
+
+/// The rates of one step.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Rates {
+    /// Learning rate.
+    pub learning_rate: f64,
+    /// Weight of the divergence.
+    pub beta: f32,
+    /// Deviation of the noise.
+    pub noise: f32,
+    /// Share of inputs left out.
+    pub drop: f32,
+    /// Probability of the decoder's own token, when there is a schedule for it.
+    pub sampling: Option<f32>,
+    /// Clipping norm.
+    pub clip: f32,
+}
+
+/// A schedule file that cannot be used.
+#[derive(Debug, Error)]
+pub enum ScheduleError {
+    /// The file cannot be read.
+    #[error("cannot read the schedule `{}`: {source}", path.display())]
+    Io {
+        /// File.
+        path: PathBuf,
+        /// Reason.
+        source: std::io::Error,
+    },
+    /// It is not what a schedule looks like.
+    #[error("the schedule `{}` is not valid: {source}", path.display())]
+    Json {
+        /// File.
+        path: PathBuf,
+        /// Reason.
+        source: serde_json::Error,
+    },
+    /// There is no measure for the ends of phases.
+    #[error("the schedule `{}` has a phase with `until`, so it needs `minutes` above 0", path.display())]
+    Minutes {
+        /// File.
+        path: PathBuf,
+    },
+    /// A phase makes no sense.
+    #[error("phase {number} of the schedule `{}`: {reason}", path.display())]
+    Phase {
+        /// File.
+        path: PathBuf,
+        /// Number of the phase, from 1.
+        number: usize,
+        /// What is wrong.
+        reason: &'static str,
+    },
+}
+
+impl Schedule {
+    /// Reads and checks a file.
+    ///
+    /// # Errors
+    /// [`ScheduleError`] names the file and what is wrong in it.
+    pub fn read(path: &Path, config: &Config) -> Result<Self, ScheduleError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| ScheduleError::Io { path: path.to_owned(), source })?;
+        let schedule: Self = serde_json::from_str(&text)
+            .map_err(|source| ScheduleError::Json { path: path.to_owned(), source })?;
+        if schedule.phases.iter().any(|phase| phase.until.is_some())
+            && !schedule.minutes.is_some_and(|minutes| minutes.is_finite() && minutes > 0.0)
+        {
+            return Err(ScheduleError::Minutes { path: path.to_owned() });
+        }
+        for (index, phase) in schedule.phases.iter().enumerate() {
+            phase.check(config).map_err(|reason| ScheduleError::Phase {
+                path: path.to_owned(),
+                number: index + 1,
+                reason,
+            })?;
+        }
+        Ok(schedule)
+    }
+}
+
+impl Phase {
+    fn check(&self, config: &Config) -> Result<(), &'static str> {
+        let positive = |value: f64| value.is_finite() && value > 0.0;
+        let share = |values: [f64; 2]| values.iter().all(|value| (0.0..=1.0).contains(value));
+        if self.until.is_some() == self.examples.is_some() {
+            return Err("give either `examples` or `until`");
+        }
+        if self.until.is_some_and(|until| !(0.0..=1.0).contains(&until)) {
+            return Err("`until` must be between 0 and 1");
+        }
+        if self.window_steps.is_some_and(|steps| steps == 0 || steps > config.hparams.max_seq_len) {
+            return Err("`window_steps` must be between 1 and the model's length");
+        }
+        if self.batch_size.is_some_and(|size| size == 0 || size > usize::from(u16::MAX)) {
+            return Err("`batch_size` must be between 1 and 65535");
+        }
+        if !self.learning_rate.iter().all(|&rate| positive(rate)) {
+            return Err("`learning_rate` must be above 0");
+        }
+        if !share(self.drop) || !share(self.sampling) {
+            return Err("`drop` and `sampling` must be between 0 and 1");
+        }
+        if !self.beta.iter().chain(&self.noise).all(|value| value.is_finite() && *value >= 0.0) {
+            return Err("`beta` and `noise` must not be below 0");
+        }
+        if self.grad_clip.is_some_and(|clip| !positive(clip)) {
+            return Err("`grad_clip` must be above 0");
+        }
+        Ok(())
+    }
+
+    /// The rates when a share of the phase (`0..=1`) is done.
+    pub fn rates(&self, done: f64, hparams: &HParams) -> Rates {
+        let between = |[from, to]: [f64; 2]| single(from + (to - from) * done);
+        let [from, to] = self.learning_rate;
+        Rates {
+            learning_rate: from * (to / from).powf(done),
+            beta: between(self.beta),
+            noise: between(self.noise),
+            drop: between(self.drop),
+            sampling: self.samples().then(|| between(self.sampling)),
+            clip: single(self.grad_clip.unwrap_or(hparams.grad_clip)),
+        }
+    }
+
+    /// Whether the decoder is ever fed its own tokens.
+    pub fn samples(&self) -> bool {
+        self.sampling != [0.0, 0.0]
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "rates enter the graph in single precision")]
+fn single(value: f64) -> f32 {
+    value as f32
+}
+
+/// The rates that the hyper-parameters give for a step, as the original computes them: in single
+/// precision.
+pub fn reference(hparams: &HParams, step: u64) -> Rates {
+    #[expect(clippy::cast_precision_loss, reason = "as the original does")]
+    let time = step as f32;
+    let lowest = single(hparams.min_learning_rate);
+    let range = single(hparams.learning_rate - hparams.min_learning_rate);
+    let learning_rate = range * single(hparams.decay_rate).powf(time) + lowest;
+    let beta = (1.0 - single(hparams.beta_rate).powf(time)) * single(hparams.max_beta);
+    Rates {
+        learning_rate: f64::from(learning_rate),
+        beta,
+        noise: 1.0,
+        drop: 0.0,
+        sampling: samples(hparams).then(|| sampling_probability(hparams, step)),
+        clip: single(hparams.grad_clip),
+    }
+}
+
+/// Whether the hyper-parameters ask for scheduled sampling.
+pub fn samples(hparams: &HParams) -> bool {
+    hparams.sampling_schedule != SamplingSchedule::Constant || hparams.sampling_rate > 0.0
+}
+
+/// Probability that the decoder is fed its own token at a step.
+pub fn sampling_probability(hparams: &HParams, step: u64) -> f32 {
+    #[expect(clippy::cast_precision_loss, reason = "steps are far below 2^52")]
+    let time = step as f64;
+    let rate = hparams.sampling_rate;
+    single(match hparams.sampling_schedule {
+        SamplingSchedule::Constant => rate,
+        SamplingSchedule::Exponential => 1.0 - rate.powf(time),
+        SamplingSchedule::InverseSigmoid => 1.0 - rate / (rate + (time / rate).exp()),
+    })
+}
+
+/// Adam's step size at the `step`-th update (from 0): the learning rate with the correction of the
+/// moments' bias, `lr·√(1 − β₂ᵗ)/(1 − β₁ᵗ)`.
+pub fn step_size(learning_rate: f64, step: u64, beta_2: f64) -> f32 {
+    #[expect(clippy::cast_precision_loss, reason = "steps are far below 2^52")]
+    let time = (step + 1) as f64;
+    single(learning_rate * (1.0 - beta_2.powf(time)).sqrt() / (1.0 - adam::BETA_1.powf(time)))
+}

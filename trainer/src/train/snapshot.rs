@@ -1,0 +1,138 @@
+//! Checkpoints of a run: one safetensors file with weights, moments and where the run is.
+//!
+//! A file is written beside and renamed, so a run that is killed finds its last whole one.
+
+use std::collections::HashMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use interlude_models::config::Config;
+use interlude_models::weights::{Weights, WeightsError};
+use safetensors::tensor::SafeTensors;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+/// Key of the progress in a file's metadata.
+const KEY: &str = "interlude-progress";
+/// What names of checkpoints begin with; the step follows.
+const STEM: &str = "checkpoint-";
+
+/// Where a run is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Progress {
+    /// Configuration that is trained.
+    pub config: Config,
+    /// Seed of order, transposition and noise.
+    pub seed: u64,
+    /// Steps done.
+    pub step: u64,
+    /// Examples seen.
+    pub examples: u64,
+    /// Seconds trained.
+    pub seconds: f64,
+    /// Index of the schedule's phase.
+    pub phase: usize,
+    /// Examples seen in this phase.
+    pub phase_examples: u64,
+    /// Seconds trained in this phase.
+    pub phase_seconds: f64,
+    /// Best score of an evaluation so far.
+    pub best: Option<f64>,
+}
+
+/// A checkpoint cannot be written or read.
+#[derive(Debug, Error)]
+pub enum SnapshotError {
+    /// The file system refuses.
+    #[error("cannot access `{}`: {source}", path.display())]
+    Io {
+        /// File or folder.
+        path: PathBuf,
+        /// Reason.
+        source: io::Error,
+    },
+    /// The file is not a checkpoint of a run.
+    #[error("`{}` is not a checkpoint of a training run ({reason}); remove it to go on from an earlier one", path.display())]
+    Format {
+        /// File.
+        path: PathBuf,
+        /// Reason.
+        reason: String,
+    },
+    /// The tensors cannot be read.
+    #[error(transparent)]
+    Weights(#[from] WeightsError),
+}
+
+/// The file of a step in a run's folder.
+pub fn path(run: &Path, step: u64) -> PathBuf {
+    run.join(format!("{STEM}{step:09}.safetensors"))
+}
+
+/// Checkpoints in a run's folder by step, oldest first.
+///
+/// # Errors
+/// [`SnapshotError::Io`] when the folder cannot be listed; one that is not there has none.
+pub fn list(run: &Path) -> Result<Vec<(u64, PathBuf)>, SnapshotError> {
+    let failed = |source| SnapshotError::Io { path: run.to_owned(), source };
+    let entries = match fs::read_dir(run) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(failed(error)),
+    };
+    let mut found = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(failed)?;
+        let name = entry.file_name();
+        let step = name
+            .to_str()
+            .and_then(|name| name.strip_prefix(STEM)?.strip_suffix(".safetensors")?.parse().ok());
+        found.extend(step.map(|step| (step, entry.path())));
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// Writes a checkpoint and removes the oldest ones beyond `keep`.
+///
+/// # Errors
+/// [`SnapshotError`] when the file system refuses; the earlier checkpoints stay.
+pub fn write(
+    run: &Path,
+    progress: &Progress,
+    weights: &Weights,
+    keep: usize,
+) -> Result<PathBuf, SnapshotError> {
+    let path = path(run, progress.step);
+    let failed = |source| SnapshotError::Io { path: path.clone(), source };
+    let format = |reason: String| SnapshotError::Format { path: path.clone(), reason };
+    let text = serde_json::to_string(progress).map_err(|error| format(error.to_string()))?;
+    let metadata = HashMap::from([(KEY.to_owned(), text)]);
+    let temporary = tempfile::NamedTempFile::new_in(run).map_err(failed)?;
+    safetensors::serialize_to_file(weights.iter(), Some(metadata), temporary.path())
+        .map_err(|error| format(error.to_string()))?;
+    temporary.as_file().sync_all().map_err(failed)?;
+    temporary.persist(&path).map_err(|error| failed(error.error))?;
+    let found = list(run)?;
+    for (_, old) in &found[..found.len().saturating_sub(keep.max(1))] {
+        fs::remove_file(old).map_err(|source| SnapshotError::Io { path: old.clone(), source })?;
+    }
+    Ok(path)
+}
+
+/// Reads a checkpoint.
+///
+/// # Errors
+/// [`SnapshotError`] when the file cannot be read or is not a checkpoint.
+pub fn read(path: &Path) -> Result<(Progress, Weights), SnapshotError> {
+    let format = |reason: String| SnapshotError::Format { path: path.to_owned(), reason };
+    let bytes =
+        fs::read(path).map_err(|source| SnapshotError::Io { path: path.to_owned(), source })?;
+    let (_, metadata) =
+        SafeTensors::read_metadata(&bytes).map_err(|error| format(error.to_string()))?;
+    let text = metadata.metadata().as_ref().and_then(|entries| entries.get(KEY));
+    let text = text.ok_or_else(|| format("it does not say where the run is".to_owned()))?;
+    let progress = serde_json::from_str(text).map_err(|error| format(error.to_string()))?;
+    Ok((progress, Weights::read(path)?))
+}
