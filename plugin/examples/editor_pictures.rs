@@ -30,6 +30,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         ("models", playing(), default, 1.0, Some(model_menu)),
         ("load", playing(), default, 1.0, Some(load)),
         ("save", playing(), default, 1.0, Some(save)),
+        ("tooltip", playing(), default, 1.0, Some(pos2(380.0, 416.0))),
     ] {
         let path = folder.join(format!("{name}.png"));
         picture(&view, size, scale, click).save(&path)?;

@@ -40,6 +40,9 @@ pub const TEMPERATURE_DEFAULT: f32 = 0.5;
 /// The seeds that the editor offers.
 pub const SEED_RANGE: RangeInclusive<i32> = 0..=9999;
 
+/// The pause between two frames while something moves.
+const FRAME: std::time::Duration = std::time::Duration::from_millis(16);
+
 /// What the window remembers between frames and nobody else needs.
 #[derive(Debug, Default)]
 pub struct EditorState {

@@ -9,7 +9,7 @@ use super::icon::{Icon, dashed_outline};
 use super::roll::Roll;
 use super::view::{Action, Capture, SlotId, SlotView};
 use super::widget::{self, Button};
-use super::{EditorState, palette};
+use super::{EditorState, FRAME, palette};
 
 /// Space left of the roll for octave names.
 const GUTTER: f32 = 20.0;
@@ -186,7 +186,7 @@ fn show_capture(ui: &Ui, rect: Rect, id: SlotId, slot: &SlotView, actions: &mut 
                 palette::RADIUS,
                 palette::faded(palette::RECORD, 0.45),
             );
-            ui.ctx().request_repaint();
+            ui.ctx().request_repaint_after(FRAME);
         }
     }
     if armed {
@@ -231,7 +231,7 @@ fn capture_text(capture: Capture) -> String {
 
 /// A slow swell between 0 and 1.
 fn pulse(ui: &Ui) -> f32 {
-    ui.ctx().request_repaint();
+    ui.ctx().request_repaint_after(FRAME);
     let time = ui.input(|input| input.time).rem_euclid(1.2) / 1.2;
     #[expect(clippy::cast_possible_truncation, reason = "a brightness")]
     let swell = (0.5 + 0.5 * (time * std::f64::consts::TAU).cos()) as f32;
