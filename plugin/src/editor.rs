@@ -67,6 +67,7 @@ pub fn draw(ui: &mut Ui, view: &View, state: &mut EditorState) -> Vec<Action> {
     if view.message.is_none() {
         state.dismissed = None;
     }
+    widget::watch_keyboard(ui);
     let mut actions = Vec::new();
     let window = ui.max_rect();
     ui.painter().rect_filled(window, 0, palette::BACKGROUND);

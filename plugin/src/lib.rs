@@ -4,7 +4,7 @@
 //! [`capture`] records armed slots, [`player`] asks for patterns and plays them. Everything slow
 //! happens on the [`worker`]'s thread, reached through [`link`]; [`shared`] is what all sides see.
 //! [`state`] and [`params`] are what a project saves, [`resources`] finds runtime and models.
-//! [`editor`] draws from plain data, [`window`] connects it.
+//! [`editor`] draws from plain data, [`window`] connects it, [`surface`] is its place in the host.
 
 pub mod capture;
 pub mod editor;
@@ -16,6 +16,7 @@ pub mod plugin;
 pub mod resources;
 pub mod shared;
 pub mod state;
+pub mod surface;
 pub mod transport;
 pub mod window;
 pub mod worker;

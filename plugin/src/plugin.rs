@@ -6,7 +6,6 @@ use nice_plug::{
     midi::{Channel, Key, VoiceID},
     prelude::*,
 };
-use nice_plug_egui::EguiEditor;
 
 use crate::{
     capture::{Capture, SLOTS, Take},
@@ -15,6 +14,7 @@ use crate::{
     params::InterludeParams,
     player::{Conditions, Event, MOST_EVENTS, Player},
     shared::Shared,
+    surface::Surface,
     transport::{Block, Grid, HostTransport, Timeline},
     window::{self, Window},
 };
@@ -92,7 +92,7 @@ impl Plugin for Interlude {
     // Split blocks get wrong positions after a transport event, see docs/architecture.md.
     const SAMPLE_ACCURATE_AUTOMATION: bool = false;
 
-    type Editor = EguiEditor<Window>;
+    type Editor = Surface<Window>;
     type SysExMessage = ();
     type BackgroundTask = ();
 

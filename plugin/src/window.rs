@@ -3,43 +3,34 @@
 use std::{sync::Arc, time::Duration};
 
 use interlude_models::clip::Clip;
-use nice_plug::{context::gui::GuiContext, editor::dpi::LogicalSize, prelude::*};
-use nice_plug_egui::{
-    EguiEditor, EguiEditorState, EguiNiceSettings, Frame, NiceEguiApp, RepaintNotifier,
-    baseview::HandlerError, create_egui_editor,
-};
+use nice_plug::{context::gui::GuiContext, prelude::*};
 
 use crate::{
     capture::{Phase, SLOTS},
     editor::{
-        self, Action, Capture, DEFAULT_SIZE, EditorState, EngineView, Gesture, ParameterView,
-        PatternView, SlotId, SlotView, View,
+        self, Action, Capture, DEFAULT_SIZE, EditorState, EngineView, Gesture, MINIMUM_SIZE,
+        ParameterView, PatternView, SlotId, SlotView, View,
     },
     params::InterludeParams,
     shared::{Command, Shared},
     state::Slot,
+    surface::{Content, Surface},
 };
 
 /// Pause between two pictures: the playhead moves.
 const FRAME: Duration = Duration::from_millis(33);
 
 /// The editor for one instance.
-pub fn editor(params: Arc<InterludeParams>, shared: Arc<Shared>) -> Option<EguiEditor<Window>> {
-    let [width, height] = DEFAULT_SIZE;
-    let size = LogicalSize::new(f64::from(width), f64::from(height));
-    create_egui_editor(
-        EguiEditorState::from_size(size, 1.0),
-        RepaintNotifier::new(),
-        EguiNiceSettings::new().with_tile("Interlude"),
-        Window {
-            params,
-            shared,
-            context: None,
-            editor: EditorState::default(),
-            view: View::default(),
-            seen: Seen::default(),
-        },
-    )
+pub fn editor(params: Arc<InterludeParams>, shared: Arc<Shared>) -> Option<Surface<Window>> {
+    let window = Window {
+        params,
+        shared,
+        context: None,
+        editor: EditorState::default(),
+        view: View::default(),
+        seen: Seen::default(),
+    };
+    Some(Surface::new("Interlude", DEFAULT_SIZE, MINIMUM_SIZE, window))
 }
 
 /// The window's content.
@@ -59,20 +50,14 @@ struct Seen {
     pattern: Option<Arc<Clip>>,
 }
 
-impl NiceEguiApp for Window {
-    fn build(
-        &mut self,
-        _egui: egui::Context,
-        context: GuiContext,
-        _frame: &mut Frame,
-    ) -> Result<(), HandlerError> {
+impl Content for Window {
+    fn opened(&mut self, context: GuiContext) {
         self.context = Some(context);
         self.editor = EditorState::default();
         self.shared.command(Command::ListModels);
-        Ok(())
     }
 
-    fn ui(&mut self, ui: &mut egui::Ui, _frame: &mut Frame) {
+    fn draw(&mut self, ui: &mut egui::Ui) {
         self.fill();
         for action in editor::draw(ui, &self.view, &mut self.editor) {
             self.perform(action);
@@ -80,7 +65,7 @@ impl NiceEguiApp for Window {
         ui.ctx().request_repaint_after(FRAME);
     }
 
-    fn editor_closed(&mut self) {
+    fn closed(&mut self) {
         self.context = None;
     }
 }

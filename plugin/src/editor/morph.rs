@@ -80,7 +80,7 @@ pub(super) fn show(
     widget::focus_ring(ui, &response, handle.expand(3.0), 21);
     let response = response.on_hover_cursor(egui::CursorIcon::ResizeHorizontal);
     if !held {
-        response.on_hover_text(
+        response.on_hover_text_at_pointer(
             "Where between A and B the next cycle is generated. Drag, scroll or use the arrow \
              keys; double-click to go back to A. Hosts can automate it.",
         );

@@ -98,6 +98,7 @@ impl Slider<'_> {
         {
             let held = grab.get_or_insert_with(|| {
                 gestures.push(Gesture::Begin);
+                response.request_focus();
                 let offset = self.centre(*value) - pointer;
                 let offset = if offset.abs() <= self.reach { offset } else { 0.0 };
                 Grab { offset, value: *value }

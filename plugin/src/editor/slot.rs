@@ -133,11 +133,14 @@ fn show_roll(ui: &Ui, rect: Rect, id: SlotId, slot: &SlotView, around: &Surround
         let text = if matches!(slot.capture, Capture::Armed | Capture::Recording { .. }) {
             format!("Play {} now", counted(around.bars, "bar"))
         } else {
-            format!("Arm capture and\nplay {},\nor load a .mid file", counted(around.bars, "bar"))
+            format!("Arm capture and\nplay {},\nor drop a .mid here", counted(around.bars, "bar"))
         };
-        paragraph(&painter, rect.shrink(16.0), &text, palette::SECONDARY);
+        if !around.file_above {
+            paragraph(&painter, rect.shrink(16.0), &text, palette::SECONDARY);
+        }
     }
     if around.file_above {
+        painter.rect_filled(rect, palette::RADIUS, palette::faded(palette::WELL, 0.8));
         painter.rect(
             rect,
             palette::RADIUS,

@@ -2,6 +2,7 @@
 
 use egui::accesskit::Role;
 use egui::{Align2, Rect, Sense, Stroke, StrokeKind, Ui, WidgetInfo, pos2, vec2};
+use interlude_models::clip::Clip;
 
 use super::browser::Purpose;
 use super::icon::Icon;
@@ -126,10 +127,12 @@ fn title(ui: &mut Ui, rect: Rect, view: &View, bar: usize, state: &mut EditorSta
 
     let painter = ui.painter();
     let room = save_place.left() - rect.left() - 8.0;
+    let silent = pattern.clip.as_ref().is_none_or(Clip::is_empty);
     let (name, colour) = match (pattern.playing, view.parameters.output) {
+        (false, _) => ("Stopped", palette::SECONDARY),
+        (true, _) if silent => ("Waiting", palette::SECONDARY),
         (true, true) => ("Playing", palette::TEXT),
         (true, false) => ("Muted", palette::SECONDARY),
-        (false, _) => ("Stopped", palette::SECONDARY),
     };
     let top = pos2(rect.left(), rect.center().y - 1.0);
     widget::text(painter, top, Align2::LEFT_BOTTOM, name, palette::body(), colour, room);

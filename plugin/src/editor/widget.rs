@@ -117,9 +117,23 @@ pub(super) fn switch(
     response.on_hover_text(hint).clicked()
 }
 
+/// Notes whether the user moves by keyboard: only then is the focus worth an outline.
+pub(super) fn watch_keyboard(ui: &Ui) {
+    let (pressed, tabbed) =
+        ui.input(|input| (input.pointer.any_pressed(), input.key_pressed(egui::Key::Tab)));
+    if pressed || tabbed {
+        ui.data_mut(|data| data.insert_temp(keyboard_flag(), tabbed));
+    }
+}
+
+fn keyboard_flag() -> Id {
+    Id::unique("moves by keyboard")
+}
+
 /// Paints an outline around a widget that has the keyboard.
 pub(super) fn focus_ring(ui: &Ui, response: &Response, rect: Rect, radius: u8) {
-    if response.has_focus() {
+    let by_keyboard = ui.data(|data| data.get_temp(keyboard_flag()).unwrap_or(true));
+    if response.has_focus() && by_keyboard {
         let stroke = Stroke::new(1.5, palette::faded(palette::TEXT, 0.8));
         ui.painter().rect_stroke(rect, radius, stroke, StrokeKind::Outside);
     }
