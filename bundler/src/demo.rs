@@ -59,6 +59,9 @@ pub struct Demo {
     /// A model folder to play instead of the shipped one.
     #[arg(long, value_name = "FOLDER")]
     model: Option<PathBuf>,
+    /// Play the plug-in as built without optimisation; its timings say little.
+    #[arg(long)]
+    debug: bool,
     /// Where ONNX Runtime comes from.
     #[command(flatten)]
     runtime: Origin,
@@ -92,6 +95,7 @@ impl Demo {
         let clip_b = clips::load(&paths[1], &config).context("clip B cannot be used")?;
 
         let bundle = BundleCommand {
+            debug: self.debug,
             runtime: self.runtime.clone(),
             model: self.model.iter().cloned().collect(),
             ..BundleCommand::release()
