@@ -118,7 +118,9 @@ impl Demo {
         let rolls = rolls(&performance.spans, &score);
         let report = measure(&performance, &score, &rolls);
         let out = self.out.clone().unwrap_or_else(|| workspace::target().join("demo"));
-        save(&out, &report, &score, &rolls, &paths)?;
+        let names =
+            [name(self.a.as_deref(), "Ode to Joy"), name(self.b.as_deref(), "Drowsy Maggie")];
+        save(&out, &report, &score, &rolls, &names)?;
         println!("{}", report.table());
         println!("wrote morph.mid, morph.png and report.json to {}", out.display());
         if report.late_cycles > 0
@@ -132,25 +134,32 @@ impl Demo {
     }
 }
 
+/// What a clip is called in the picture.
+fn name(path: Option<&Path>, default: &str) -> String {
+    let stem = path.map_or_else(
+        || default.into(),
+        |path| path.file_stem().unwrap_or_default().to_string_lossy(),
+    );
+    // More letters do not fit beside the row.
+    stem.chars().take(16).collect()
+}
+
 /// Writes `morph.mid`, `morph.png` and `report.json`.
 fn save(
     out: &Path,
     report: &Report,
     score: &Score<'_>,
     rolls: &[Clip],
-    paths: &[PathBuf; 2],
+    names: &[String; 2],
 ) -> Result<()> {
-    let name = |path: &Path| {
-        path.file_stem().map_or_else(String::new, |name| name.to_string_lossy().into_owned())
-    };
     let [a, b] = score.clips;
-    let ends = |clip: &Clip, label: &str, path: &Path| Row {
+    let ends = |clip: &Clip, label: &str, name: &str| Row {
         clip: clip.clone(),
         label: label.to_owned(),
-        detail: name(path),
+        detail: name.to_owned(),
         kept: None,
     };
-    let mut rows = vec![ends(a, "A", &paths[0])];
+    let mut rows = vec![ends(a, "A", &names[0])];
     for (cycle, clip) in report.cycles.iter().zip(rolls) {
         rows.push(Row {
             clip: clip.clone(),
@@ -159,7 +168,7 @@ fn save(
             kept: Some([cycle.kept_a, cycle.kept_b]),
         });
     }
-    rows.push(ends(b, "B", &paths[1]));
+    rows.push(ends(b, "B", &names[1]));
     let subtitle = format!(
         "{} on {}   tempo {}   temperature {}   seed {}",
         report.model, report.provider, report.tempo, report.temperature, report.seed

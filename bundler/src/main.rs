@@ -9,7 +9,7 @@ use interlude_bundler::{
     demo::Demo,
     doctor::Doctor,
     runtime::RuntimeCommand,
-    test::Test,
+    test::{Conformance, Test},
 };
 
 #[derive(Parser)]
@@ -27,6 +27,7 @@ enum Command {
     Doctor(Doctor),
     Demo(Demo),
     Test(Test),
+    Conformance(Conformance),
 }
 
 fn main() -> ExitCode {
@@ -47,5 +48,6 @@ fn run(command: Command) -> Result<()> {
         Command::Doctor(doctor) => doctor.run(),
         Command::Demo(demo) => demo.run(),
         Command::Test(test) => test.run(),
+        Command::Conformance(conformance) => conformance.run(),
     }
 }

@@ -1,4 +1,6 @@
-//! `cargo xtask test`: everything that can be tested on this machine, in one go.
+//! `cargo xtask test` and `conformance`: all tests in one go; comparison with the original.
+
+use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 
@@ -32,5 +34,42 @@ impl Test {
         let mut tests = cargo();
         tests.args(["test", "--workspace", "--features", "interlude-plugin/alloc-check"]);
         run(tests.args(&self.arguments)).context("tests failed, see above")
+    }
+}
+
+/// Compare Interlude with fixture folders of the original implementation, one row for each
+/// comparison.
+#[derive(clap::Args, Clone, Debug)]
+pub struct Conformance {
+    /// Folders in and below which fixtures lie.
+    #[arg(required = true, value_name = "FOLDER")]
+    folders: Vec<PathBuf>,
+    /// Where ONNX Runtime comes from.
+    #[command(flatten)]
+    runtime: Origin,
+}
+
+impl Conformance {
+    /// Runs the comparisons.
+    ///
+    /// # Errors
+    /// When a folder holds no fixture, or a comparison fails.
+    pub fn run(&self) -> Result<()> {
+        self.runtime.get()?;
+        let mut program = cargo();
+        program.args([
+            "run",
+            "--quiet",
+            "--package",
+            "interlude-tests",
+            "--bin",
+            "conformance",
+            "--",
+        ]);
+        for folder in &self.folders {
+            // cargo runs in the workspace's root.
+            program.arg(std::path::absolute(folder)?);
+        }
+        run(&mut program).context("not everything conforms, see above")
     }
 }
