@@ -1,6 +1,9 @@
 //! The subcommands of `interlude`, one file each.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
 
 pub mod dataset;
 pub mod generate;
@@ -13,4 +16,37 @@ pub struct Shared {
     /// The ONNX Runtime library, or the folder that holds it.
     #[arg(long, global = true, value_name = "PATH")]
     pub onnxruntime: Option<PathBuf>,
+}
+
+/// Makes models for Interlude from checkpoints of MusicVAE or by training, and music with them.
+#[derive(Debug, Parser)]
+#[command(name = "interlude", version)]
+struct Arguments {
+    #[command(flatten)]
+    shared: Shared,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Import(import::Import),
+    Generate(generate::Generate),
+    Dataset(dataset::Dataset),
+    Train(Box<train::Train>),
+}
+
+/// Runs the command that `arguments` ask for; the first is the program's name.
+///
+/// # Errors
+/// [`clap::Error`], which also carries help, for arguments that cannot be understood; else what the
+/// command says.
+pub fn run(arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> anyhow::Result<()> {
+    let Arguments { shared, command } = Arguments::try_parse_from(arguments)?;
+    match command {
+        Command::Import(import) => import.run(),
+        Command::Generate(generate) => generate.run(&shared),
+        Command::Dataset(dataset) => dataset.run(),
+        Command::Train(train) => train.run(&shared),
+    }
 }
