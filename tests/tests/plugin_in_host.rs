@@ -1,0 +1,305 @@
+//! The real plug-in in the headless host: the debug build that aborts when `process` allocates,
+//! from its bundle, with a model of random weights (its music is noise, its timing is not).
+
+use std::{
+    path::PathBuf,
+    sync::OnceLock,
+    time::{Duration, Instant},
+};
+
+use interlude_bundler::{
+    bundle::BundleCommand,
+    host::{PluginFile, Session, Settings, Span, hanging, spans},
+    workspace,
+};
+use interlude_models::{
+    config::by_name,
+    network,
+    package::{ModelInfo, Package},
+    weights::{Tensor, Weights},
+};
+use proptest::prelude::*;
+
+const PLUGIN: &str = "studio.interlude.interlude";
+/// Beats of a cycle of two bars.
+const CYCLE: f64 = 8.0;
+
+/// The plug-in's library in a bundle with a random model, made once.
+fn plugin() -> &'static PathBuf {
+    static PLUGIN: OnceLock<PathBuf> = OnceLock::new();
+    PLUGIN.get_or_init(|| {
+        let config = by_name("cat-mel_2bar_small").unwrap();
+        let mut weights = Weights::default();
+        let mut state = 1_u32;
+        for variable in network::variables(&config) {
+            let count = variable.shape.iter().product();
+            let data = (0..count)
+                .map(|_| {
+                    state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                    f32::from(u16::try_from(state >> 16).unwrap()) / 327_680.0 - 0.1
+                })
+                .collect();
+            weights.insert(variable.name, Tensor::new(variable.shape, data).unwrap());
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let model = folder.path().join("mel-2bar");
+        Package::write(&model, &ModelInfo::new(config, "random weights"), &weights).unwrap();
+        let out = Some(workspace::target().join("bundled-tests"));
+        let bundle = BundleCommand { model: vec![model], out, ..BundleCommand::checked() };
+        bundle.run().unwrap().clap_binary
+    })
+}
+
+fn session(offline: bool) -> Session {
+    let instance = PluginFile::load(plugin()).unwrap().instantiate(PLUGIN).unwrap();
+    Session::new(instance, Settings { sample_rate: 48_000.0, block: 256, offline }).unwrap()
+}
+
+/// State of an instance that captured a clip in each slot from host MIDI.
+fn state() -> &'static [u8] {
+    static STATE: OnceLock<Vec<u8>> = OnceLock::new();
+    STATE.get_or_init(|| {
+        let mut session = session(true);
+        session.set_text("Thru", "Off").unwrap();
+        session.set_text("Temperature", "1").unwrap();
+        session.play();
+        for (slot, start, keys) in
+            [("Capture A", 4.0, [60, 62, 64, 65]), ("Capture B", 16.0, [72, 67, 60, 55])]
+        {
+            session.run_to(start - 2.0).unwrap();
+            session.set_text(slot, "On").unwrap();
+            let origin = session.frame() + session.frames_until(start);
+            for (beat, key) in (0_u64..).zip(keys) {
+                session.schedule_note(origin + beat * 48_000, 24_000, 0, key, 0.7);
+            }
+            session.run_to(start + CYCLE + 1.0).unwrap();
+            session.set_text(slot, "Off").unwrap();
+        }
+        session.run_to(40.0).unwrap();
+        session.stop();
+        session.run(4800).unwrap();
+        assert_eq!(hanging(session.events()), 0);
+        session.instance().save_state().unwrap()
+    })
+}
+
+/// An instance with both slots filled.
+fn filled(offline: bool) -> Session {
+    let mut session = session(offline);
+    session.instance().load_state(state()).unwrap();
+    session
+}
+
+/// Notes that begin in `0.0..beats`: key and start in thousandths of a beat.
+fn music(session: &Session, beats: f64) -> Vec<(u8, i64)> {
+    let heard = spans(session.events());
+    heard
+        .iter()
+        .filter(|span| (-1e-3..beats - 1e-3).contains(&span.beats))
+        .map(|span| (span.key, thousandths(span)))
+        .collect()
+}
+
+fn thousandths(span: &Span) -> i64 {
+    #[expect(clippy::cast_possible_truncation, reason = "small numbers")]
+    let rounded = (span.beats * 1000.0).round() as i64;
+    rounded
+}
+
+/// Plays two cycles from a bar of pre-roll and stops.
+fn two_cycles(session: &mut Session) -> Vec<(u8, i64)> {
+    session.seek(-4.0);
+    session.play();
+    session.run_to(2.0 * CYCLE).unwrap();
+    session.stop();
+    session.run(4800).unwrap();
+    assert_eq!(hanging(session.events()), 0);
+    music(session, 2.0 * CYCLE)
+}
+
+#[test]
+fn a_song_sounds_the_same_again() {
+    // Contract: a restored state is saved byte for byte as it was, and a second instance with it
+    // plays the same notes, beside the first one.
+    let (mut one, mut two) = (filled(true), filled(true));
+    assert_eq!(one.instance().save_state().unwrap(), state());
+    let music = two_cycles(&mut one);
+    assert!(music.len() > 4, "{music:?}");
+    assert_eq!(two_cycles(&mut two), music);
+    assert_eq!(two.instance().save_state().unwrap(), state());
+}
+
+#[test]
+fn a_bounce_has_the_notes_of_playback() {
+    // Contract: rendered offline and played in real time, the same state gives the same notes.
+    let mut bounce = filled(true);
+    let expected = two_cycles(&mut bounce);
+    let mut live = filled(false);
+    let begun = Instant::now();
+    // The model loads while the transport stands.
+    while begun.elapsed() < Duration::from_secs(5) {
+        live.run(480).unwrap();
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    live.seek(-4.0);
+    live.play();
+    let (start, first) = (Instant::now(), live.frame());
+    let count = live.frames_until(2.0 * CYCLE);
+    live.run_paced(count, |frame| {
+        let due = Duration::from_nanos((frame - first) * 1_000_000 / 48);
+        std::thread::sleep((start + due).saturating_duration_since(Instant::now()));
+    })
+    .unwrap();
+    assert_eq!(music(&live, 2.0 * CYCLE), expected);
+}
+
+#[test]
+fn a_loop_repeats_itself_and_leaves_nothing_sounding() {
+    // Contract: each pass of a loop over one cycle has the same notes, and a note that the wrap
+    // cuts is ended.
+    for split in [true, false] {
+        let mut session = filled(true);
+        session.split_at_loop = split;
+        session.set_loop(Some(0.0..CYCLE));
+        session.seek(0.0);
+        session.play();
+        let pass = session.frames_until(CYCLE);
+        // In the first pass the first cycle has no look-ahead behind it.
+        session.run(pass).unwrap();
+        session.take_events();
+        session.run(pass).unwrap();
+        let second = music(&session, CYCLE);
+        session.take_events();
+        session.run(pass).unwrap();
+        let third = music(&session, CYCLE);
+        if split {
+            assert!(!second.is_empty());
+            assert_eq!(second, third);
+        }
+        session.stop();
+        session.run(4800).unwrap();
+    }
+}
+
+#[test]
+fn stopping_and_seeking_end_all_notes() {
+    // Contract: in the first block after a stop or a seek every sounding note is ended.
+    let mut session = filled(true);
+    session.seek(-4.0);
+    session.play();
+    for beats in [1.1, 2.6, 3.3, 5.9] {
+        session.run_to(beats).unwrap();
+        session.stop();
+        session.run(256).unwrap();
+        assert_eq!(hanging(session.events()), 0, "after the stop at {beats}");
+        session.play();
+    }
+    session.run_to(7.2).unwrap();
+    let before = session.events().len();
+    session.seek(100.0);
+    session.run(256).unwrap();
+    let sounding_before = spans(&session.events()[..before]);
+    let now = spans(session.events());
+    let still = now[..sounding_before.len()].iter().filter(|span| span.end.is_none()).count();
+    assert!(sounding_before.iter().any(|span| span.end.is_none()), "no note sounded");
+    assert_eq!(still, 0, "after the seek");
+}
+
+#[test]
+fn a_tempo_change_within_a_cycle_keeps_notes_on_the_grid() {
+    // Contract: notes begin within a sample of a 16th, before and after the tempo changes in the
+    // middle of a cycle.
+    let mut session = filled(true);
+    session.seek(-4.0);
+    session.play();
+    session.run_to(3.1).unwrap();
+    session.set_tempo(87.0);
+    session.run_to(11.3).unwrap();
+    session.set_tempo(171.0);
+    session.run_to(16.0).unwrap();
+    let heard = spans(session.events());
+    assert!(heard.iter().any(|span| span.beats > 12.0));
+    // In the pre-roll nothing was decided ahead: a pattern joins there as soon as it comes in.
+    for span in heard.iter().filter(|span| span.beats >= 0.0) {
+        let sixteenths = span.beats * 4.0;
+        let distance = (sixteenths - sixteenths.round()).abs() / 4.0 * 48_000.0 * 60.0 / 87.0;
+        assert!(distance < 1.01, "{span:?} is {distance} samples off");
+    }
+}
+
+#[derive(Clone, Debug)]
+enum Action {
+    Run(u64),
+    Play,
+    Stop,
+    Seek(f64),
+    Tempo(f64),
+    Signature(u16, u16),
+    Loop(Option<(f64, f64)>),
+    Set(&'static str, &'static str),
+    Note(u8),
+    Reactivate,
+}
+
+fn action() -> impl Strategy<Value = Action> {
+    prop_oneof![
+        6 => (1_u64..40_000).prop_map(Action::Run),
+        3 => Just(Action::Play),
+        1 => Just(Action::Stop),
+        2 => (-8.0..40.0).prop_map(Action::Seek),
+        1 => (30.0..300.0).prop_map(Action::Tempo),
+        1 => (1_u16..8, prop_oneof![Just(2_u16), Just(4), Just(8)])
+            .prop_map(|(numerator, denominator)| Action::Signature(numerator, denominator)),
+        1 => proptest::option::of((0.0..16.0, 0.1..9.0)).prop_map(Action::Loop),
+        1 => prop_oneof![
+            Just(("Output", "Off")), Just(("Output", "On")), Just(("Thru", "On")),
+            Just(("Thru", "Off")), Just(("Capture A", "On")), Just(("Capture A", "Off")),
+            Just(("Evolve", "On")), Just(("Seed", "77")),
+        ]
+        .prop_map(|(name, text)| Action::Set(name, text)),
+        1 => (0_u8..128).prop_map(Action::Note),
+        1 => Just(Action::Reactivate),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 10, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_note_on_has_its_note_off(actions in proptest::collection::vec(action(), 1..30)) {
+        // Contract: whatever the transport and the parameters do, after a stop nothing sounds.
+        let mut session = filled(true);
+        session.play();
+        for action in actions {
+            match action {
+                Action::Run(count) => session.run(count).unwrap(),
+                Action::Play => session.play(),
+                Action::Stop => session.stop(),
+                Action::Seek(beats) => session.seek(beats),
+                Action::Tempo(tempo) => session.set_tempo(tempo),
+                Action::Signature(numerator, denominator) => {
+                    session.set_time_signature(numerator, denominator);
+                }
+                Action::Loop(range) => {
+                    session.set_loop(range.map(|(start, length)| start..start + length));
+                }
+                Action::Set(name, text) => session.set_text(name, text).unwrap(),
+                Action::Note(key) => {
+                    let frame = session.frame();
+                    session.schedule_note(frame, 9000, 0, key, 0.5);
+                }
+                Action::Reactivate => {
+                    // What sounds is ended before a deactivation, as a host stops first.
+                    session.stop();
+                    session.run(20_000).unwrap();
+                    let settings = session.instance().settings();
+                    session.instance().activate(settings).unwrap();
+                    session.play();
+                }
+            }
+        }
+        session.stop();
+        session.run(20_000).unwrap();
+        prop_assert_eq!(hanging(session.events()), 0);
+    }
+}
