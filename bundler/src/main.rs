@@ -34,7 +34,7 @@ fn main() -> ExitCode {
     match run(Arguments::parse().command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            eprintln!("error: {}", sentence(&error));
             ExitCode::FAILURE
         }
     }
@@ -49,5 +49,32 @@ fn run(command: Command) -> Result<()> {
         Command::Demo(demo) => demo.run(),
         Command::Test(test) => test.run(),
         Command::Conformance(conformance) => conformance.run(),
+    }
+}
+
+/// The error with its causes, without those that a message before them holds already.
+fn sentence(error: &anyhow::Error) -> String {
+    error.chain().map(ToString::to_string).fold(String::new(), |text, cause| {
+        if text.is_empty() {
+            cause
+        } else if text.contains(&cause) {
+            text
+        } else {
+            format!("{text}: {cause}")
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::anyhow;
+
+    use super::*;
+
+    #[test]
+    fn causes_are_told_once() {
+        // Contract: a cause that the message repeats is not printed again, another one is.
+        let error = anyhow!("no such file").context("a.mid: no such file").context("clip A");
+        assert_eq!(sentence(&error), "clip A: a.mid: no such file");
     }
 }
