@@ -36,6 +36,12 @@ impl Take {
         Self { slot: 0, notes: Vec::with_capacity(MOST_NOTES), length: 0.0 }
     }
 
+    /// A take of a clip.
+    #[cfg(test)]
+    pub(crate) fn of(slot: usize, clip: &Clip) -> Self {
+        Self { slot, notes: clip.notes.clone(), length: clip.length }
+    }
+
     /// The slot it is for.
     pub fn slot(&self) -> usize {
         self.slot

@@ -27,6 +27,8 @@ use crate::{
 
 mod files;
 mod model;
+#[cfg(test)]
+mod tests;
 mod trace;
 
 use model::Model;

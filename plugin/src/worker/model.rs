@@ -24,6 +24,7 @@ impl Model {
     /// Starts ONNX Runtime if it does not run yet, and loads the model that a project names.
     pub(super) fn load(name: &str) -> Result<Self, String> {
         let dir = resources::resolve(name).ok_or_else(|| missing(name))?;
+        let package = Package::open(&dir).map_err(|error| sentence(&error))?;
         // Without a choice of the user's the bundled library is taken by its path: an older one of
         // the system would win a search by name.
         let explicit = match std::env::var_os(PATH_VARIABLE) {
@@ -31,7 +32,6 @@ impl Model {
             None => resources::runtime_folder(),
         };
         let runtime = Runtime::start(explicit.as_deref()).map_err(|error| sentence(&error))?;
-        let package = Package::open(&dir).map_err(|error| sentence(&error))?;
         let options = EngineOptions { provider: Provider::Cpu, threads: 1 };
         let engine = Engine::load(runtime, &package, &options).map_err(|error| sentence(&error))?;
         Ok(Self { engine, runtime })

@@ -1,0 +1,118 @@
+//! The worker through the audio thread's end of the link, when there is no model to work with.
+
+use std::{fs, path::PathBuf};
+
+use interlude_models::clip::Note;
+
+use super::*;
+use crate::{
+    link::{AudioEnd, link},
+    player::{Link, Role, Settings},
+    state::Song,
+};
+
+/// Longest wait for the worker.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A worker that was told to use a model.
+struct Bench {
+    shared: Arc<Shared>,
+    audio: AudioEnd,
+}
+
+impl Bench {
+    fn new(model: &str) -> Self {
+        let song = Song::default();
+        song.change(|state| model.clone_into(&mut state.model));
+        let shared = Shared::new(song);
+        let (audio, end) = link(Arc::clone(&shared.signals));
+        shared.keep_worker_end(end);
+        shared.start_worker();
+        Self { shared, audio }
+    }
+
+    fn answer_to(&mut self, id: u64) -> Box<Pattern> {
+        let settings = Settings { morph: 0.5, temperature: 0.5, seed: 1, evolve: false };
+        assert!(self.audio.request(&Request { id, role: Role::Next, cycle: 3, settings }));
+        let audio = &mut self.audio;
+        until(|| audio.answer())
+    }
+}
+
+impl Drop for Bench {
+    fn drop(&mut self) {
+        self.shared.stop_worker();
+        assert!(!self.shared.signals.worker_runs.load(Ordering::Acquire));
+    }
+}
+
+fn until<T>(mut look: impl FnMut() -> Option<T>) -> T {
+    let begun = Instant::now();
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(begun.elapsed() < PATIENCE, "the worker does not answer");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// An empty folder of its own, removed at the end.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("interlude-{}-{name}", std::process::id()));
+        fs::create_dir_all(&path).expect("the temporary folder can be written");
+        Self(path)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // A folder left behind in a temporary place does no harm.
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Without its model the worker says which one is missing and what to do, and answers with silence.
+#[test]
+fn a_missing_model_is_told() {
+    let mut bench = Bench::new("no such model");
+    let pattern = bench.answer_to(7);
+    assert_eq!((pattern.id(), pattern.notes().len()), (7, 0));
+    let status = bench.shared.status.lock();
+    let message = status.message().expect("a message");
+    assert!(message.contains("`no such model`") && message.contains("choose another"), "{message}");
+    assert_eq!((status.model.as_ref(), status.loading), (None, false));
+}
+
+/// A model folder with a file missing is told by the file's name; another choice is tried anew.
+#[test]
+fn an_incomplete_model_is_told() {
+    let folder = Folder::new("incomplete");
+    let model = folder.0.to_str().expect("temporary folders have plain names").to_owned();
+    let mut bench = Bench::new(&model);
+    bench.answer_to(1);
+    let message = bench.shared.status.lock().message().cloned().expect("a message");
+    assert!(message.contains("model.json") && message.contains(&model), "{message}");
+
+    bench.shared.song.change(|state| state.model = "another".to_owned());
+    let shared = Arc::clone(&bench.shared);
+    until(|| shared.status.lock().message().filter(|text| text.contains("`another`")).cloned());
+}
+
+/// Without a model a recording is still kept in its slot, and its memory comes back.
+#[test]
+fn recordings_are_kept_without_a_model() {
+    let mut bench = Bench::new("no such model");
+    let note = Note { start: 0.0, end: 1.0, pitch: 60, velocity: 80, channel: 0, program: 0 };
+    let clip = Clip::new(vec![note], 8.0);
+    bench.audio.captured(Box::new(Take::of(1, &clip)));
+    let audio = &mut bench.audio;
+    until(|| audio.take());
+    let (state, _) = bench.shared.song.snapshot();
+    assert_eq!(state.slots[1].clip.as_ref(), Some(&clip));
+    assert_eq!((state.slots[1].source.as_str(), &state.slots[1].latent), ("Captured", &None));
+    assert_eq!(bench.shared.signals.takes_under_way.load(Ordering::Acquire), 0);
+}
