@@ -4,7 +4,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use interlude_models::clip::{Clip, Note};
 use interlude_models::config;
+use interlude_models::midi::to_bytes;
 use interlude_models::network::variables;
 use interlude_models::package::Package;
 use interlude_tests::random_checkpoint;
@@ -69,6 +71,140 @@ fn every_fixture_is_imported_and_makes_music() {
         assert!(first.iter().all(|file| file.starts_with(b"MThd")), "{name}");
         assert_eq!(first, make(&place.path().join(format!("{name}-2")), "2"), "{name}");
     }
+}
+
+/// The model of a fixture in `place`.
+fn model(name: &str, place: &Path) -> PathBuf {
+    let (_, tar) = fixtures().into_iter().find(|(found, _)| found == name).expect("a fixture");
+    let model = place.join("model");
+    interlude(&["import", text(&tar), "--out", text(&model)]).expect(name);
+    model
+}
+
+/// A MIDI file of 2, or of more, bars with a note on every beat.
+fn tune(place: &Path, name: &str, first: u8, beats: u8) -> PathBuf {
+    let note = |beat: u8| Note {
+        start: f64::from(beat),
+        end: f64::from(beat) + 0.75,
+        pitch: first + beat % 12,
+        velocity: 40 + beat,
+        channel: 0,
+        program: 0,
+    };
+    let clip = Clip::new((0..beats).map(note).collect(), f64::from(beats));
+    let path = place.join(name);
+    fs::write(&path, to_bytes(&clip, 120.0)).expect("written");
+    path
+}
+
+// A line between two files and a square between four have as many pieces as asked for; where
+// nothing is left to chance the ends do not depend on what lies between.
+#[test]
+fn lines_and_squares_are_made() {
+    let place = tempfile::tempdir().expect("a temporary folder");
+    let model = model("cat-mel_2bar_big", place.path());
+    let [a, b] =
+        [("a.mid", 60), ("b.mid", 72)].map(|(name, first)| tune(place.path(), name, first, 8));
+    let make = |inputs: &[&Path], more: &[&str], out: &str| {
+        let out = place.path().join(out);
+        let mut arguments = vec!["generate", "interpolate", "--model", text(&model)];
+        arguments.extend(["--out", text(&out), "--temperature", "0"]);
+        arguments.extend(more);
+        arguments.extend(inputs.iter().map(|input| text(input)));
+        interlude(&arguments).expect("makes music");
+        files(&out)
+    };
+    let line = make(&[&a, &b], &["--num-outputs", "4"], "line");
+    assert_eq!(line.len(), 4);
+    let short = make(&[&a, &b], &["--num-outputs", "2"], "short");
+    assert_eq!([&line[0], &line[3]], [&short[0], &short[1]]);
+    assert_ne!(line[0], line[3]);
+    // A top left, B bottom left, C top right, D bottom right; here the right side is B.
+    let square = make(&[&a, &a, &b, &b], &["--columns", "2", "--rows", "3"], "square");
+    assert_eq!(square.len(), 6);
+    assert_eq!(
+        [&square[0], &square[1], &square[4], &square[5]],
+        [&line[0], &line[3], &line[0], &line[3]]
+    );
+    // The same with equal files, where the original divides by zero.
+    let same = make(&[&a, &a], &["--num-outputs", "3"], "same");
+    assert!(same.iter().all(|file| *file == line[0]));
+    // With their own velocities.
+    let loud = make(&[&a, &b], &["--num-outputs", "2", "--keep-velocities"], "loud");
+    assert_ne!(loud[0], line[0]);
+}
+
+// The most similar variation is what decoding the file's code gives, and codes survive the file.
+#[test]
+fn codes_are_encoded_and_decoded() {
+    let place = tempfile::tempdir().expect("a temporary folder");
+    let model = model("cat-mel_2bar_big", place.path());
+    let input = tune(place.path(), "a.mid", 60, 8);
+    let [codes, decoded, varied, other] =
+        ["codes.json", "decoded", "varied", "other"].map(|name| place.path().join(name));
+    let common = ["--model", text(&model), "--out"];
+    let with = |words: &[&str], out: &Path, more: &[&str]| {
+        let words: Vec<&str> = [words, &common, &[text(out)], more].concat();
+        interlude(&words).expect("makes music");
+    };
+    with(&["generate", "encode", text(&input)], &codes, &[]);
+    let exact = ["--temperature", "0", "--seed", "3"];
+    with(&["generate", "decode", text(&codes)], &decoded, &exact);
+    let one = [&exact[..], &["--num-outputs", "1", "--similarity", "1"]].concat();
+    with(&["generate", "vary", text(&input)], &varied, &one);
+    assert_eq!(files(&decoded), files(&varied));
+    let far = [&exact[..], &["--num-outputs", "3", "--similarity", "0"]].concat();
+    with(&["generate", "vary", text(&input)], &other, &far);
+    assert_eq!(files(&other).len(), 3);
+    assert_ne!(files(&other)[0], files(&varied)[0]);
+}
+
+// A file with several windows is taken apart into files, which is an error that says so; each of
+// them can be used. Other mistakes are errors that write nothing.
+#[test]
+fn several_windows_are_taken_apart() {
+    let place = tempfile::tempdir().expect("a temporary folder");
+    let model = model("cat-mel_2bar_big", place.path());
+    let long = tune(place.path(), "long.mid", 60, 48);
+    let out = place.path().join("out");
+    let interpolate = |a: &Path, b: &Path, out: &Path| {
+        let words = ["generate", "interpolate", text(a), text(b), "--model", text(&model)];
+        interlude(&[&words[..], &["--out", text(out)]].concat())
+    };
+    let short = tune(place.path(), "short.mid", 60, 8);
+    let message = interpolate(&long, &short, &out).expect_err("several windows").to_string();
+    let count = fs::read_dir(&out).expect("the windows").count();
+    // 12 bars have 11 places for 2 bars, and the tune repeats itself every 3.
+    assert!((2..=11).contains(&count), "{count}");
+    assert!(message.contains(&format!("holds {count} windows of 2 bars")), "{message}");
+    for window in fs::read_dir(&out).expect("the windows").flatten() {
+        let name = window.file_name().into_string().expect("a name in ASCII");
+        assert!(name.starts_with("cat-mel_2bar_big_input1-extractions_"), "{name}");
+        assert!(name.ends_with(&format!("-of-{count:03}.mid")), "{name}");
+    }
+
+    let nothing = place.path().join("nothing");
+    let tiny = tune(place.path(), "tiny.mid", 60, 1);
+    for (input, word) in [
+        (tiny, "tiny.mid"),
+        (place.path().join("absent.mid"), "absent.mid"),
+        (model.join("model.json"), "model.json"),
+    ] {
+        let message = format!("{:#}", interpolate(&input, &short, &nothing).expect_err(word));
+        assert!(message.contains(word) && !message.contains('\n'), "{message}");
+    }
+    for words in [
+        &["--chords", "C"][..],
+        &["--hits", "x.mid"],
+        &["--num-outputs", "0"],
+        &["--temperature", "NaN"],
+        &["--batch-size", "0"],
+        &["--provider", "abacus"],
+    ] {
+        let base = ["generate", "sample", "--model", text(&model), "--out", text(&nothing)];
+        assert!(interlude(&[&base[..], words].concat()).is_err(), "{words:?}");
+    }
+    assert!(!nothing.exists());
 }
 
 // A model of the original's full size with random weights is imported and makes music. It writes
