@@ -37,10 +37,10 @@ use trace::Trace;
 /// Bars of the answers while no model is loaded; the player takes none of them for a cycle of its
 /// own length.
 const DEFAULT_BARS: u32 = 2;
-/// Time without a message after which the worker looks rarely, whatever the pace.
+/// Time without a message after which nobody can be waiting, even if a bounce was the last thing.
 const QUIET: Duration = Duration::from_secs(1);
-/// Pause between two looks then.
-const QUIET_PAUSE: Duration = Duration::from_millis(20);
+/// Shortest pause between two looks then.
+const QUIET_PAUSE: Duration = Duration::from_millis(2);
 
 /// Runs the worker until the plug-in is dropped.
 pub fn run(shared: &Arc<Shared>, end: WorkerEnd) {
@@ -137,7 +137,8 @@ impl Worker {
     }
 
     fn pause(&self) -> Duration {
-        if self.inbox.last.elapsed() > QUIET { QUIET_PAUSE } else { self.signals().pause() }
+        let pause = self.signals().pause();
+        if self.inbox.last.elapsed() > QUIET { pause.max(QUIET_PAUSE) } else { pause }
     }
 
     /// Does what there is to do; `false` when that is nothing.

@@ -325,6 +325,35 @@ fn loops_repeat() {
     }
 }
 
+/// A seek and a loop's wrap end what sounds on that sample, not where the note would have ended.
+#[test]
+fn jumps_end_all_notes_at_once() {
+    let long = |_: &Request| Clip::new(vec![note(1.0, 8.0, 60)], 8.0);
+    let offs = |stage: &Stage| -> Vec<u64> {
+        stage.heard.iter().filter(|event| event.3 == 0).map(|event| event.0).collect()
+    };
+
+    let mut stage = Stage::new(Worker::new(2, 0, long));
+    stage.roll(0.0, 48_000, 100);
+    assert_eq!((stage.ons().len(), offs(&stage).len()), (1, 0));
+    stage.roll(4.5, 100, 100);
+    assert_eq!(offs(&stage), [48_000]);
+
+    let mut stage = Stage::new(Worker::new(2, 0, long));
+    let mut beats = 0.0;
+    for _ in 0..1000 {
+        let host = HostTransport { cycle_range: Some((0.0, 4.0)), ..rolling(beats, 120.0) };
+        stage.block(&host, 250);
+        beats += 250.0 / 24_000.0;
+        if beats >= 4.0 - 1e-9 {
+            beats -= 4.0;
+        }
+    }
+    assert_eq!(offs(&stage), [96_000, 192_000]);
+    let ons: Vec<_> = stage.ons().iter().map(|on| on.0).collect();
+    assert_eq!(ons, [24_000, 120_000, 216_000]);
+}
+
 /// A tempo change in the middle of a cycle moves the notes that follow, and only those.
 #[test]
 fn tempo_changes_inside_a_cycle() {
