@@ -300,10 +300,7 @@ impl Encode {
         };
         match self.out {
             Some(path) => output::write(&path, report.to_json()?.as_bytes()),
-            None => {
-                println!("{}", report.to_json()?);
-                Ok(())
-            }
+            None => report.print(),
         }
     }
 }
@@ -436,10 +433,9 @@ impl Making {
                 temperature: Some(self.temperature),
                 codes: codes.map(|((made, z), controls)| Code::made(made, z, controls)).collect(),
             };
-            println!("{}", report.to_json()?);
-        } else {
-            println!("wrote {} files: {} (seed {seed})", made.len(), folder.pattern());
+            return report.print();
         }
+        println!("wrote {} files: {} (seed {seed})", made.len(), folder.pattern());
         Ok(())
     }
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use anyhow::{anyhow, bail};
-use interlude_models::config::Config;
+use interlude_models::config::{Config, Scheme};
 use interlude_models::engine::{Engine, Posterior};
 use interlude_models::midi::NoteSequence;
 use interlude_models::tokens::{Limit, Window, extract, to_clip};
@@ -23,8 +23,11 @@ pub(super) struct Input {
 }
 
 impl Input {
-    /// The velocities of the window.
+    /// The velocities of the window, for models that make none of their own.
     pub(super) fn dynamics(&self, config: &Config) -> Option<Dynamics> {
+        if matches!(config.scheme, Scheme::Groove(_)) {
+            return None;
+        }
         let clip = to_clip(config, &self.window.tokens);
         Dynamics::of(&self.sequence, &clip, config.hparams.max_seq_len)
     }

@@ -1,7 +1,7 @@
 //! The files that generation ends with, named as the original names them, and JSON about them.
 
 use std::fs;
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
@@ -134,6 +134,14 @@ impl Code {
 }
 
 impl Report {
+    /// Tells the report on standard output. A reader that has seen enough is no error.
+    pub(super) fn print(&self) -> anyhow::Result<()> {
+        match writeln!(io::stdout(), "{}", self.to_json()?) {
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
+            _ => Ok(()),
+        }
+    }
+
     pub(super) fn to_json(&self) -> anyhow::Result<String> {
         Ok(serde_json::to_string(self)?)
     }
