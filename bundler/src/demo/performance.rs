@@ -22,6 +22,10 @@ const BAR: f64 = 4.0;
 /// How long the model may take to load and a clip to be encoded.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// How long before a block is due the thread stays awake, so that what is measured is the plug-in
+/// and not the processor's way back from an idle state.
+const AWAKE: Duration = Duration::from_micros(150);
+
 /// What to play.
 #[derive(Clone, Debug)]
 pub(super) struct Score<'a> {
@@ -235,7 +239,12 @@ impl Clock {
         #[expect(clippy::cast_precision_loss, reason = "a demo has less than 2^53 frames")]
         let due = start + Duration::from_secs_f64((frame - first) as f64 / self.rate);
         match due.checked_duration_since(now) {
-            Some(early) => std::thread::sleep(early),
+            Some(early) => {
+                std::thread::sleep(early.saturating_sub(AWAKE));
+                while Instant::now() < due {
+                    std::hint::spin_loop();
+                }
+            }
             None if now - due > Duration::from_millis(50) => self.origin = Some((now, frame)),
             None => {}
         }
