@@ -5,6 +5,7 @@
 //! (`io.safetensors`). Everything here goes the way of a user's checkpoint: it is read from the
 //! archive, written as a model folder, loaded and run.
 
+pub mod converters;
 mod fixture;
 mod networks;
 

@@ -50,7 +50,6 @@ pub(super) fn has_token(pitch: u8) -> bool {
 /// A monophonic line on the grid of its part.
 pub(super) struct Line {
     /// First step, the start of a bar.
-    #[expect(dead_code, reason = "trios are to align their parts by it")]
     pub(super) start_step: u64,
     /// Steps, whole bars.
     pub(super) length: u64,
@@ -86,10 +85,19 @@ impl Line {
 
     /// Its tokens, `length` of them, which must fit in memory.
     pub(super) fn tokens(&self, length: u64) -> Vec<u8> {
+        self.tokens_at(0, length)
+    }
+
+    /// As [`Line::tokens`], with as many steps of rest before as the part has before the line.
+    pub(super) fn tokens_of_part(&self, length: u64) -> Vec<u8> {
+        self.tokens_at(self.start_step, length)
+    }
+
+    fn tokens_at(&self, offset: u64, length: u64) -> Vec<u8> {
         let mut tokens = vec![NO_EVENT; usize::try_from(length).unwrap_or(0)];
+        // Steps beyond the length have no index, as it should be.
+        let index = |step: u64| usize::try_from(offset.saturating_add(step)).unwrap_or(usize::MAX);
         for &(start, end, pitch) in &self.notes {
-            // Steps beyond the length have no index, as it should be.
-            let index = |step: u64| usize::try_from(step).unwrap_or(usize::MAX);
             if let Some(token) = tokens.get_mut(index(end)) {
                 *token = NOTE_OFF;
             }

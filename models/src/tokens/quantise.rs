@@ -3,7 +3,8 @@
 //! Rules of note-seq: a sequence is cut at every change of tempo or time signature, each part is
 //! set on its own grid, and only parts whose bar has 16 steps (4/4, 2/2, 8/8) are used.
 
-use crate::clip::STEPS_PER_BAR;
+use super::step_of;
+use crate::clip::{Clip, Note, STEPS_PER_BAR};
 use crate::midi::{ChordChange, NoteSequence, SequenceNote, TimeSignature};
 
 /// Quarter notes per minute where a sequence names no tempo.
@@ -32,6 +33,37 @@ pub(super) struct GridNote {
 }
 
 impl Part {
+    /// A clip at 120 quarter notes per minute in 4/4. Notes that are no well-formed ones are left
+    /// out.
+    pub(super) fn of_clip(clip: &Clip) -> Self {
+        let seconds_per_beat = 60.0 / DEFAULT_QPM;
+        let is_well_formed = |note: &&Note| {
+            step_of(note.start).is_some() && step_of(note.end).is_some() && note.end > note.start
+        };
+        let notes: Vec<SequenceNote> = clip
+            .notes
+            .iter()
+            .filter(is_well_formed)
+            .map(|note| SequenceNote {
+                start: note.start * seconds_per_beat,
+                end: note.end * seconds_per_beat,
+                instrument: u32::from(note.channel),
+                pitch: note.pitch,
+                velocity: note.velocity,
+                program: note.program,
+                is_drum: note.is_drum(),
+            })
+            .collect();
+        Self {
+            total_time: notes.iter().map(|note| note.end).fold(0.0, f64::max),
+            notes,
+            qpm: DEFAULT_QPM,
+            numerator: 4,
+            denominator: 4,
+            chords: Vec::new(),
+        }
+    }
+
     /// Steps in a second.
     pub(super) fn steps_per_second(&self) -> f64 {
         STEPS_PER_QUARTER * self.qpm / 60.0
@@ -74,7 +106,6 @@ impl Part {
 }
 
 /// The whole sequence as one part, or `None` if it changes tempo or time signature.
-#[expect(dead_code, reason = "grooves are to be read without cuts")]
 pub(super) fn whole(sequence: &NoteSequence) -> Option<Part> {
     let qpm = sequence.tempos.first().map_or(DEFAULT_QPM, |tempo| tempo.qpm);
     let first_tempo = sequence.tempos.iter().min_by(|a, b| a.time.total_cmp(&b.time));

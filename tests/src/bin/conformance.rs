@@ -6,34 +6,43 @@ use std::process::ExitCode;
 
 use anyhow::{Result, ensure};
 use interlude_models::runtime::Runtime;
-use interlude_tests::conformance::{self, Fixture};
+use interlude_tests::conformance::{self, Fixture, Row, converters};
 
 fn main() -> Result<ExitCode> {
     let roots: Vec<PathBuf> = std::env::args_os().skip(1).map(PathBuf::from).collect();
     ensure!(!roots.is_empty(), "name at least one folder with fixtures");
-    let runtime = Runtime::start(None)?;
     let (mut passed, mut failed) = (0, 0);
     println!("{:<32} {:<36} {:>10} {:>10}", "fixture", "compared", "worst", "tolerance");
+    let mut print = |rows: Vec<Row>| {
+        for row in rows {
+            println!("{row}");
+            *(if row.passed() { &mut passed } else { &mut failed }) += 1;
+        }
+    };
+    let mut unusable = 0;
     for root in roots {
+        let files = converters::find(&root)?;
         let folders = conformance::fixture_folders(&root)?;
-        ensure!(!folders.is_empty(), "there is no fixture below `{}`", root.display());
+        let none = files.is_empty() && folders.is_empty();
+        ensure!(!none, "there is no fixture below `{}`", root.display());
+        files.iter().for_each(|file| print(converters::check(file)));
+        if folders.is_empty() {
+            continue;
+        }
+        let runtime = Runtime::start(None)?;
         for folder in folders {
             let rows =
                 Fixture::open(&folder).and_then(|fixture| conformance::networks(runtime, &fixture));
             match rows {
-                Ok(rows) => {
-                    for row in rows {
-                        println!("{row}");
-                        *(if row.passed() { &mut passed } else { &mut failed }) += 1;
-                    }
-                }
+                Ok(rows) => print(rows),
                 Err(error) => {
                     println!("{}: {error:#}", folder.display());
-                    failed += 1;
+                    unusable += 1;
                 }
             }
         }
     }
+    failed += unusable;
     println!("{passed} passed, {failed} failed");
     Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

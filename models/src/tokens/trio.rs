@@ -1,0 +1,232 @@
+//! Trios: melody, bass and drums of one piece, told apart by program and channel.
+
+use super::drums;
+use super::melody::{self, Cut};
+use super::quantise::{GridNote, Part, bar_at_or_after};
+use crate::clip::{Note, STEPS_PER_BAR};
+use crate::config::DrumMap;
+use crate::midi::SequenceNote;
+
+/// Instrument numbers above this do not take part.
+const MAX_INSTRUMENT: u32 = 127;
+/// Bars beyond this do not take part.
+const MAX_BARS: u64 = 1024;
+/// Bars next to covered ones that count as covered too.
+const GAP_BARS: usize = 2;
+/// Bars of a window.
+const WINDOW_BARS: usize = 16;
+
+/// Channel of the bass.
+const BASS_CHANNEL: u8 = 1;
+/// Program of the bass: electric bass, fingered.
+const BASS_PROGRAM: u8 = 33;
+
+/// Melody token, bass token, drum classes.
+type Step = [u16; 3];
+
+#[derive(Clone, Copy, PartialEq)]
+enum Role {
+    Melody,
+    Bass,
+    Drums,
+}
+
+impl Role {
+    fn of(note: &SequenceNote) -> Option<Self> {
+        match note.program {
+            _ if note.is_drum => Some(Self::Drums),
+            0..32 => Some(Self::Melody),
+            32..40 => Some(Self::Bass),
+            _ => None,
+        }
+    }
+}
+
+/// Whether there are notes for melody, bass and drums.
+pub(super) fn has_all_roles(notes: &[SequenceNote]) -> bool {
+    let has = |role| notes.iter().any(|note| Role::of(note) == Some(role));
+    has(Role::Melody) && has(Role::Bass) && has(Role::Drums)
+}
+
+/// An instrument that can take part.
+struct Voice {
+    role: Role,
+    /// A token for each step of the part.
+    steps: Vec<u16>,
+    /// Whether each bar has a note, in it or not more than [`GAP_BARS`] away.
+    covered: Vec<bool>,
+    /// Whether any of the first [`GAP_BARS`] bars is covered.
+    covers_start: bool,
+    /// Whether any of the last [`GAP_BARS`] bars is covered.
+    covers_end: bool,
+}
+
+/// Windows of a part, at most `count`: for every melody, bass and drums, each bar from which on 16
+/// bars are covered by all three. The outer bars need one of the three only, so that a window cut
+/// out of a piece is found again. `None` if the part has no notes or no bars of 16 steps.
+pub(super) fn windows(part: &Part, count: usize) -> Option<Vec<Vec<Step>>> {
+    let notes = part.grid_notes()?;
+    let end = notes.iter().map(|grid| grid.end_step).max()?.max(part.step(part.total_time));
+    let bars = (bar_at_or_after(end) / STEPS_PER_BAR as u64).min(MAX_BARS);
+    let bars = usize::try_from(bars).ok()?;
+    let voices = voices(notes, bars);
+    let of = |role: Role| voices.iter().filter(move |voice| voice.role == role);
+    let mut windows = Vec::new();
+    for melody in of(Role::Melody) {
+        for bass in of(Role::Bass) {
+            for drums in of(Role::Drums) {
+                add_windows(&[melody, bass, drums], bars, count, &mut windows);
+                if windows.len() >= count {
+                    return Some(windows);
+                }
+            }
+        }
+    }
+    Some(windows)
+}
+
+fn add_windows(group: &[&Voice; 3], bars: usize, count: usize, windows: &mut Vec<Vec<Step>>) {
+    let start = group.iter().any(|voice| voice.covers_start);
+    let end = group.iter().any(|voice| voice.covers_end);
+    // Consecutive covered bars that end at the current one.
+    let mut run = 0;
+    for bar in 0..bars {
+        // The last bars are written after the first, as short pieces have bars that are both.
+        let covered = if bar + GAP_BARS >= bars {
+            end
+        } else if bar < GAP_BARS {
+            start
+        } else {
+            group.iter().all(|voice| voice.covered[bar])
+        };
+        run = if covered { run + 1 } else { 0 };
+        if run >= WINDOW_BARS {
+            let steps = (bar + 1 - WINDOW_BARS) * STEPS_PER_BAR..(bar + 1) * STEPS_PER_BAR;
+            windows.push(steps.map(|step| group.map(|voice| voice.steps[step])).collect());
+            if windows.len() >= count {
+                return;
+            }
+        }
+    }
+}
+
+/// The instruments with one role and something to play, by number.
+fn voices(notes: Vec<GridNote>, bars: usize) -> Vec<Voice> {
+    let mut by_number: Vec<Vec<GridNote>> = Vec::new();
+    for grid in notes.into_iter().filter(|grid| grid.note.instrument <= MAX_INSTRUMENT) {
+        let number = usize::try_from(grid.note.instrument).unwrap_or(0);
+        if by_number.len() <= number {
+            by_number.resize_with(number + 1, Vec::new);
+        }
+        by_number[number].push(grid);
+    }
+    by_number.into_iter().filter_map(|notes| voice(notes, bars)).collect()
+}
+
+fn voice(notes: Vec<GridNote>, bars: usize) -> Option<Voice> {
+    let role = Role::of(&notes.first()?.note)?;
+    if notes.iter().any(|grid| Role::of(&grid.note) != Some(role)) {
+        return None;
+    }
+    let played = covered_bars(&notes, bars);
+    let steps = match role {
+        Role::Drums => drum_steps(&notes, bars * STEPS_PER_BAR)?,
+        Role::Melody | Role::Bass => melody_steps(notes, bars * STEPS_PER_BAR)?,
+    };
+    let covered: Vec<bool> = (0..bars)
+        .map(|bar| {
+            let near = bar.saturating_sub(GAP_BARS)..(bar + GAP_BARS + 1).min(bars);
+            played[near].contains(&true)
+        })
+        .collect();
+    Some(Voice {
+        role,
+        steps,
+        covers_start: covered.iter().take(GAP_BARS).any(|bar| *bar),
+        covers_end: covered.iter().rev().take(GAP_BARS).any(|bar| *bar),
+        covered,
+    })
+}
+
+/// Whether any note sounds in each bar.
+fn covered_bars(notes: &[GridNote], bars: usize) -> Vec<bool> {
+    // Changes in the number of sounding notes: work for each note, not for each of its bars.
+    let mut changes = vec![0i64; bars + 1];
+    for grid in notes {
+        let bar = |step: u64| usize::try_from(step).unwrap_or(usize::MAX).min(bars);
+        changes[bar(grid.start_step / STEPS_PER_BAR as u64)] += 1;
+        changes[bar(grid.end_step.div_ceil(STEPS_PER_BAR as u64))] -= 1;
+    }
+    let mut sounding = 0;
+    changes.truncate(bars);
+    changes
+        .into_iter()
+        .map(|change| {
+            sounding += change;
+            sounding > 0
+        })
+        .collect()
+}
+
+fn melody_steps(mut notes: Vec<GridNote>, steps: usize) -> Option<Vec<u16>> {
+    notes.retain(|grid| melody::has_token(grid.note.pitch));
+    let length = u64::try_from(steps).unwrap_or(u64::MAX);
+    let lines = melody::lines(notes, Cut { gap_steps: u64::MAX, max_steps: length });
+    let tokens = lines.first()?.tokens_of_part(length);
+    Some(tokens.into_iter().map(u16::from).collect())
+}
+
+fn drum_steps(notes: &[GridNote], steps: usize) -> Option<Vec<u16>> {
+    let mut tokens = vec![0; steps];
+    let mut found = false;
+    for grid in notes.iter().filter(|grid| grid.note.velocity > 0) {
+        let Some(class) = drums::class(DrumMap::Reduced, grid.note.pitch) else { continue };
+        found = true;
+        let index = usize::try_from(grid.start_step).unwrap_or(usize::MAX);
+        if let Some(token) = tokens.get_mut(index) {
+            *token |= 1 << class;
+        }
+    }
+    found.then_some(tokens)
+}
+
+/// The trio of a clip's notes, `steps` long; `None` if no note has a place in it.
+///
+/// Drums are the notes of the drum channel, the bass those of channel 1 or of a bass program, the
+/// melody all others. Where a role has no note it rests.
+pub(super) fn from_notes(notes: &[Note], steps: usize) -> Option<Vec<Step>> {
+    let is_bass = |note: &Note| note.channel == BASS_CHANNEL || (32..40).contains(&note.program);
+    let pitched = |bass: bool| notes.iter().filter(move |note| is_bass(note) == bass);
+    let melody = melody::from_notes(pitched(false), steps);
+    let bass = melody::from_notes(pitched(true), steps);
+    let drums = if notes.iter().any(Note::is_drum) {
+        drums::from_notes(notes, DrumMap::Reduced, steps)
+    } else {
+        None
+    };
+    if melody.is_none() && bass.is_none() && drums.is_none() {
+        return None;
+    }
+    let melody = melody.unwrap_or_else(|| vec![melody::NO_EVENT; steps]);
+    let bass = bass.unwrap_or_else(|| vec![melody::NO_EVENT; steps]);
+    let drums = drums.unwrap_or_else(|| vec![0; steps]);
+    let voices = melody.into_iter().zip(bass).zip(drums);
+    Some(
+        voices
+            .map(|((melody, bass), drums)| {
+                [melody.into(), bass.into(), u16::try_from(drums).unwrap_or(0)]
+            })
+            .collect(),
+    )
+}
+
+/// The notes of a trio: melody on channel 0, bass on channel 1, drums on their own.
+pub(super) fn to_notes(steps: &[Step]) -> Vec<Note> {
+    let voice = |index: usize| {
+        steps.iter().map(move |step| u8::try_from(step[index]).unwrap_or(melody::NO_EVENT))
+    };
+    let mut notes = melody::to_notes(voice(0), 0, 0);
+    notes.extend(melody::to_notes(voice(1), BASS_CHANNEL, BASS_PROGRAM));
+    notes.extend(drums::to_notes(steps.iter().map(|step| step[2].into()), DrumMap::Reduced));
+    notes
+}

@@ -1,0 +1,285 @@
+//! The windows of a sequence, found as the original finds them.
+
+use std::collections::HashSet;
+use std::hash::Hash;
+
+use super::melody::Cut;
+use super::quantise::{Part, split_on_time_changes, whole};
+use super::{
+    Controls, TokenError, Tokens, Window, drums, groove, harmony, melody, order, trio, wanted,
+};
+use crate::clip::STEPS_PER_BAR;
+use crate::config::{Config, DrumMap, Scheme};
+use crate::midi::{NoteSequence, SequenceNote};
+
+/// Windows that are looked at in one part. No piece of music has as many; the bound keeps time
+/// and memory small for files made to exhaust them.
+const MAX_WINDOWS: usize = 1 << 20;
+/// Different windows that are kept of one sequence.
+const MAX_UNIQUE_WINDOWS: usize = 1 << 16;
+/// Windows of three voices that are kept of one sequence: there may be as many of them as bars and
+/// combinations of instruments.
+const MAX_TRIO_WINDOWS: usize = 1 << 14;
+
+/// How many windows to take from a sequence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Limit {
+    /// All different windows in the order of their appearance; at most 65,536, of trios 16,384, of
+    /// grooves 4,096.
+    All,
+    /// At most this many, picked and ordered as the original does when it does not train. Its own
+    /// limit is [`Limit::ORIGINAL`]; for grooves it has none.
+    First(usize),
+}
+
+impl Limit {
+    /// The limit of the original for one file.
+    pub const ORIGINAL: Self = Self::First(5);
+
+    fn count(self) -> usize {
+        match self {
+            Self::All => MAX_UNIQUE_WINDOWS,
+            Self::First(count) => count.min(MAX_UNIQUE_WINDOWS),
+        }
+    }
+}
+
+/// The windows of a sequence, found as the original finds them.
+///
+/// Windows are made of whole bars of 16 steps, within one tempo and time signature. Melodies and
+/// drums move on by one bar from window to window and no window comes twice; grooves move on by
+/// their length.
+///
+/// # Errors
+/// [`TokenError`] says why there is none.
+pub fn extract(
+    config: &Config,
+    sequence: &NoteSequence,
+    limit: Limit,
+) -> Result<Vec<Window>, TokenError> {
+    if sequence.notes.is_empty() {
+        return Err(TokenError::Empty);
+    }
+    let steps = config.hparams.max_seq_len;
+    let windows = match config.scheme {
+        Scheme::Melody { melodic_programs_only } => {
+            of_parts(sequence, limit, |part, _| melodies(part, melodic_programs_only, steps, limit))
+        }
+        Scheme::MelodyChords => {
+            of_parts(sequence, limit, |part, _| melodies_with_chords(part, steps, limit))
+        }
+        Scheme::Drums => {
+            of_parts(sequence, limit, |part, _| drum_windows(part, DrumMap::Reduced, steps, limit))
+        }
+        Scheme::DrumRoll(map) => {
+            of_parts(sequence, limit, |part, _| drum_windows(part, map, steps, limit))
+        }
+        Scheme::Trio => of_parts(sequence, limit, |part, count| {
+            let windows = trio::windows(part, count.min(MAX_TRIO_WINDOWS)).unwrap_or_default();
+            windows.into_iter().map(Tokens::Trio).map(Window::new).collect()
+        }),
+        Scheme::Groove(_) => groove::windows(sequence, steps, limit.count())
+            .into_iter()
+            .map(Tokens::Groove)
+            .map(|tokens| Window { controls: Controls::of_tokens(config, &tokens), tokens })
+            .collect(),
+    };
+    if windows.is_empty() { Err(reason(config, sequence)) } else { Ok(windows) }
+}
+
+impl Window {
+    fn new(tokens: Tokens) -> Self {
+        Self { tokens, controls: None }
+    }
+}
+
+/// Windows part by part, until there are enough; the number still wanted is told.
+fn of_parts(
+    sequence: &NoteSequence,
+    limit: Limit,
+    mut of_part: impl FnMut(&Part, usize) -> Vec<Window>,
+) -> Vec<Window> {
+    let mut windows = Vec::new();
+    for part in split_on_time_changes(sequence) {
+        let wanted = limit.count() - windows.len();
+        if wanted == 0 {
+            break;
+        }
+        let mut more = of_part(&part, wanted);
+        more.truncate(wanted);
+        windows.append(&mut more);
+    }
+    windows
+}
+
+fn melodies(part: &Part, melodic_programs_only: bool, steps: usize, limit: Limit) -> Vec<Window> {
+    let mut unique = Unique::new();
+    for_each_melody_window(part, melodic_programs_only, steps, |_, window| {
+        unique.push(window);
+        !unique.is_full()
+    });
+    let windows = unique.limited(limit, |window| melody::window_hash(window));
+    windows.into_iter().map(Tokens::Melody).map(Window::new).collect()
+}
+
+/// Melodies with the chords under them. A melody comes as often as there are different chords to
+/// it. The original's order depends on hashes of text, which differ in every run; here it is that
+/// of appearance.
+fn melodies_with_chords(part: &Part, steps: usize, limit: Limit) -> Vec<Window> {
+    // Chords are found from the notes that melodies may use.
+    let mut audible = part.clone();
+    audible.notes.retain(|note| melody::has_token(note.pitch));
+    let Some(chord_at) = chords_of(&audible) else { return Vec::new() };
+    let mut unique = Unique::new();
+    for_each_melody_window(part, false, steps, |start, window| {
+        let chords: Vec<u8> = (start..).take(window.len()).map(&chord_at).collect();
+        unique.push((window, chords));
+        !unique.is_full()
+    });
+    let pairs = unique.items.into_iter().take(limit.count());
+    pairs
+        .map(|(melody, chords)| Window {
+            tokens: Tokens::Melody(melody),
+            controls: Some(Controls::Chords(chords)),
+        })
+        .collect()
+}
+
+/// The chord at each step of a part, given or found; `None` where none can be found.
+pub(super) fn chords_of(part: &Part) -> Option<impl Fn(u64) -> u8 + use<>> {
+    // Step from which on each chord is in force.
+    let changes: Vec<(u64, u8)> = if part.chords.is_empty() {
+        let (steps_per_frame, chords) = harmony::infer(part)?;
+        (0u64..).zip(chords).map(|(frame, chord)| (frame * steps_per_frame, chord)).collect()
+    } else {
+        part.chords.iter().map(|change| (part.step(change.time), change.chord)).collect()
+    };
+    let notes = part.grid_notes()?;
+    let end = notes.iter().map(|grid| grid.end_step).max().unwrap_or(0);
+    let last_step = end.max(part.step(part.total_time)).saturating_sub(1);
+    Some(move |step: u64| {
+        let after = changes.partition_point(|(start, _)| *start <= step.min(last_step));
+        after.checked_sub(1).map_or(0, |index| changes[index].1)
+    })
+}
+
+/// Calls `each` with the first step and the tokens of every window until it returns `false`.
+fn for_each_melody_window(
+    part: &Part,
+    melodic_programs_only: bool,
+    steps: usize,
+    mut each: impl FnMut(u64, Vec<u8>) -> bool,
+) {
+    let Some(notes) = melody::usable_notes(part, melodic_programs_only) else { return };
+    for instrument in melody::by_instrument(notes) {
+        for line in melody::lines(instrument, Cut::DEFAULT) {
+            let more = for_each_window(&line.tokens(line.length), steps, |start, window| {
+                let mut window = window.to_vec();
+                melody::clean(&mut window);
+                each(line.start_step + start, window)
+            });
+            if !more {
+                return;
+            }
+        }
+    }
+}
+
+fn drum_windows(part: &Part, map: DrumMap, steps: usize, limit: Limit) -> Vec<Window> {
+    let Some(hits) = drums::hits(part, map) else { return Vec::new() };
+    let Cut { gap_steps, max_steps } = Cut::DEFAULT;
+    let mut unique = Unique::new();
+    drums::for_each_track(&hits, gap_steps, max_steps, |track| {
+        for_each_window(track, steps, |_, window| {
+            unique.push(window.to_vec());
+            !unique.is_full()
+        })
+    });
+    let windows = unique.limited(limit, |window| drums::window_hash(window));
+    windows.into_iter().map(Tokens::Drums).map(Window::new).collect()
+}
+
+/// Calls `each` with every complete window that begins on a bar, and its first step, until it
+/// returns `false`. Returns whether it never did.
+fn for_each_window<T>(events: &[T], steps: usize, mut each: impl FnMut(u64, &[T]) -> bool) -> bool {
+    for start in (0..events.len()).step_by(STEPS_PER_BAR) {
+        let Some(window) = events.get(start..start + steps) else { break };
+        if !each(start as u64, window) {
+            return false;
+        }
+    }
+    true
+}
+
+/// Different things in the order in which they came, up to the bounds.
+struct Unique<T> {
+    seen: HashSet<T>,
+    items: Vec<T>,
+    looked_at: usize,
+}
+
+impl<T: Clone + Eq + Hash> Unique<T> {
+    fn new() -> Self {
+        Self { seen: HashSet::new(), items: Vec::new(), looked_at: 0 }
+    }
+
+    fn is_full(&self) -> bool {
+        self.looked_at >= MAX_WINDOWS || self.items.len() >= MAX_UNIQUE_WINDOWS
+    }
+
+    fn push(&mut self, item: T) {
+        self.looked_at += 1;
+        if !self.seen.contains(&item) {
+            self.seen.insert(item.clone());
+            self.items.push(item);
+        }
+    }
+
+    /// The items that `limit` lets through, in its order.
+    fn limited(self, limit: Limit, hash: impl Fn(&T) -> u64) -> Vec<T> {
+        match limit {
+            Limit::All => self.items,
+            Limit::First(count) => {
+                let hashes: Vec<u64> = self.items.iter().map(hash).collect();
+                let order = order::set_order(&hashes);
+                order.into_iter().take(count).map(|index| self.items[index].clone()).collect()
+            }
+        }
+    }
+}
+
+/// Why a sequence with notes has no window.
+fn reason(config: &Config, sequence: &NoteSequence) -> TokenError {
+    let name = || config.name.clone();
+    let (scheme, notes) = (config.scheme, &sequence.notes);
+    let usable = match scheme {
+        Scheme::Trio => trio::has_all_roles(notes),
+        _ => notes.iter().any(|note| is_usable(scheme, note)),
+    };
+    if !usable {
+        return TokenError::NoUsableNote { config: name(), wanted: wanted(scheme) };
+    }
+    if matches!(scheme, Scheme::Groove(_)) && whole(sequence).is_none() {
+        return TokenError::Changes { config: name() };
+    }
+    if !split_on_time_changes(sequence).iter().any(Part::has_common_bars) {
+        return TokenError::NoCommonTime { config: name() };
+    }
+    TokenError::TooShort { config: name(), bars: config.bars() }
+}
+
+fn is_usable(scheme: Scheme, note: &SequenceNote) -> bool {
+    let is_drum_of = |map| note.is_drum && drums::class(map, note.pitch).is_some();
+    match scheme {
+        Scheme::Melody { melodic_programs_only } => {
+            !note.is_drum
+                && melody::has_token(note.pitch)
+                && (!melodic_programs_only || note.program < 32)
+        }
+        Scheme::MelodyChords => !note.is_drum && melody::has_token(note.pitch),
+        Scheme::Drums => is_drum_of(DrumMap::Reduced),
+        Scheme::DrumRoll(map) => is_drum_of(map),
+        Scheme::Groove(_) => drums::class(DrumMap::Reduced, note.pitch).is_some(),
+        Scheme::Trio => true,
+    }
+}
