@@ -129,12 +129,15 @@ impl Shared {
         }
         let Some(end) = thread.end.take() else { return };
         let shared = Arc::clone(self);
+        // From here on a bounce may wait for the worker, however long its thread takes to start.
+        self.signals.worker_runs.store(true, Ordering::Release);
         let started = std::thread::Builder::new()
             .name("interlude".to_owned())
             .spawn(move || worker::run(&shared, end));
         match started {
             Ok(handle) => thread.handle = Some(handle),
             Err(error) => {
+                self.signals.worker_runs.store(false, Ordering::Release);
                 self.status.lock().model_problem = Some(format!(
                     "No thread could be started ({error}); close other programs and reload."
                 ));

@@ -45,7 +45,6 @@ const QUIET_PAUSE: Duration = Duration::from_millis(2);
 /// Runs the worker until the plug-in is dropped.
 pub fn run(shared: &Arc<Shared>, end: WorkerEnd) {
     let signals = Arc::clone(&shared.signals);
-    signals.worker_runs.store(true, Ordering::Release);
     let mut worker = Worker::new(Arc::clone(shared), end);
     while !shared.quits() {
         // Native libraries are at work here: should one of them panic, the music goes on.
@@ -148,11 +147,13 @@ impl Worker {
             self.perform(command);
             return true;
         }
+        // Requests first: what the project said when one was made is then followed before it is
+        // answered.
+        self.inbox.receive();
         if self.revision != Some(self.shared.song.revision()) {
             self.follow_song();
             return true;
         }
-        self.inbox.receive();
         for cycle in std::mem::take(&mut self.inbox.late) {
             self.trace.write(&json!({"event": "late", "cycle": cycle}));
         }

@@ -28,6 +28,8 @@ impl Bench {
         let (audio, end) = link(Arc::clone(&shared.signals));
         shared.keep_worker_end(end);
         shared.start_worker();
+        // A bounce that begins at once must wait, even while the thread is still starting.
+        assert!(shared.signals.worker_runs.load(Ordering::Acquire));
         Self { shared, audio }
     }
 
