@@ -29,20 +29,29 @@ pub enum ProgramError {
     State(#[from] StateError),
 }
 
-/// What a step is given besides the state.
+/// What a step is given besides the state. What a model does not read stays empty: models of tokens
+/// have `tokens` and `inputs`, those of numbers or bits `encoder_inputs` and `targets`.
 #[derive(Clone, Debug, Default)]
 pub struct Batch {
-    /// Tokens of the windows, `[steps, batch]`.
+    /// Tokens of the windows, `[steps, batch, parts]`; a model of one token a step has one part.
     pub tokens: Vec<i64>,
-    /// Token before each step, the vocabulary's size for none, `[steps, batch]`; unused with
-    /// scheduled sampling.
+    /// Tokens before each step, a part's vocabulary's size for none, `[steps, batch, parts]`; unused
+    /// with scheduled sampling.
     pub inputs: Vec<i64>,
+    /// What the encoder reads, `[steps, batch, input depth]`.
+    pub encoder_inputs: Vec<f32>,
+    /// What the decoder is to write, `[steps, batch, output depth]`.
+    pub targets: Vec<f32>,
+    /// Controls of encoder and decoder, `[steps, batch, control depth]`.
+    pub controls: Vec<f32>,
     /// Standard normal noise, `[batch, latent]`.
     pub noise: Vec<f32>,
-    /// Uniform noise in `(0, 1)`, `[steps, batch, vocabulary]`; scheduled sampling only.
+    /// Uniform noise in `(0, 1)`, `[steps, batch, output depth]`; scheduled sampling only.
     pub uniform: Vec<f32>,
-    /// Whether the decoded token is the next input, `[steps, batch]`; scheduled sampling only.
+    /// Whether what was decoded is the next input, `[steps, batch]`; scheduled sampling only.
     pub sampled: Vec<bool>,
+    /// Seed of the dropout masks, another one for each step.
+    pub dropout_seed: u64,
     /// Weight of the divergence.
     pub beta: f32,
     /// Norm or value to which gradients are clipped.
