@@ -8,6 +8,7 @@
 pub mod converters;
 mod fixture;
 mod networks;
+mod training;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -16,6 +17,7 @@ use anyhow::{Context, Result};
 
 pub use fixture::{Array, Fixture};
 pub use networks::networks;
+pub use training::training;
 
 /// One comparison.
 #[derive(Clone, Debug, PartialEq)]
@@ -61,6 +63,22 @@ pub fn count_different<T: PartialEq>(ours: &[T], theirs: &[T]) -> f64 {
     }
     let count = ours.iter().zip(theirs).filter(|(a, b)| a != b).count();
     u32::try_from(count).map_or(f64::INFINITY, f64::from)
+}
+
+/// One-hot vectors `[batch, sum of sizes]` as positions `[batch, parts]`.
+fn hot_positions(rows: &[f32], sizes: &[usize]) -> Vec<i64> {
+    let mut positions = Vec::new();
+    for row in rows.chunks_exact(sizes.iter().sum()) {
+        let mut first = 0;
+        for &size in sizes {
+            let part = &row[first..first + size];
+            // A vector without a hot element is "none".
+            let hot = part.iter().position(|&value| value > 0.5).unwrap_or(size);
+            positions.push(i64::try_from(hot).unwrap_or(i64::MAX));
+            first += size;
+        }
+    }
+    positions
 }
 
 /// Fixture folders with networks at `folder` or below it, in the order of their names.

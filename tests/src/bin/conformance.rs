@@ -31,8 +31,11 @@ fn main() -> Result<ExitCode> {
         }
         let runtime = Runtime::start(None)?;
         for folder in folders {
-            let rows =
-                Fixture::open(&folder).and_then(|fixture| conformance::networks(runtime, &fixture));
+            let rows = Fixture::open(&folder).and_then(|fixture| {
+                let mut rows = conformance::networks(runtime, &fixture)?;
+                rows.extend(conformance::training(runtime, &fixture)?);
+                Ok(rows)
+            });
             match rows {
                 Ok(rows) => print(rows),
                 Err(error) => {

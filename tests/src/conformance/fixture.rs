@@ -45,42 +45,20 @@ pub struct Fixture {
     /// `meta.json`.
     pub meta: Value,
     tensors: Vec<u8>,
+    trace: Option<(Value, Vec<u8>)>,
 }
 
-impl Fixture {
-    /// Reads a folder.
-    ///
-    /// # Errors
-    /// When a file is missing or its contents are not as described.
-    pub fn open(folder: &Path) -> Result<Self> {
-        let name = folder.file_name().map_or_else(String::new, |n| n.to_string_lossy().into());
-        let path = folder.join("meta.json");
-        let text = fs::read(&path).with_context(|| format!("cannot read `{}`", path.display()))?;
-        let meta: Value = serde_json::from_slice(&text)
-            .with_context(|| format!("cannot understand `{}`", path.display()))?;
-        let configuration = meta["config"].as_str().context("meta.json names no config")?;
-        let mut config = config::by_name(configuration)?;
-        let mut hparams = serde_json::to_value(&config.hparams)?;
-        let given = meta["hparams"].as_object().context("meta.json has no hparams")?;
-        for (key, value) in hparams.as_object_mut().context("hparams are an object")? {
-            if let Some(given) = given.get(key) {
-                *value = given.clone();
-            }
-        }
-        config.hparams = serde_json::from_value(hparams).context("hparams of meta.json")?;
-        let path = folder.join("io.safetensors");
-        let tensors =
-            fs::read(&path).with_context(|| format!("cannot read `{}`", path.display()))?;
-        Ok(Self { name, folder: folder.to_owned(), config, meta, tensors })
-    }
+/// The arrays of one file.
+#[derive(Debug)]
+pub struct Arrays<'a>(SafeTensors<'a>);
 
-    /// The array with a name, if the fixture has it.
+impl Arrays<'_> {
+    /// The array with a name, if there is one.
     ///
     /// # Errors
-    /// When `io.safetensors` is damaged or the array has an unknown element type.
-    pub fn array(&self, name: &str) -> Result<Option<Array>> {
-        let file = SafeTensors::deserialize(&self.tensors)?;
-        let Ok(view) = file.tensor(name) else { return Ok(None) };
+    /// When it has an unknown element type.
+    pub fn get(&self, name: &str) -> Result<Option<Array>> {
+        let Ok(view) = self.0.tensor(name) else { return Ok(None) };
         let bytes = view.data();
         let data = match view.dtype() {
             Dtype::F32 => {
@@ -100,9 +78,77 @@ impl Fixture {
     /// The array with a name.
     ///
     /// # Errors
+    /// As [`Arrays::get`], and when it is not there.
+    pub fn need(&self, name: &str) -> Result<Array> {
+        self.get(name)?.with_context(|| format!("there is no array `{name}`"))
+    }
+
+    /// How many names begin with a prefix.
+    pub fn count(&self, prefix: &str) -> usize {
+        self.0.names().iter().filter(|name| name.starts_with(prefix)).count()
+    }
+}
+
+impl Fixture {
+    /// Reads a folder.
+    ///
+    /// # Errors
+    /// When a file is missing or its contents are not as described.
+    pub fn open(folder: &Path) -> Result<Self> {
+        let name = folder.file_name().map_or_else(String::new, |n| n.to_string_lossy().into());
+        let meta = json(&folder.join("meta.json"))?;
+        let configuration = meta["config"].as_str().context("meta.json names no config")?;
+        let mut config = config::by_name(configuration)?;
+        let mut hparams = serde_json::to_value(&config.hparams)?;
+        let given = meta["hparams"].as_object().context("meta.json has no hparams")?;
+        for (key, value) in hparams.as_object_mut().context("hparams are an object")? {
+            if let Some(given) = given.get(key) {
+                *value = given.clone();
+            }
+        }
+        config.hparams = serde_json::from_value(hparams).context("hparams of meta.json")?;
+        let tensors = read(&folder.join("io.safetensors"))?;
+        let log = folder.join("train_trace.json");
+        let trace = if log.is_file() {
+            Some((json(&log)?, read(&folder.join("train_trace.safetensors"))?))
+        } else {
+            None
+        };
+        Ok(Self { name, folder: folder.to_owned(), config, meta, tensors, trace })
+    }
+
+    /// The array with a name, if the fixture has it.
+    ///
+    /// # Errors
+    /// When `io.safetensors` is damaged or the array has an unknown element type.
+    pub fn array(&self, name: &str) -> Result<Option<Array>> {
+        self.arrays()?.get(name)
+    }
+
+    /// The array with a name.
+    ///
+    /// # Errors
     /// As [`Fixture::array`], and when it is not there.
     pub fn need(&self, name: &str) -> Result<Array> {
-        self.array(name)?.with_context(|| format!("`{}` has no array `{name}`", self.name))
+        self.arrays()?.need(name)
+    }
+
+    /// What the original computed with the weights of the fixture.
+    ///
+    /// # Errors
+    /// When `io.safetensors` is damaged.
+    pub fn arrays(&self) -> Result<Arrays<'_>> {
+        Ok(Arrays(SafeTensors::deserialize(&self.tensors)?))
+    }
+
+    /// What the original logged in steps of training that began with the weights of the fixture,
+    /// what went into them and what came out; many fixtures have none.
+    ///
+    /// # Errors
+    /// When a file is damaged.
+    pub fn trace(&self) -> Result<Option<(&Value, Arrays<'_>)>> {
+        let Some((log, bytes)) = &self.trace else { return Ok(None) };
+        Ok(Some((log, Arrays(SafeTensors::deserialize(bytes)?))))
     }
 
     /// The weights in the fixture's archive; they must equal those of the loose files.
@@ -119,4 +165,13 @@ impl Fixture {
         ensure!(archive == loose, "the archive of `{}` differs from its loose files", self.name);
         Ok(archive)
     }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>> {
+    fs::read(path).with_context(|| format!("cannot read `{}`", path.display()))
+}
+
+fn json(path: &Path) -> Result<Value> {
+    serde_json::from_slice(&read(path)?)
+        .with_context(|| format!("cannot understand `{}`", path.display()))
 }

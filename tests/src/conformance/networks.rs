@@ -12,7 +12,7 @@ use interlude_models::package::{ModelInfo, Package};
 use interlude_models::runtime::Runtime;
 use interlude_models::tokens::Controls;
 
-use super::{Array, Fixture, Row, count_different, worst_difference};
+use super::{Array, Fixture, Row, count_different, hot_positions, worst_difference};
 
 /// Tolerance of posteriors.
 const POSTERIOR: f64 = 1e-4;
@@ -210,20 +210,4 @@ fn by_example(steps: &[Vec<f32>], batch: usize, count: usize) -> Vec<f32> {
         }
     }
     all
-}
-
-/// One-hot vectors `[batch, sum of sizes]` as positions `[batch, parts]`.
-fn hot_positions(rows: &[f32], sizes: &[usize]) -> Vec<i64> {
-    let mut positions = Vec::new();
-    for row in rows.chunks_exact(sizes.iter().sum()) {
-        let mut first = 0;
-        for &size in sizes {
-            let part = &row[first..first + size];
-            // A vector without a hot element is "none".
-            let hot = part.iter().position(|&value| value > 0.5).unwrap_or(size);
-            positions.push(i64::try_from(hot).unwrap_or(i64::MAX));
-            first += size;
-        }
-    }
-    positions
 }
