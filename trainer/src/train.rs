@@ -6,6 +6,7 @@
 pub mod batches;
 pub mod evaluation;
 pub mod initial;
+pub mod inputs;
 pub mod metrics;
 pub mod program;
 pub mod run;

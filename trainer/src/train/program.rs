@@ -1,6 +1,6 @@
 //! A training graph in a session of ONNX Runtime, bound to the state it changes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use interlude_models::config::Config;
 use interlude_models::runtime::{Provider, Runtime, RuntimeError};
@@ -9,6 +9,7 @@ use ort::session::{IoBinding, Session};
 use ort::value::Tensor;
 use thiserror::Error;
 
+use super::inputs::Inputs;
 use super::state::{State, StateError};
 use crate::gradient::model::{self, Built, GradientError, REPORT, Shape};
 
@@ -80,9 +81,7 @@ pub struct Report {
 pub struct Program {
     session: Session,
     binding: IoBinding,
-    integers: BTreeMap<&'static str, Tensor<i64>>,
-    floats: BTreeMap<&'static str, Tensor<f32>>,
-    truths: BTreeMap<&'static str, Tensor<bool>>,
+    inputs: Inputs,
     scalars: BTreeMap<&'static str, Tensor<f32>>,
     gradients: BTreeMap<String, Tensor<f32>>,
 }
@@ -117,28 +116,17 @@ impl Program {
             Purpose::Differentiate => model::gradients(config, shape)?,
         };
         let session = start(runtime, &built, threads)?;
-        let binding = session.create_binding()?;
-        let mut program = Self {
-            session,
-            binding,
-            integers: BTreeMap::new(),
-            floats: BTreeMap::new(),
-            truths: BTreeMap::new(),
-            scalars: BTreeMap::new(),
-            gradients: BTreeMap::new(),
-        };
-        let Shape { steps, batch, sampling } = shape;
-        program.bind_integers("tokens", &[steps, batch])?;
-        program.bind_floats("noise", &[batch, config.hparams.z_size])?;
-        program.bind_floats("beta", &[])?;
-        if sampling {
-            program.bind_floats("uniform", &[steps, batch, config.output_depth()])?;
-            let tensor = Tensor::<bool>::new(&Allocator::default(), vec![steps, batch])?;
-            program.binding.bind_input("sampled", &tensor)?;
-            program.truths.insert("sampled", tensor);
-        } else {
-            program.bind_integers("inputs", &[steps, batch])?;
-        }
+        let mut binding = session.create_binding()?;
+        let kept: BTreeSet<&str> = built
+            .variables
+            .iter()
+            .map(|(name, _)| name.as_str())
+            .chain(built.updates.iter().map(|update| update.input.as_str()))
+            .collect();
+        let inputs = Inputs::of(&built.model, |name| !kept.contains(name))?;
+        inputs.bind(&mut binding)?;
+        let mut program =
+            Self { session, binding, inputs, scalars: BTreeMap::new(), gradients: BTreeMap::new() };
         for name in REPORT {
             let mut tensor = Tensor::<f32>::new(&Allocator::default(), Vec::<usize>::new())?;
             program.binding.bind_output(name, &mut tensor)?;
@@ -153,29 +141,11 @@ impl Program {
             program.binding.bind_output(output, &mut tensor)?;
             program.gradients.insert(variable.clone(), tensor);
         }
-        if let Purpose::Train { .. } = purpose {
-            program.bind_floats("clip", &[])?;
-            program.bind_floats("step_size", &[])?;
-        }
         for update in &built.updates {
             program.binding.bind_input(&update.input, state.tensor(&update.input)?)?;
             program.binding.bind_output(&update.output, state.tensor_mut(&update.input)?)?;
         }
         Ok(program)
-    }
-
-    fn bind_integers(&mut self, name: &'static str, shape: &[usize]) -> Result<(), ort::Error> {
-        let tensor = Tensor::<i64>::new(&Allocator::default(), shape.to_vec())?;
-        self.binding.bind_input(name, &tensor)?;
-        self.integers.insert(name, tensor);
-        Ok(())
-    }
-
-    fn bind_floats(&mut self, name: &'static str, shape: &[usize]) -> Result<(), ort::Error> {
-        let tensor = Tensor::<f32>::new(&Allocator::default(), shape.to_vec())?;
-        self.binding.bind_input(name, &tensor)?;
-        self.floats.insert(name, tensor);
-        Ok(())
     }
 
     /// Runs one step. A program made to train has changed the state afterwards.
@@ -186,23 +156,7 @@ impl Program {
     /// # Panics
     /// When a part of the batch has another size than the program was built for.
     pub fn run(&mut self, batch: &Batch) -> Result<Report, ProgramError> {
-        for (name, tensor) in &mut self.integers {
-            let values = if *name == "tokens" { &batch.tokens } else { &batch.inputs };
-            tensor.extract_tensor_mut().1.copy_from_slice(values);
-        }
-        for (name, tensor) in &mut self.floats {
-            let memory = tensor.extract_tensor_mut().1;
-            match *name {
-                "noise" => memory.copy_from_slice(&batch.noise),
-                "uniform" => memory.copy_from_slice(&batch.uniform),
-                "beta" => memory[0] = batch.beta,
-                "clip" => memory[0] = batch.clip,
-                _ => memory[0] = batch.step_size,
-            }
-        }
-        for tensor in self.truths.values_mut() {
-            tensor.extract_tensor_mut().1.copy_from_slice(&batch.sampled);
-        }
+        self.inputs.fill(batch);
         self.session.run_binding(&self.binding)?;
         let scalar = |name: &str| self.scalars[name].extract_tensor().1[0];
         Ok(Report {
