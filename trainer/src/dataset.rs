@@ -1,11 +1,15 @@
 //! Datasets: windows of tokens from folders and archives of MIDI files, in Parquet files.
 //!
 //! A dataset is a folder with `dataset.json` and one Parquet file for each split. Its columns are
-//! `tokens` (the bytes of a window, all of the same length) and `source` (the file it is from).
+//! `tokens` (the numbers of a window, step by step as [`layout`] says, all windows equally long)
+//! and `source` (the file it is from).
 
 pub mod build;
+pub mod layout;
 pub mod monophony;
+pub mod patterns;
 pub mod source;
+pub mod splits;
 pub mod store;
 
 use std::path::PathBuf;
@@ -13,53 +17,60 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// Windows of one split in memory, one byte a token.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// Windows of one split in memory.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Windows {
     steps: usize,
-    bytes: Vec<u8>,
+    width: usize,
+    numbers: Vec<u16>,
 }
 
 impl Windows {
-    /// No windows of a length.
+    /// No windows, of a number of steps with a number of columns each.
     ///
     /// # Panics
-    /// When the length is 0.
-    pub fn new(steps: usize) -> Self {
-        assert!(steps > 0, "windows have steps");
-        Self { steps, bytes: Vec::new() }
+    /// When one of them is 0.
+    pub fn new(steps: usize, width: usize) -> Self {
+        assert!(steps > 0 && width > 0, "windows have steps, and steps have columns");
+        Self { steps, width, numbers: Vec::new() }
     }
 
     /// Adds a window.
     ///
     /// # Panics
     /// When it has another length.
-    pub fn push(&mut self, window: &[u8]) {
-        assert_eq!(window.len(), self.steps, "windows of a split are equally long");
-        self.bytes.extend_from_slice(window);
+    pub fn push(&mut self, window: &[u16]) {
+        assert_eq!(window.len(), self.steps * self.width, "windows of a split are equally long");
+        self.numbers.extend_from_slice(window);
     }
 
-    /// Tokens of a window.
+    /// Numbers of a window, step by step.
     ///
     /// # Panics
     /// When there is no window of that index.
-    pub fn get(&self, index: usize) -> &[u8] {
-        &self.bytes[index * self.steps..][..self.steps]
+    pub fn get(&self, index: usize) -> &[u16] {
+        let length = self.steps * self.width;
+        &self.numbers[index * length..][..length]
     }
 
     /// Number of windows.
     pub fn len(&self) -> usize {
-        self.bytes.len().checked_div(self.steps).unwrap_or(0)
+        self.numbers.len() / (self.steps * self.width)
     }
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.bytes.is_empty()
+        self.numbers.is_empty()
     }
 
     /// Steps of each window.
     pub fn steps(&self) -> usize {
         self.steps
+    }
+
+    /// Columns of each step.
+    pub fn width(&self) -> usize {
+        self.width
     }
 }
 
@@ -122,22 +133,22 @@ pub enum DatasetError {
     },
     /// The dataset is for other models.
     #[error(
-        "`{}` holds windows of {found} steps, `{config}` needs {expected}; build a dataset for it",
+        "`{}` holds windows of {found} numbers, `{config}` needs {steps} steps of {width}; build a \
+         dataset for it",
         path.display()
     )]
-    Steps {
+    Length {
         /// File.
         path: PathBuf,
         /// Configuration.
         config: String,
-        /// Steps of its windows.
+        /// Numbers in its windows.
         found: usize,
         /// Steps that are needed.
-        expected: usize,
+        steps: usize,
+        /// Numbers in a step that are needed.
+        width: usize,
     },
-    /// The configuration's tokens are not stored in this form yet.
-    #[error("there are no datasets for `{0}`; only melodies without chords have them")]
-    Unsupported(String),
     /// No window came out.
     #[error("no usable window in {files} files; the first reasons are: {reasons}")]
     Empty {

@@ -8,6 +8,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use interlude_models::config;
 
 use crate::dataset::build::{self, Description, Options, SKIPPED};
+use crate::dataset::splits;
 
 /// Make datasets from MIDI files, and look at them.
 #[derive(Args, Debug)]
@@ -40,9 +41,17 @@ struct Build {
     /// Read every part that plays one note at a time, of any instrument, and no other.
     #[arg(long)]
     monophonic: bool,
-    /// Fewest notes that begin in a window.
+    /// Fewest notes that begin in a window; of several parts, in each.
     #[arg(long, default_value_t = 1)]
     least_notes: usize,
+    /// Column that names the split of a file (train, validation, test) in CSV tables among the
+    /// sources; files that no table lists are split by their names.
+    #[arg(long, default_value = splits::COLUMN)]
+    split_column: String,
+    /// Files whose path has this text in it are recordings from Roland's drum kits, such as those
+    /// of the Groove MIDI Dataset, which number toms in their own way.
+    #[arg(long, value_name = "TEXT")]
+    roland: Option<String>,
 }
 
 /// Describe a dataset.
@@ -61,6 +70,28 @@ enum SchemeName {
     /// Melodies of 16 bars, for flat-mel_16bar and the hierarchical ones.
     #[value(name = "melody-16bar")]
     Melody16Bar,
+    /// Melodies of two bars with chords, for cat-mel_2bar_med_chords.
+    #[value(name = "chords-2bar")]
+    Chords2Bar,
+    /// Drums of two bars, nine kinds of them, for cat-drums_2bar_small and cat-drums_2bar_big.
+    #[value(name = "drums-2bar")]
+    Drums2Bar,
+    /// The same for nade-drums_2bar_reduced.
+    #[value(name = "drum-roll-2bar")]
+    DrumRoll2Bar,
+    /// Drums of two bars, 61 kinds of them, for nade-drums_2bar_full.
+    #[value(name = "drum-roll-2bar-full")]
+    DrumRoll2BarFull,
+    /// Melody, bass and drums of 16 bars, for flat-trio_16bar and the hierarchical ones.
+    #[value(name = "trio-16bar")]
+    Trio16Bar,
+    /// Drum performances of two bars with velocities and timing, for groovae_2bar_humanize and the
+    /// other ones of two bars.
+    #[value(name = "groove-2bar")]
+    Groove2Bar,
+    /// The same of four bars, for groovae_4bar.
+    #[value(name = "groove-4bar")]
+    Groove4Bar,
 }
 
 impl SchemeName {
@@ -69,6 +100,13 @@ impl SchemeName {
         match self {
             Self::Melody2Bar => "cat-mel_2bar_small",
             Self::Melody16Bar => "hierdec-mel_16bar",
+            Self::Chords2Bar => "cat-mel_2bar_med_chords",
+            Self::Drums2Bar => "cat-drums_2bar_small",
+            Self::DrumRoll2Bar => "nade-drums_2bar_reduced",
+            Self::DrumRoll2BarFull => "nade-drums_2bar_full",
+            Self::Trio16Bar => "hierdec-trio_16bar",
+            Self::Groove2Bar => "groovae_2bar_humanize",
+            Self::Groove4Bar => "groovae_4bar",
         }
     }
 }
@@ -95,6 +133,8 @@ impl Build {
             seed: self.seed,
             monophonic: self.monophonic,
             least_notes: self.least_notes,
+            split_column: self.split_column,
+            roland: self.roland,
         };
         let style = ProgressStyle::with_template("{spinner} {pos} files, {elapsed}")
             .context("the template of the progress bar")?;

@@ -3,17 +3,18 @@
 use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::sync_channel;
 
-use interlude_models::config::{Config, Scheme};
+use interlude_models::config::Config;
 use interlude_models::midi::NoteSequence;
-use interlude_models::tokens::{self, Limit, Tokens};
+use interlude_models::tokens::{self, Limit};
 use rayon::iter::{ParallelBridge, ParallelIterator};
 use serde::{Deserialize, Serialize};
 
-use super::{DatasetError, Split, monophony, source, store};
+use super::source::{self, Content, SourceFile};
+use super::splits::{self, Splits};
+use super::{DatasetError, Split, layout, monophony, store};
 
 /// Name of the description in a dataset's folder.
 pub const DESCRIPTION: &str = "dataset.json";
@@ -23,8 +24,6 @@ pub const SKIPPED: &str = "skipped.txt";
 const WAITING: usize = 64;
 /// Share of the files, in thousandths, that validation and test get each.
 const HELD_OUT: u32 = 50;
-/// Lowest melody token that is a pitch.
-const FIRST_PITCH: u8 = 2;
 
 /// What to build.
 #[derive(Clone, Debug)]
@@ -39,8 +38,12 @@ pub struct Options {
     pub seed: u64,
     /// Whether only parts without chords are read, of any instrument.
     pub monophonic: bool,
-    /// Fewest notes that begin in a window.
+    /// Fewest notes that begin in a window; of several parts, in each.
     pub least_notes: usize,
+    /// Column of tables among the sources that names the split of a file.
+    pub split_column: String,
+    /// Files whose path has this text in it have the drum pitches of Roland's kits.
+    pub roland: Option<String>,
 }
 
 /// What a dataset's folder says about it.
@@ -79,14 +82,15 @@ pub struct Count {
 
 /// What one file gave.
 struct Outcome {
-    name: Arc<str>,
-    windows: Result<Vec<Vec<u8>>, String>,
+    name: String,
+    windows: Result<Vec<Vec<u16>>, String>,
 }
 
-/// The split of a file, by its name alone.
-pub fn split_of(name: &str, seed: u64) -> Split {
-    let hash = crc32c::crc32c_append(crc32c::crc32c(&seed.to_le_bytes()), name.as_bytes());
-    match hash % 1000 {
+/// The split of a file that no table names: by the last part of its path, so that it is the same
+/// wherever the data lies.
+pub fn split_of(path: &str, seed: u64) -> Split {
+    let seed = crc32c::crc32c(&seed.to_le_bytes());
+    match crc32c::crc32c_append(seed, splits::last(path).as_bytes()) % 1000 {
         share if share < HELD_OUT => Split::Validation,
         share if share < 2 * HELD_OUT => Split::Test,
         _ => Split::Train,
@@ -104,25 +108,7 @@ pub fn build(
     options: &Options,
     progress: &(dyn Fn(usize) + Sync),
 ) -> Result<Description, DatasetError> {
-    let Scheme::Melody { .. } = options.config.scheme else {
-        return Err(DatasetError::Unsupported(options.config.name.clone()));
-    };
-    let done = AtomicUsize::new(0);
-    let (sender, receiver) = sync_channel(WAITING);
-    let mut outcomes: Vec<Outcome> = std::thread::scope(|scope| {
-        scope.spawn(move || source::send_all(&options.sources, &sender));
-        receiver
-            .into_iter()
-            .par_bridge()
-            .map(|file| {
-                let windows = file.content.and_then(|bytes| windows(&bytes, options));
-                progress(done.fetch_add(1, Ordering::Relaxed) + 1);
-                Outcome { name: file.name.into(), windows }
-            })
-            .collect()
-    });
-    outcomes.sort_by(|a, b| a.name.cmp(&b.name));
-
+    let (outcomes, splits) = read_all(options, progress);
     fs::create_dir_all(&options.out)
         .map_err(|source| DatasetError::Io { path: options.out.clone(), source })?;
     let skipped: Vec<(&str, &str)> = outcomes
@@ -133,21 +119,23 @@ pub fn build(
         skipped.iter().map(|(name, reason)| format!("{name}: {reason}\n")).collect();
     write_text(&options.out.join(SKIPPED), &lines)?;
 
-    let mut seen = HashSet::new();
+    let (steps, width) =
+        (options.config.hparams.max_seq_len, layout::limits(&options.config).len());
+    let mut seen = HashSet::<&[u16]>::new();
     let mut duplicates = 0;
-    let mut splits = BTreeMap::new();
+    let mut counts = BTreeMap::new();
     for split in Split::ALL {
         let mut rows = Vec::new();
         let mut count = Count::default();
-        for outcome in &outcomes {
-            let Ok(windows) = &outcome.windows else { continue };
-            if split_of(&outcome.name, options.seed) != split {
+        for Outcome { name, windows } in &outcomes {
+            let Ok(windows) = windows else { continue };
+            if splits.of(name).unwrap_or_else(|| split_of(name, options.seed)) != split {
                 continue;
             }
             let before = rows.len();
             for window in windows {
-                if seen.insert(window.clone()) {
-                    rows.push((window.clone(), outcome.name.clone()));
+                if seen.insert(window) {
+                    rows.push((&**window, &**name));
                 } else {
                     duplicates += 1;
                 }
@@ -155,10 +143,10 @@ pub fn build(
             count.files += usize::from(rows.len() > before);
         }
         count.windows = rows.len();
-        store::write(&options.out, split, options.config.hparams.max_seq_len, &rows)?;
-        splits.insert(split, count);
+        store::write(&options.out, split, steps * width, &rows)?;
+        counts.insert(split, count);
     }
-    if splits.values().all(|count| count.windows == 0) {
+    if counts.values().all(|count| count.windows == 0) {
         let reasons: Vec<String> =
             skipped.iter().take(3).map(|(name, reason)| format!("{name}: {reason}")).collect();
         let reasons = reasons.join("; ");
@@ -166,7 +154,7 @@ pub fn build(
     }
     let description = Description {
         config: options.config.name.clone(),
-        steps: options.config.hparams.max_seq_len,
+        steps,
         seed: options.seed,
         sources: options.sources.iter().map(|source| source.display().to_string()).collect(),
         monophonic: options.monophonic,
@@ -174,11 +162,45 @@ pub fn build(
         files: outcomes.len(),
         skipped: skipped.len(),
         duplicates,
-        splits,
+        splits: counts,
     };
     let text = serde_json::to_string_pretty(&description).expect("plain data has a JSON form");
     write_text(&options.out.join(DESCRIPTION), &text)?;
     Ok(description)
+}
+
+/// Reads all files: what each of them gave, by name, and the splits that tables among them name.
+fn read_all(options: &Options, progress: &(dyn Fn(usize) + Sync)) -> (Vec<Outcome>, Splits) {
+    let done = AtomicUsize::new(0);
+    let (sender, receiver) = sync_channel(WAITING);
+    let splits = std::sync::Mutex::new(Splits::default());
+    let mut outcomes: Vec<Outcome> = std::thread::scope(|scope| {
+        scope.spawn(move || source::send_all(&options.sources, &sender));
+        receiver
+            .into_iter()
+            .par_bridge()
+            .filter_map(|SourceFile { name, content }| {
+                let windows = match content {
+                    Ok(Content::Table(bytes)) => {
+                        let mut splits = splits.lock().unwrap_or_else(|lock| lock.into_inner());
+                        match splits.add(&bytes, &options.split_column) {
+                            Ok(_) => return None,
+                            Err(reason) => Err(reason),
+                        }
+                    }
+                    Ok(Content::Midi(bytes)) => NoteSequence::from_bytes(&bytes)
+                        .map_err(|error| error.to_string())
+                        .and_then(|sequence| windows(sequence, &name, options)),
+                    Ok(Content::Music(music)) => several(music, &name, options),
+                    Err(reason) => Err(reason),
+                };
+                progress(done.fetch_add(1, Ordering::Relaxed) + 1);
+                Some(Outcome { name, windows })
+            })
+            .collect()
+    });
+    outcomes.sort_by(|a, b| a.name.cmp(&b.name));
+    (outcomes, splits.into_inner().unwrap_or_else(|lock| lock.into_inner()))
 }
 
 /// Reads what a dataset's folder says about it.
@@ -202,27 +224,46 @@ fn write_text(path: &Path, text: &str) -> Result<(), DatasetError> {
     Ok(())
 }
 
-/// The windows of one file that are good enough; the error says why there is none.
-fn windows(bytes: &[u8], options: &Options) -> Result<Vec<Vec<u8>>, String> {
-    let mut sequence = NoteSequence::from_bytes(bytes).map_err(|error| error.to_string())?;
+/// The windows of several pieces of music; the error is that of the first when none has any.
+fn several(
+    music: Vec<NoteSequence>,
+    name: &str,
+    options: &Options,
+) -> Result<Vec<Vec<u16>>, String> {
+    let (mut found, mut reason) = (Vec::new(), None);
+    for sequence in music {
+        match windows(sequence, name, options) {
+            Ok(mut more) => found.append(&mut more),
+            Err(error) => reason = reason.or(Some(error)),
+        }
+    }
+    match reason {
+        Some(reason) if found.is_empty() => Err(reason),
+        _ => Ok(found),
+    }
+}
+
+/// The windows of a piece of music that are good enough; the error says why there is none.
+fn windows(
+    mut sequence: NoteSequence,
+    name: &str,
+    options: &Options,
+) -> Result<Vec<Vec<u16>>, String> {
     if options.monophonic {
         monophony::keep_melodies(&mut sequence);
         if sequence.notes.is_empty() {
             return Err("no part of it plays one note at a time".to_owned());
         }
     }
+    if options.roland.as_ref().is_some_and(|roland| name.contains(roland)) {
+        tokens::roland_to_general(&mut sequence);
+    }
     let found = tokens::extract(&options.config, &sequence, Limit::All)
         .map_err(|error| error.to_string())?;
-    let kept: Vec<Vec<u8>> = found
-        .into_iter()
-        .filter_map(|window| match window.tokens {
-            Tokens::Melody(melody) => Some(melody),
-            _ => None,
-        })
-        .filter(|melody| {
-            let notes = melody.iter().filter(|&&token| token >= FIRST_PITCH).count();
-            notes >= options.least_notes
-        })
+    let kept: Vec<Vec<u16>> = found
+        .iter()
+        .filter(|window| layout::notes(window) >= options.least_notes)
+        .map(|window| layout::write(&options.config, window))
         .collect();
     if kept.is_empty() {
         let least = options.least_notes;

@@ -1,4 +1,4 @@
-//! MIDI files in folders and archives.
+//! MIDI files, drum patterns and tables of splits in folders and archives.
 //!
 //! Nothing is unpacked to disk: names inside archives serve as names only.
 
@@ -8,8 +8,11 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::SyncSender;
 
 use flate2::read::GzDecoder;
+use interlude_models::midi::NoteSequence;
 
-/// Largest MIDI file that is read; real ones are far smaller.
+use super::patterns;
+
+/// Largest file that is read, unpacked; real ones are far smaller.
 const LARGEST: u64 = 16 << 20;
 /// Folders within folders that are followed.
 const DEEPEST: usize = 32;
@@ -19,12 +22,22 @@ const DEEPEST: usize = 32;
 pub struct SourceFile {
     /// Path, with that inside the archive after a `!`.
     pub name: String,
-    /// Content.
-    pub content: Result<Vec<u8>, String>,
+    /// Content, or why there is none.
+    pub content: Result<Content, String>,
 }
 
-/// Sends the MIDI files below all sources, in the order of their names, until the other side hangs
-/// up.
+/// What a file holds.
+#[derive(Debug)]
+pub enum Content {
+    /// The bytes of a MIDI file.
+    Midi(Vec<u8>),
+    /// Music that has been read.
+    Music(Vec<NoteSequence>),
+    /// The bytes of a table in CSV.
+    Table(Vec<u8>),
+}
+
+/// Sends the files below all sources, in the order of their names, until the other side hangs up.
 pub fn send_all(sources: &[PathBuf], sender: &SyncSender<SourceFile>) {
     for source in sources {
         if send(source, sender, 0).is_err() {
@@ -63,9 +76,11 @@ fn send(path: &Path, sender: &SyncSender<SourceFile>, depth: usize) -> Result<()
         open(path).and_then(|file| tar(GzDecoder::new(file), &name, sender))
     } else if lower.ends_with(".tar") {
         open(path).and_then(|file| tar(file, &name, sender))
-    } else if is_midi(&lower) {
-        let content = open(path).and_then(read).map_err(|error| error.to_string());
-        return give(sender, SourceFile { name, content });
+    } else if let Some(kind) = Kind::of(&lower) {
+        return match open(path) {
+            Ok(file) => kind.send(file, name, sender),
+            Err(error) => give(sender, failed(&error)),
+        };
     } else if depth == 0 {
         return give(sender, failed(&"it is neither a folder, an archive nor a MIDI file"));
     } else {
@@ -81,8 +96,63 @@ fn give(sender: &SyncSender<SourceFile>, file: SourceFile) -> Result<(), HungUp>
     sender.send(file).map_err(|_| HungUp)
 }
 
-fn is_midi(lower: &str) -> bool {
+/// Whether a name in lower case is that of a MIDI file.
+pub fn is_midi(lower: &str) -> bool {
     lower.ends_with(".mid") || lower.ends_with(".midi")
+}
+
+/// What a name says about a file.
+#[derive(Clone, Copy)]
+enum Kind {
+    Midi,
+    Table,
+    Patterns { packed: bool },
+}
+
+impl Kind {
+    /// The kind of a file by its name in lower case; `None` for one that is not read.
+    fn of(lower: &str) -> Option<Self> {
+        if is_midi(lower) {
+            Some(Self::Midi)
+        } else if lower.ends_with(".csv") {
+            Some(Self::Table)
+        } else if lower.ends_with(".json") || lower.ends_with(".json.gz") {
+            Some(Self::Patterns { packed: lower.ends_with(".gz") })
+        } else {
+            None
+        }
+    }
+
+    /// Reads a file and sends what is in it.
+    fn send(
+        self,
+        file: impl Read,
+        name: String,
+        sender: &SyncSender<SourceFile>,
+    ) -> Result<(), HungUp> {
+        let bytes = match self {
+            Self::Patterns { packed: true } => read(GzDecoder::new(file)),
+            _ => read(file),
+        };
+        let bytes = bytes.map_err(|error| error.to_string());
+        let groups = match (self, bytes) {
+            (Self::Patterns { .. }, Ok(bytes)) => patterns::read(&bytes),
+            (Self::Midi, Ok(bytes)) => {
+                return give(sender, SourceFile { name, content: Ok(Content::Midi(bytes)) });
+            }
+            (Self::Table, Ok(bytes)) => {
+                return give(sender, SourceFile { name, content: Ok(Content::Table(bytes)) });
+            }
+            (_, Err(reason)) => Err(reason),
+        };
+        match groups {
+            Ok(groups) => groups.into_iter().try_for_each(|(group, music)| {
+                let name = format!("{name}!{group}");
+                give(sender, SourceFile { name, content: Ok(Content::Music(music)) })
+            }),
+            Err(reason) => give(sender, SourceFile { name, content: Err(reason) }),
+        }
+    }
 }
 
 fn open(path: &Path) -> io::Result<BufReader<File>> {
@@ -99,7 +169,7 @@ fn read(file: impl Read) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Sends the MIDI files of a tar archive. The outer error is one of the archive.
+/// Sends the files of a tar archive. The outer error is one of the archive.
 fn tar(
     archive: impl Read,
     name: &str,
@@ -109,28 +179,24 @@ fn tar(
     for entry in archive.entries()? {
         let entry = entry?;
         let path = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
-        if !entry.header().entry_type().is_file() || !is_midi(&path.to_lowercase()) {
-            continue;
-        }
-        let content = read(entry).map_err(|error| error.to_string());
-        if give(sender, SourceFile { name: format!("{name}!{path}"), content }).is_err() {
+        let kind = Kind::of(&path.to_lowercase());
+        let Some(kind) = kind.filter(|_| entry.header().entry_type().is_file()) else { continue };
+        if kind.send(entry, format!("{name}!{path}"), sender).is_err() {
             return Ok(Err(HungUp));
         }
     }
     Ok(Ok(()))
 }
 
-/// Sends the MIDI files of a zip archive. The outer error is one of the archive.
+/// Sends the files of a zip archive. The outer error is one of the archive.
 fn zip(path: &Path, name: &str, sender: &SyncSender<SourceFile>) -> io::Result<Result<(), HungUp>> {
     let mut archive = zip::ZipArchive::new(open(path)?).map_err(io::Error::other)?;
     for index in 0..archive.len() {
         let entry = archive.by_index(index).map_err(io::Error::other)?;
         let inner = entry.name().map_err(io::Error::other)?.into_owned();
-        if !entry.is_file() || !is_midi(&inner.to_lowercase()) {
-            continue;
-        }
-        let content = read(entry).map_err(|error| error.to_string());
-        if give(sender, SourceFile { name: format!("{name}!{inner}"), content }).is_err() {
+        let kind = Kind::of(&inner.to_lowercase());
+        let Some(kind) = kind.filter(|_| entry.is_file()) else { continue };
+        if kind.send(entry, format!("{name}!{inner}"), sender).is_err() {
             return Ok(Err(HungUp));
         }
     }

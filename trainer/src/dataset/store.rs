@@ -4,16 +4,18 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow_array::{Array, FixedSizeBinaryArray, RecordBatch, StringArray};
+use arrow_array::cast::AsArray;
+use arrow_array::types::UInt16Type;
+use arrow_array::{Array, FixedSizeListArray, RecordBatch, StringArray, UInt16Array};
 use arrow_schema::{DataType, Field, Schema};
-use interlude_models::config::{Config, Scheme};
+use interlude_models::config::Config;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::basic::Compression;
 use parquet::file::properties::WriterProperties;
 
-use super::{DatasetError, Split, Windows};
+use super::{DatasetError, Split, Windows, layout};
 
 /// Rows written or read at once.
 const ROWS: usize = 65_536;
@@ -23,22 +25,26 @@ pub fn path(dataset: &Path, split: Split) -> PathBuf {
     dataset.join(format!("{}.parquet", split.name()))
 }
 
-/// Writes a split: each window with its source.
+/// A window with its source.
+pub type Row<'a> = (&'a [u16], &'a str);
+
+/// Writes a split: windows of `length` numbers with their sources.
 ///
 /// # Errors
 /// [`DatasetError`] when the file cannot be written.
 pub fn write(
     dataset: &Path,
     split: Split,
-    steps: usize,
-    rows: &[(Vec<u8>, Arc<str>)],
+    length: usize,
+    rows: &[Row<'_>],
 ) -> Result<(), DatasetError> {
     let path = path(dataset, split);
     let io = |source| DatasetError::Io { path: path.clone(), source };
     let format = |reason: String| DatasetError::Format { path: path.clone(), reason };
-    let width = i32::try_from(steps).map_err(|_| format("the windows are too long".to_owned()))?;
+    let width = i32::try_from(length).map_err(|_| format("the windows are too long".to_owned()))?;
+    let item = Arc::new(Field::new_list_field(DataType::UInt16, false));
     let schema = Arc::new(Schema::new(vec![
-        Field::new("tokens", DataType::FixedSizeBinary(width), false),
+        Field::new("tokens", DataType::FixedSizeList(item.clone(), width), false),
         Field::new("source", DataType::Utf8, false),
     ]));
     let temporary = tempfile::NamedTempFile::new_in(dataset).map_err(io)?;
@@ -46,7 +52,9 @@ pub fn write(
     let mut writer = ArrowWriter::try_new(temporary.as_file(), schema.clone(), Some(properties))
         .map_err(|error| format(error.to_string()))?;
     for chunk in rows.chunks(ROWS) {
-        let tokens = FixedSizeBinaryArray::try_from_iter(chunk.iter().map(|(window, _)| window))
+        let numbers =
+            UInt16Array::from_iter_values(chunk.iter().flat_map(|(window, _)| *window).copied());
+        let tokens = FixedSizeListArray::try_new(item.clone(), width, Arc::new(numbers), None)
             .map_err(|error| format(error.to_string()))?;
         let sources = StringArray::from_iter_values(chunk.iter().map(|(_, source)| source));
         let batch = RecordBatch::try_new(schema.clone(), vec![Arc::new(tokens), Arc::new(sources)])
@@ -63,9 +71,6 @@ pub fn write(
 /// # Errors
 /// [`DatasetError`] when the file is missing, damaged, or for other models.
 pub fn read(dataset: &Path, split: Split, config: &Config) -> Result<Windows, DatasetError> {
-    if !matches!(config.scheme, Scheme::Melody { .. }) {
-        return Err(DatasetError::Unsupported(config.name.clone()));
-    }
     let path = path(dataset, split);
     let file =
         File::open(&path).map_err(|source| DatasetError::Io { path: path.clone(), source })?;
@@ -78,28 +83,72 @@ pub fn read(dataset: &Path, split: Split, config: &Config) -> Result<Windows, Da
         .with_projection(mask)
         .build()
         .map_err(|error| format(error.to_string()))?;
-    let steps = config.hparams.max_seq_len;
-    let mut windows = Windows::new(steps);
+    let (steps, limits) = (config.hparams.max_seq_len, layout::limits(config));
+    let mut windows = Windows::new(steps, limits.len());
     for batch in reader {
         let batch = batch.map_err(|error| format(error.to_string()))?;
         let tokens = batch
             .column_by_name("tokens")
-            .and_then(|column| column.as_any().downcast_ref::<FixedSizeBinaryArray>())
-            .ok_or_else(|| {
-                format("it has no column `tokens` of equally long windows".to_owned())
-            })?;
+            .and_then(|column| column.as_any().downcast_ref::<FixedSizeListArray>())
+            .ok_or_else(|| format("it has no column `tokens` of equally long lists".to_owned()))?;
         let found = usize::try_from(tokens.value_length()).unwrap_or(0);
-        if found != steps {
-            let config = config.name.clone();
-            return Err(DatasetError::Steps { path, config, found, expected: steps });
+        if found != steps * limits.len() {
+            let (config, width) = (config.name.clone(), limits.len());
+            return Err(DatasetError::Length { path, config, found, steps, width });
         }
-        for window in tokens.iter().flatten() {
-            if window.iter().any(|&token| usize::from(token) >= config.output_depth()) {
-                let depth = config.output_depth();
-                return Err(format(format!("a token is not below {depth}")));
-            }
-            windows.push(window);
+        let numbers = tokens
+            .values()
+            .as_primitive_opt::<UInt16Type>()
+            .filter(|numbers| numbers.null_count() == 0 && tokens.null_count() == 0);
+        let numbers = numbers
+            .ok_or_else(|| format("its column `tokens` is not of whole numbers".to_owned()))?;
+        let numbers = &numbers.values()[..tokens.len() * found];
+        if numbers
+            .iter()
+            .zip(limits.iter().cycle())
+            .any(|(&number, &limit)| u32::from(number) >= limit)
+        {
+            return Err(format(format!("a token does not belong to `{}`", config.name)));
         }
+        numbers.chunks_exact(found).for_each(|window| windows.push(window));
     }
     Ok(windows)
+}
+
+#[cfg(test)]
+mod tests {
+    use interlude_models::config;
+
+    use super::*;
+
+    // Windows come back from a file in their order, and only for a configuration with such steps.
+    #[test]
+    fn windows_come_back() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let window = |token: u16| vec![token; 768];
+        let (first, second) = (window(3), window(89));
+        let rows = [(&*first, "a.mid"), (&*second, "b.mid")];
+        write(folder.path(), Split::Test, 768, &rows).expect("writes");
+        let trio = config::by_name("hierdec-trio_16bar").expect("known");
+        let windows = read(folder.path(), Split::Test, &trio).expect("reads");
+        assert_eq!((windows.len(), windows.steps(), windows.width()), (2, 256, 3));
+        assert_eq!(windows.get(0), first);
+        assert_eq!(windows.get(1), second);
+        let melody = config::by_name("hierdec-mel_16bar").expect("known");
+        let error = read(folder.path(), Split::Test, &melody).expect_err("other steps");
+        assert!(matches!(error, DatasetError::Length { found: 768, .. }), "{error}");
+        assert!(read(folder.path(), Split::Train, &trio).is_err(), "there is no such file");
+    }
+
+    // A number beyond its column's limit is refused: it would be read outside a table.
+    #[test]
+    fn numbers_out_of_range_are_refused() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut window = vec![0; 32];
+        window[31] = 512;
+        write(folder.path(), Split::Train, 32, &[(&*window, "a.mid")]).expect("writes");
+        let drums = config::by_name("cat-drums_2bar_small").expect("known");
+        let error = read(folder.path(), Split::Train, &drums).expect_err("512 tokens");
+        assert!(error.to_string().contains("cat-drums_2bar_small"), "{error}");
+    }
 }

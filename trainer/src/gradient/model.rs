@@ -12,6 +12,7 @@
 
 use interlude_models::config::{Config, OutputKind};
 use interlude_models::onnx::{ElementType, Graph, Value};
+use interlude_models::tokens::Tokens;
 use thiserror::Error;
 
 use super::adam::{self, Settings, Update};
@@ -90,7 +91,6 @@ fn check(config: &Config) -> Result<(), GradientError> {
         || config.hierarchical_encoder
         || config.hierarchical_decoder
         || config.control_depth() > 0
-        || config.input_depth() != config.output_depth()
     {
         return Err(GradientError::Unsupported(name()));
     }
@@ -104,6 +104,18 @@ fn check(config: &Config) -> Result<(), GradientError> {
     Ok(())
 }
 
+/// The rows by which the encoder reads the tokens, for configurations whose encoder does not read
+/// them one-hot.
+fn codes(graph: &mut Graph, config: &Config) -> Option<Value> {
+    let shape = [config.output_depth(), config.input_depth()];
+    if shape[0] == shape[1] {
+        return None;
+    }
+    let ids: Vec<u16> = (0..=u16::MAX).take(shape[0]).collect();
+    let rows = Tokens::from_ids(config, &ids).and_then(|tokens| tokens.input_rows(config));
+    Some(graph.floats(&shape, &rows.expect("the vocabulary's own tokens have rows")))
+}
+
 impl Parts {
     fn declare(graph: &mut Graph, config: &Config) -> Result<Self, GradientError> {
         check(config)?;
@@ -111,7 +123,8 @@ impl Parts {
         let (vocabulary, latent) = (config.output_depth(), hparams.z_size);
         let mut variables = Variables::default();
         let units = hparams.enc_rnn_size[0];
-        let encoder = Encoder::declare(graph, &mut variables, vocabulary, units);
+        let codes = codes(graph, config);
+        let encoder = Encoder::declare(graph, &mut variables, config.input_depth(), units, codes);
         let posterior = Posterior::declare(graph, &mut variables, 2 * units, latent);
         let decoder =
             Decoder::declare(graph, &mut variables, vocabulary, latent, &hparams.dec_rnn_size);

@@ -12,7 +12,7 @@ use crate::dataset::Windows;
 
 /// Streams of the generator for the order within an epoch begin here; steps use those from 0 up.
 const EPOCH_STREAMS: u64 = 1 << 62;
-/// Lowest and highest melody tokens that are pitches.
+/// Lowest and highest melody tokens that are pitches. Only melodies are transposed.
 const PITCHES: std::ops::RangeInclusive<i64> = 2..=89;
 /// Windows shorter than the data's begin at a multiple of so many steps: a quarter note.
 const CUT_STEPS: usize = 4;
@@ -91,7 +91,7 @@ impl<'a> Batches<'a> {
         let mut tokens = vec![0; steps * batch];
         for (index, example) in (examples..).take(batch).enumerate() {
             let window = self.windows.get(self.window(example));
-            let cuts = (window.len() - steps) / CUT_STEPS;
+            let cuts = (self.windows.steps() - steps) / CUT_STEPS;
             let from = CUT_STEPS * generator.random_range(0..=cuts);
             let cut = &window[from..from + steps];
             let shift = transposition(&mut generator, cut, making.transpose);
@@ -125,7 +125,7 @@ impl<'a> Batches<'a> {
 }
 
 /// A transposition of up to `largest` semitones that keeps all pitches of a window in range.
-fn transposition(generator: &mut impl Rng, window: &[u8], largest: u8) -> i64 {
+fn transposition(generator: &mut impl Rng, window: &[u16], largest: u8) -> i64 {
     let pitches = || window.iter().map(|&token| i64::from(token)).filter(|t| PITCHES.contains(t));
     let largest = i64::from(largest);
     let (Some(lowest), Some(highest)) = (pitches().min(), pitches().max()) else { return 0 };
