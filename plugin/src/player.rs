@@ -4,9 +4,9 @@
 //! The player knows no plug-in framework and no thread. It asks for patterns through a [`Link`] and
 //! is handed them whenever they are ready. Its rules:
 //!
-//! - A cycle's pattern is asked for one beat before the cycle begins, with the settings of that
-//!   moment. A loop's wrap is known in advance, so the cycle at the loop's start is asked for one
-//!   beat before the loop's end. After a start or a seek the current cycle is asked for at once;
+//! - A cycle's pattern is asked for [`look_ahead`] before the cycle begins, with the settings of
+//!   that moment: one beat for two bars. A loop's wrap is known in advance, so the cycle at the
+//!   loop's start is asked for as long before the loop's end. After a start or a seek the current cycle is asked for at once;
 //!   while the transport stands, the cycle at its position is kept ready.
 //! - A pattern that is not there when its cycle begins is late: the last one plays again, from the
 //!   next bar line on the late one takes over.
@@ -26,8 +26,11 @@ mod tests;
 pub use pattern::{Pattern, Request, Role, Settings};
 pub use sounding::{Event, MOST_EVENTS, Sounding};
 
-/// Beats before its cycle at which a pattern is asked for.
-pub const LOOK_AHEAD: f64 = 1.0;
+/// Beats before its cycle at which a pattern of so many bars is asked for. Longer patterns take
+/// longer to decode.
+pub fn look_ahead(bars: u32) -> f64 {
+    0.5 * f64::from(bars)
+}
 
 /// A note that should have started this many beats ago, when its pattern arrives after a seek,
 /// still starts; an older one would be out of time.
@@ -207,7 +210,7 @@ impl Player {
                 Some((start, end)) if end <= cycle_end + 1e-6 => (end, grid.cycle_at(start + 1e-6)),
                 _ => (cycle_end, cycle.saturating_add(1)),
             };
-            if segment.offset(boundary - LOOK_AHEAD) < i64::from(stop) {
+            if segment.offset(boundary - look_ahead(grid.bars)) < i64::from(stop) {
                 let decided = self.next.as_ref().is_some_and(|next| {
                     next.cycle == following && next.contents == conditions.contents
                 });

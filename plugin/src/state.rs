@@ -9,7 +9,10 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use interlude_models::clip::{Clip, Note};
+use interlude_models::{
+    clip::{Clip, Note},
+    tokens::Controls,
+};
 use nice_plug::params::persist::PersistentField;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
@@ -21,6 +24,7 @@ pub const DEFAULT_MODEL: &str = "mel-2bar";
 
 const MOST_NOTES: usize = 8192;
 const LONGEST_CLIP: f64 = 4096.0;
+const MOST_STEPS: usize = 65_536;
 const LARGEST_LATENT: usize = 8192;
 const LONGEST_TEXT: usize = 4096;
 
@@ -41,6 +45,10 @@ pub struct Slot {
     pub clip: Option<Clip>,
     /// Where the clip came from, for people: a file name or "Captured".
     pub source: String,
+    /// Chords or hits that came with the clip, one for each step; most clips have none and models
+    /// find them in the notes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub controls: Option<Controls>,
     /// The clip's latent; `None` until a worker with a model has encoded it.
     pub latent: Option<Latent>,
 }
@@ -83,6 +91,10 @@ impl SongState {
             if slot.source.len() > LONGEST_TEXT {
                 slot.source.clear();
             }
+            slot.controls = slot
+                .controls
+                .take()
+                .filter(|controls| slot.clip.is_some() && controls.len() <= MOST_STEPS);
             slot.latent = slot.latent.take().filter(|latent| {
                 slot.clip.is_some()
                     && latent.mu.len() <= LARGEST_LATENT
@@ -218,6 +230,7 @@ mod tests {
             state.slots[0] = Slot {
                 clip: Some(Clip::new(vec![note(0.1, 1.0 / 3.0, 60), note(2.0, 2.7, 64)], 8.0)),
                 source: "tune.mid".to_owned(),
+                controls: Some(Controls::Chords(vec![0, 1, 22])),
                 latent: Some(Latent {
                     model: "mel-2bar".to_owned(),
                     mu: vec![0.1, -1.0e-7, f32::MIN_POSITIVE, 1.0 / 3.0, 3.402_823_5e38],
@@ -313,7 +326,7 @@ mod tests {
             let params = InterludeParams::default();
             let latent = Latent { model: "m".to_owned(), mu: vec![value] };
             let clip = Some(Clip::new(vec![note(0.0, 1.0, 60)], 8.0));
-            params.song.replace(0, Slot { clip, source: String::new(), latent: Some(latent) });
+            params.song.replace(0, Slot { clip, latent: Some(latent), ..Slot::default() });
             let again = InterludeParams::default();
             again.deserialize_fields(&params.serialize_fields());
             let (state, _) = again.song.snapshot();

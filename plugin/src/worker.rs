@@ -13,7 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use interlude_models::clip::Clip;
+use interlude_models::{clip::Clip, tokens::Controls};
 use serde_json::json;
 
 use crate::{
@@ -27,11 +27,12 @@ use crate::{
 
 mod files;
 mod model;
+mod reading;
 #[cfg(test)]
 mod tests;
 mod trace;
 
-use model::Model;
+use model::{Model, Point};
 use trace::Trace;
 
 /// Bars of the answers while no model is loaded; the player takes none of them for a cycle of its
@@ -108,8 +109,8 @@ struct Worker {
     tried: Option<String>,
     /// Revision of the project that has been followed.
     revision: Option<u64>,
-    /// Latent codes of the slots.
-    points: [Option<Vec<f32>>; SLOTS],
+    /// Where the slots lie.
+    points: [Option<Point>; SLOTS],
     /// The request being answered.
     in_hand: Option<Request>,
 }
@@ -195,9 +196,9 @@ impl Worker {
     fn perform(&mut self, command: Command) {
         match command {
             Command::LoadFile(slot, path) => match self.read_file(&path) {
-                Ok(clip) => {
+                Ok((clip, controls)) => {
                     let source = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
-                    self.fill(slot, clip, source.into_owned());
+                    self.fill(slot, clip, controls, source.into_owned());
                 }
                 Err(problem) => self.problem_with_clip(problem),
             },
@@ -218,7 +219,7 @@ impl Worker {
         }
     }
 
-    fn read_file(&self, path: &Path) -> Result<Clip, String> {
+    fn read_file(&self, path: &Path) -> Result<(Clip, Option<Controls>), String> {
         let Some(model) = &self.model else {
             return Err(format!(
                 "{} was not loaded, for there is no model to read it for; choose a model first.",
@@ -230,14 +231,15 @@ impl Worker {
 
     /// A recording has come.
     fn take_in(&mut self, take: Box<Take>) {
-        self.fill(take.slot(), take.clip(), "Captured".to_owned());
+        self.fill(take.slot(), take.clip(), None, "Captured".to_owned());
         self.outbox.push_back(ToAudio::Take(take));
         self.signals().takes_under_way.fetch_sub(1, Ordering::AcqRel);
     }
 
-    fn fill(&mut self, slot: usize, clip: Clip, source: String) {
+    fn fill(&mut self, slot: usize, clip: Clip, controls: Option<Controls>, source: String) {
         self.set_clip_problem(None);
-        self.shared.song.replace(slot, Slot { clip: Some(clip), source, latent: None });
+        let content = Slot { clip: Some(clip), source, controls, latent: None };
+        self.shared.song.replace(slot, content);
         self.follow_song();
     }
 
@@ -251,9 +253,8 @@ impl Worker {
             self.tried = Some(state.model.clone());
             changed = true;
         }
-        let mut points: [Option<Vec<f32>>; SLOTS] = Default::default();
+        let mut points: [Option<Point>; SLOTS] = Default::default();
         for (index, slot) in state.slots.iter().enumerate().take(SLOTS) {
-            let Some(clip) = &slot.clip else { continue };
             let known = slot.latent.as_ref().filter(|latent| {
                 latent.model == state.model
                     && self
@@ -261,25 +262,24 @@ impl Worker {
                         .as_ref()
                         .is_none_or(|model| model.latent_size() == latent.mu.len())
             });
-            if let Some(latent) = known {
-                points[index] = Some(latent.mu.clone());
-                continue;
+            let known = known.map(|latent| latent.mu.as_slice());
+            let Some(point) = self.locate(index, slot, known) else { continue };
+            if known.is_none() {
+                let latent = Latent { model: state.model.clone(), mu: point.code.clone() };
+                let before = self.revision.unwrap_or(revision);
+                let written = self.shared.song.change_if(before, |state| {
+                    if let Some(slot) = state.slots.get_mut(index) {
+                        slot.latent = Some(latent);
+                    }
+                });
+                let Some(written) = written else {
+                    // The project changed in the meantime: what was read of it is out of date.
+                    self.revision = None;
+                    return;
+                };
+                self.revision = Some(written);
             }
-            let Some(mu) = self.encode(index, clip) else { continue };
-            let latent = Latent { model: state.model.clone(), mu: mu.clone() };
-            let before = self.revision.unwrap_or(revision);
-            let written = self.shared.song.change_if(before, |state| {
-                if let Some(slot) = state.slots.get_mut(index) {
-                    slot.latent = Some(latent);
-                }
-            });
-            let Some(written) = written else {
-                // The project changed in the meantime: what was read of it is out of date.
-                self.revision = None;
-                return;
-            };
-            self.revision = Some(written);
-            points[index] = Some(mu);
+            points[index] = Some(point);
         }
         if changed || points != self.points {
             self.points = points;
@@ -325,18 +325,23 @@ impl Worker {
         self.signals().model.fetch_add(1, Ordering::AcqRel);
     }
 
-    fn encode(&mut self, slot: usize, clip: &Clip) -> Option<Vec<f32>> {
-        let letter = char::from(b'A' + u8::try_from(slot).unwrap_or(0));
+    /// The point of a slot's clip; `None` for an empty slot, without a model, and with a message
+    /// for a clip that the model cannot read.
+    fn locate(&mut self, index: usize, slot: &Slot, known: Option<&[f32]>) -> Option<Point> {
+        slot.clip.as_ref()?;
+        let letter = char::from(b'A' + u8::try_from(index).unwrap_or(0));
         let model = self.model.as_mut()?;
         let begun = Instant::now();
-        match model.encode(clip) {
-            Ok(mu) => {
-                self.trace.write(&json!({
-                    "event": "encoded",
-                    "slot": letter.to_string(),
-                    "encode_ms": milliseconds(begun),
-                }));
-                Some(mu)
+        match model.locate(slot, known) {
+            Ok(point) => {
+                if known.is_none() {
+                    self.trace.write(&json!({
+                        "event": "encoded",
+                        "slot": letter.to_string(),
+                        "encode_ms": milliseconds(begun),
+                    }));
+                }
+                Some(point)
             }
             Err(problem) => {
                 self.problem_with_clip(format!(

@@ -6,18 +6,20 @@ use interlude_models::{
     clip::Clip,
     config::Config,
     midi::{self, NoteSequence},
-    tokens::{self, Limit},
+    tokens::{self, Controls, Limit},
 };
 
-/// The first window of a MIDI file that a model can read, as a clip.
-pub(super) fn read(path: &Path, config: &Config) -> Result<Clip, String> {
+/// The first window of a MIDI file that a model can read, as a clip and the controls of models that
+/// have some.
+pub(super) fn read(path: &Path, config: &Config) -> Result<(Clip, Option<Controls>), String> {
     let sequence = NoteSequence::open(path).map_err(|error| error.to_string())?;
     let windows = tokens::extract(config, &sequence, Limit::All)
         .map_err(|error| format!("{}: {error}", path.display()))?;
     let window = windows
-        .first()
+        .into_iter()
+        .next()
         .ok_or_else(|| format!("{} has no bars that the model can read.", path.display()))?;
-    Ok(tokens::to_clip(config, &window.tokens))
+    Ok((tokens::to_clip(config, &window.tokens), window.controls))
 }
 
 /// Writes a clip as a MIDI file with the host's tempo; a file of that name is replaced at once or

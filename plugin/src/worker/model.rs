@@ -12,7 +12,17 @@ use interlude_models::{
     tokens::{self, Controls},
 };
 
-use crate::{capture::SLOTS, player::Request, resources};
+use super::reading;
+use crate::{capture::SLOTS, player::Request, resources, state::Slot};
+
+/// A point in a model's latent space, with what the model is told beside it.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Point {
+    /// The latent code.
+    pub(super) code: Vec<f32>,
+    /// The chords or hits of the whole window, for models with controls.
+    pub(super) controls: Option<Controls>,
+}
 
 /// A model that is ready.
 pub(super) struct Model {
@@ -62,31 +72,41 @@ impl Model {
         self.runtime.version()
     }
 
-    /// The posterior mean of a clip.
-    pub(super) fn encode(&mut self, clip: &Clip) -> Result<Vec<f32>, String> {
-        let tokens = tokens::from_clip(self.config(), clip).map_err(|error| error.to_string())?;
-        let controls = self.controls(tokens.len()).map(|controls| vec![controls]);
+    /// The point of a slot's clip: its posterior mean, or the code that is known already.
+    pub(super) fn locate(&mut self, slot: &Slot, known: Option<&[f32]>) -> Result<Point, String> {
+        let clip = slot.clip.as_ref().ok_or("it is empty.")?;
+        let config = self.engine.config();
+        let read = || reading::read(config, clip, slot.controls.as_ref());
+        if let Some(code) = known {
+            // Codes from a project count even if its clip has become unreadable.
+            let controls = if config.control_depth() == 0 { None } else { read().ok() };
+            let controls = match controls {
+                Some((_, controls)) => controls,
+                None => Controls::none(config, config.hparams.max_seq_len),
+            };
+            return Ok(Point { code: code.to_vec(), controls });
+        }
+        let (tokens, controls) = read().map_err(|error| error.to_string())?;
         let posteriors = self
             .engine
-            .encode(&[tokens], controls.as_deref())
+            .encode(&[tokens], controls.as_ref().map(std::slice::from_ref))
             .map_err(|error| error.to_string())?;
-        let posterior = posteriors.into_iter().next();
-        posterior.map(|posterior| posterior.mu).ok_or_else(|| "it gave no code.".to_owned())
+        let posterior = posteriors.into_iter().next().ok_or("it gave no code.")?;
+        Ok(Point { code: posterior.mu, controls })
     }
 
     /// The music at a point; `None` when `on_step` breaks it off.
     pub(super) fn decode(
         &mut self,
-        point: Vec<f32>,
+        point: Point,
         request: &Request,
         on_step: &mut dyn FnMut(usize) -> ControlFlow<()>,
     ) -> Result<Option<Clip>, String> {
-        let steps = self.config().hparams.max_seq_len;
         let cycle = if request.settings.evolve { request.cycle.cast_unsigned() } else { 0 };
         let settings = DecodeSettings {
             temperature: request.settings.temperature,
             keys: vec![NoiseKey { seed: u64::from(request.settings.seed), cycle }],
-            controls: self.controls(steps).map(|controls| vec![controls]),
+            controls: point.controls.map(|controls| vec![controls]),
             steps: None,
         };
         let mut broken = false;
@@ -97,26 +117,22 @@ impl Model {
         };
         let decoded = self
             .engine
-            .decode(&[point], &settings, &mut watch)
+            .decode(&[point.code], &settings, &mut watch)
             .map_err(|error| sentence(&error))?;
         let tokens = decoded.into_iter().next().filter(|_| !broken);
         Ok(tokens.map(|tokens| tokens::to_clip(self.config(), &tokens)))
     }
-
-    /// What models with controls are told: no chord and no hit.
-    fn controls(&self, steps: usize) -> Option<Controls> {
-        match self.config().control_depth() {
-            0 => None,
-            9 => Some(Controls::Hits(vec![0; steps])),
-            _ => Some(Controls::Chords(vec![0; steps])),
-        }
-    }
 }
 
 /// The point between the slots: their spherical interpolation, the only one there is, or none.
-pub(super) fn blend(points: &[Option<Vec<f32>>; SLOTS], morph: f32) -> Option<Vec<f32>> {
+///
+/// Chords and hits do not blend; those of the nearer slot count, and in the middle those of B.
+pub(super) fn blend(points: &[Option<Point>; SLOTS], morph: f32) -> Option<Point> {
     match points {
-        [Some(a), Some(b)] if a.len() == b.len() => Some(slerp(a, b, morph)),
+        [Some(a), Some(b)] if a.code.len() == b.code.len() => {
+            let nearer = if morph < 0.5 { a } else { b };
+            Some(Point { code: slerp(&a.code, &b.code, morph), controls: nearer.controls.clone() })
+        }
         [Some(point), _] | [None, Some(point)] => Some(point.clone()),
         [None, None] => None,
     }
@@ -149,11 +165,17 @@ mod tests {
     /// Both slots blend, one alone stands for itself, none gives nothing.
     #[test]
     fn blends_what_there_is() {
-        let (a, b) = (vec![1.0, 0.0], vec![0.0, 1.0]);
+        let point = |code: [f32; 2], chord| Point {
+            code: code.to_vec(),
+            controls: Some(Controls::Chords(vec![chord; 32])),
+        };
+        let (a, b) = (point([1.0, 0.0], 1), point([0.0, 1.0], 2));
         let both = [Some(a.clone()), Some(b.clone())];
         assert_eq!(blend(&both, 0.0), Some(a.clone()));
         let middle = blend(&both, 0.5).expect("both are there");
-        assert!((middle[0] - middle[1]).abs() < 1e-6 && middle[0] > 0.7);
+        assert!((middle.code[0] - middle.code[1]).abs() < 1e-6 && middle.code[0] > 0.7);
+        assert_eq!(middle.controls, b.controls);
+        assert_eq!(blend(&both, 0.49).expect("both are there").controls, a.controls);
         assert_eq!(blend(&[None, Some(b.clone())], 0.2), Some(b));
         assert_eq!(blend(&[Some(a.clone()), None], 0.9), Some(a));
         assert_eq!(blend(&[None, None], 0.5), None);
