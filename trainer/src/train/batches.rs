@@ -3,33 +3,33 @@
 //! Everything is a function of the seed and of how many steps and examples came before, so a
 //! resumed run goes on exactly as one that was never stopped.
 
+use interlude_models::config::{Config, GrooveTask, OutputKind, Scheme};
+use interlude_models::tokens::transpose_chord;
 use rand::seq::SliceRandom;
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::program::Batch;
-use crate::dataset::Windows;
+use crate::dataset::{Windows, layout};
 
 /// Streams of the generator for the order within an epoch begin here; steps use those from 0 up.
 const EPOCH_STREAMS: u64 = 1 << 62;
-/// Lowest and highest melody tokens that are pitches. Only melodies are transposed.
-const PITCHES: std::ops::RangeInclusive<i64> = 2..=89;
+/// Lowest and highest melody tokens that are pitches.
+const PITCHES: std::ops::RangeInclusive<u16> = 2..=89;
+/// Largest probability that hits are dropped with, for the configuration that drops some.
+const LARGEST_NOTE_DROPOUT: f32 = 0.8;
 /// Windows shorter than the data's begin at a multiple of so many steps: a quarter note.
 const CUT_STEPS: usize = 4;
 
 /// How a batch is made.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Making {
+pub struct Making<'a> {
+    /// Configuration that is trained: what batches consist of, and how far they are transposed.
+    pub config: &'a Config,
     /// Steps of a window; shorter ones are cut from the data's at a random beat.
     pub steps: usize,
     /// Examples.
     pub batch: usize,
-    /// Width of z.
-    pub latent: usize,
-    /// Tokens in the vocabulary.
-    pub vocabulary: usize,
-    /// Largest transposition in semitones.
-    pub transpose: u8,
     /// Deviation of the noise that z is drawn with.
     pub noise: f32,
     /// Share of the decoder's inputs that are left out.
@@ -85,59 +85,168 @@ impl<'a> Batches<'a> {
 
     /// The batch of a step, `examples` windows after the beginning of the run. Rates (beta, clip,
     /// step size) are left at 0.
-    pub fn make(&mut self, step: u64, examples: u64, making: &Making) -> Batch {
+    pub fn make(&mut self, step: u64, examples: u64, making: &Making<'_>) -> Batch {
         let mut generator = self.generator(step);
-        let Making { steps, batch, .. } = *making;
-        let mut tokens = vec![0; steps * batch];
+        let Making { config, steps, batch, .. } = *making;
+        let width = self.windows.width();
+        let mut filling = Filling::new(making);
         for (index, example) in (examples..).take(batch).enumerate() {
             let window = self.windows.get(self.window(example));
             let cuts = (self.windows.steps() - steps) / CUT_STEPS;
             let from = CUT_STEPS * generator.random_range(0..=cuts);
-            let cut = &window[from..from + steps];
-            let shift = transposition(&mut generator, cut, making.transpose);
-            for (step, &token) in cut.iter().enumerate() {
-                let token = i64::from(token);
-                let shifted = if PITCHES.contains(&token) { token + shift } else { token };
-                tokens[step * batch + index] = shifted;
-            }
+            let mut cut = window[from * width..(from + steps) * width].to_vec();
+            transpose(&mut generator, config, &mut cut);
+            filling.put(&mut generator, index, &cut);
         }
-        let none = i64::try_from(making.vocabulary).expect("vocabularies are small");
-        let mut inputs = earlier(&tokens, batch, none);
+        let mut made = filling.batch;
+        made.inputs = earlier(&made.tokens, batch, &nothing(config));
         if making.drop > 0.0 {
-            for input in &mut inputs {
+            let nothing = nothing(config);
+            for inputs in made.inputs.chunks_exact_mut(nothing.len().max(1)) {
                 if generator.random::<f32>() < making.drop {
-                    *input = none;
+                    inputs.copy_from_slice(&nothing);
                 }
             }
         }
-        let mut noise = vec![0.0; batch * making.latent];
-        fill_normal(&mut generator, &mut noise);
-        noise.iter_mut().for_each(|value| *value *= making.noise);
-        let (mut uniform, mut sampled) = (Vec::new(), Vec::new());
+        made.noise = vec![0.0; batch * config.hparams.z_size];
+        fill_normal(&mut generator, &mut made.noise);
+        made.noise.iter_mut().for_each(|value| *value *= making.noise);
         if let Some(probability) = making.sampling {
-            sampled = (0..steps * batch).map(|_| generator.random::<f32>() < probability).collect();
-            uniform = (0..steps * batch * making.vocabulary)
+            made.sampled =
+                (0..steps * batch).map(|_| generator.random::<f32>() < probability).collect();
+            made.uniform = (0..steps * batch * config.output_depth())
                 .map(|_| open_uniform(&mut generator))
                 .collect();
         }
-        Batch { tokens, inputs, noise, uniform, sampled, ..Batch::default() }
+        made.dropout_seed = generator.random();
+        made
     }
 }
 
-/// A transposition of up to `largest` semitones that keeps all pitches of a window in range.
-fn transposition(generator: &mut impl Rng, window: &[u16], largest: u8) -> i64 {
-    let pitches = || window.iter().map(|&token| i64::from(token)).filter(|t| PITCHES.contains(t));
-    let largest = i64::from(largest);
-    let (Some(lowest), Some(highest)) = (pitches().min(), pitches().max()) else { return 0 };
-    let down = largest.min(lowest - PITCHES.start());
-    let up = largest.min(PITCHES.end() - highest);
-    generator.random_range(-down..=up)
+/// A batch that is being filled, example by example.
+struct Filling<'a> {
+    making: &'a Making<'a>,
+    /// Columns of the data that are tokens.
+    parts: usize,
+    batch: Batch,
 }
 
-/// The token before each step: `tokens` `[steps, batch]` one step later, the first ones `none`.
-pub fn earlier(tokens: &[i64], batch: usize, none: i64) -> Vec<i64> {
-    let kept = tokens.len() - batch;
-    std::iter::repeat_n(none, batch).chain(tokens[..kept].iter().copied()).collect()
+impl<'a> Filling<'a> {
+    fn new(making: &'a Making<'a>) -> Self {
+        let Making { config, steps, batch, .. } = *making;
+        let rows = steps * batch;
+        let parts = nothing(config).len();
+        let mut made = Batch { tokens: vec![0; rows * parts], ..Batch::default() };
+        made.controls = vec![0.0; rows * config.control_depth()];
+        if parts == 0 {
+            made.encoder_inputs = vec![0.0; rows * config.input_depth()];
+            made.targets = vec![0.0; rows * config.output_depth()];
+        }
+        Self { making, parts, batch: made }
+    }
+
+    /// Puts a window, as numbers of its dataset, in the place of an example.
+    fn put(&mut self, generator: &mut impl Rng, index: usize, numbers: &[u16]) {
+        let Making { config, batch, .. } = *self.making;
+        if self.parts > 0 {
+            let width = numbers.len() / self.making.steps;
+            for (step, numbers) in numbers.chunks_exact(width).enumerate() {
+                let place = &mut self.batch.tokens[(step * batch + index) * self.parts..];
+                for (token, &number) in place.iter_mut().zip(&numbers[..self.parts]) {
+                    *token = i64::from(number);
+                }
+            }
+        }
+        if self.parts > 0 && config.control_depth() == 0 {
+            return;
+        }
+        let window = layout::read(config, numbers);
+        let depth = config.control_depth();
+        if let Some(controls) = &window.controls {
+            let rows = controls.rows(config).expect("controls of the dataset fit");
+            scatter(&mut self.batch.controls, &rows, depth, (index, batch));
+        }
+        if self.parts == 0 {
+            let targets = window.tokens.output_rows(config).expect("tokens of the dataset fit");
+            let mut heard = window.tokens;
+            if config.scheme == Scheme::Groove(GrooveTask::TapFixedVelocityNoteDropout) {
+                let probability = LARGEST_NOTE_DROPOUT * generator.random::<f32>();
+                heard.drop_hits(probability, || generator.random());
+            }
+            let inputs = heard.input_rows(config).expect("tokens of the dataset fit");
+            scatter(&mut self.batch.targets, &targets, config.output_depth(), (index, batch));
+            let depth = config.input_depth();
+            scatter(&mut self.batch.encoder_inputs, &inputs, depth, (index, batch));
+        }
+    }
+}
+
+/// Writes the rows of one example, `[steps, depth]`, into those of a batch, `[steps, batch, depth]`.
+fn scatter(all: &mut [f32], rows: &[f32], depth: usize, (index, batch): (usize, usize)) {
+    for (step, row) in rows.chunks_exact(depth).enumerate() {
+        all[(step * batch + index) * depth..][..depth].copy_from_slice(row);
+    }
+}
+
+/// For each part of a step, the token that stands for nothing: its vocabulary's size. Models of
+/// bits and numbers have no tokens.
+pub fn nothing(config: &Config) -> Vec<i64> {
+    match config.output_kind() {
+        OutputKind::Nade | OutputKind::Groove => Vec::new(),
+        _ => {
+            let size = |&size| i64::try_from(size).expect("vocabularies are small");
+            config.outputs().iter().map(size).collect()
+        }
+    }
+}
+
+/// Columns of a window that are melodies.
+fn melodies(scheme: Scheme) -> &'static [usize] {
+    match scheme {
+        Scheme::Melody { .. } | Scheme::MelodyChords => &[0],
+        Scheme::Trio => &[0, 1],
+        Scheme::Drums | Scheme::DrumRoll(_) | Scheme::Groove(_) => &[],
+    }
+}
+
+/// Transposes a window, chords included, by up to the configuration's number of semitones so that
+/// all pitches stay in range.
+fn transpose(generator: &mut impl Rng, config: &Config, numbers: &mut [u16]) {
+    let largest = u16::from(config.transpose);
+    let columns = melodies(config.scheme);
+    if largest == 0 || columns.is_empty() {
+        return;
+    }
+    let width = layout::limits(config).len();
+    let pitches = || {
+        let steps = numbers.chunks_exact(width);
+        let tokens = steps.flat_map(|step| columns.iter().map(|&column| step[column]));
+        tokens.filter(|token| PITCHES.contains(token))
+    };
+    let (Some(lowest), Some(highest)) = (pitches().min(), pitches().max()) else { return };
+    let down = i16::try_from(largest.min(lowest - PITCHES.start())).unwrap_or(0);
+    let up = i16::try_from(largest.min(PITCHES.end() - highest)).unwrap_or(0);
+    let shift = generator.random_range(-down..=up);
+    for step in numbers.chunks_exact_mut(width) {
+        for &column in columns {
+            if PITCHES.contains(&step[column]) {
+                step[column] = step[column].saturating_add_signed(shift);
+            }
+        }
+        if config.scheme == Scheme::MelodyChords {
+            let chord = u8::try_from(step[1]).unwrap_or(0);
+            let semitones = i8::try_from(shift).unwrap_or(0);
+            step[1] = u16::from(transpose_chord(chord, semitones));
+        }
+    }
+}
+
+/// The tokens before each step: `tokens` `[steps, batch, parts]` one step later, the first ones
+/// `none` `[parts]`.
+pub fn earlier(tokens: &[i64], batch: usize, none: &[i64]) -> Vec<i64> {
+    let row = batch * none.len();
+    let first = none.iter().copied().cycle().take(row.min(tokens.len()));
+    first.chain(tokens[..tokens.len().saturating_sub(row)].iter().copied()).collect()
 }
 
 /// A uniform number in `(0, 1)`, both ends left out.
@@ -155,6 +264,145 @@ pub fn fill_normal(generator: &mut impl Rng, values: &mut [f32]) {
         pair[0] = radius * cosine;
         if let Some(second) = pair.get_mut(1) {
             *second = radius * sine;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use interlude_models::config;
+
+    use super::*;
+
+    fn making(config: &Config, steps: usize, batch: usize) -> Making<'_> {
+        Making { config, steps, batch, noise: 1.0, drop: 0.0, sampling: None }
+    }
+
+    fn windows(steps: usize, windows: &[&[u16]]) -> Windows {
+        let mut all = Windows::new(steps, windows[0].len() / steps);
+        windows.iter().for_each(|window| all.push(window));
+        all
+    }
+
+    // A transposed window keeps its intervals, holds and ends, and its pitches stay in range.
+    #[test]
+    fn transposition_stays_in_range() {
+        let config = config::by_name("cat-mel_2bar_small").expect("known");
+        for (lowest, highest) in [(2, 2), (2, 89), (3, 88), (40, 52), (85, 89)] {
+            let original = [lowest, 0, 1, highest];
+            let data = windows(4, &[&original]);
+            let mut batches = Batches::new(&data, 7);
+            let mut shifts = std::collections::BTreeSet::new();
+            for step in 0..200 {
+                let tokens = batches.make(step, step, &making(&config, 4, 1)).tokens;
+                let shift = tokens[0] - i64::from(lowest);
+                assert!(shift.abs() <= 5, "{tokens:?}");
+                assert_eq!(tokens[1..3], [0, 1]);
+                assert_eq!(tokens[3] - i64::from(highest), shift);
+                assert!(tokens[0] >= 2 && tokens[3] <= 89, "{tokens:?}");
+                shifts.insert(shift);
+            }
+            let room = |room: u16| i64::from(room.min(5));
+            let possible = -room(lowest - 2)..=room(89 - highest);
+            assert_eq!(shifts, possible.collect(), "{lowest}..{highest}");
+        }
+    }
+
+    // Drums are never transposed: a batch has the data's own tokens, up to the highest.
+    #[test]
+    fn drums_stay() {
+        let config = config::by_name("cat-drums_2bar_small").expect("known");
+        let data = windows(2, &[&[511, 30]]);
+        let batch = Batches::new(&data, 1).make(0, 0, &making(&config, 2, 2));
+        assert_eq!(batch.tokens, [511, 511, 30, 30]);
+        assert_eq!(batch.inputs, [512, 512, 511, 511]);
+    }
+
+    // A batch depends on seed and position alone: one made in the middle of a run equals the one
+    // of an unbroken run.
+    #[test]
+    fn resumed_batches_are_equal() {
+        let config = config::by_name("cat-mel_2bar_small").expect("known");
+        let each: Vec<Vec<u16>> = (0..10).map(|token| vec![20 + token; 8]).collect();
+        let data = windows(8, &each.iter().map(|window| &**window).collect::<Vec<_>>());
+        let making = Making { drop: 0.3, sampling: Some(0.5), ..making(&config, 4, 3) };
+        let key = |batch: &Batch| {
+            let Batch { tokens, inputs, noise, uniform, sampled, dropout_seed, .. } = batch.clone();
+            (tokens, inputs, noise, uniform, sampled, dropout_seed)
+        };
+        let mut unbroken = Batches::new(&data, 5);
+        let made: Vec<_> =
+            (0..9).map(|step| key(&unbroken.make(step, 3 * step, &making))).collect();
+        for step in [4, 7, 8] {
+            let batch = Batches::new(&data, 5).make(step, 3 * step, &making);
+            assert_eq!(key(&batch), made[usize::try_from(step).expect("small")], "step {step}");
+        }
+        assert_ne!(key(&Batches::new(&data, 6).make(0, 0, &making)), made[0]);
+    }
+
+    // Every window comes once in an epoch, in another order in each.
+    #[test]
+    fn epochs_are_permutations() {
+        let config = config::by_name("cat-drums_2bar_small").expect("known");
+        let each: Vec<[u16; 1]> = (0..12).map(|token| [token]).collect();
+        let data = windows(1, &each.iter().map(|window| &window[..]).collect::<Vec<_>>());
+        let mut batches = Batches::new(&data, 3);
+        let mut epoch = |number: u64| {
+            let made = (0..4).map(|step| 12 * number + 3 * step);
+            let tokens = made.flat_map(|at| batches.make(at, at, &making(&config, 1, 3)).tokens);
+            tokens.collect::<Vec<_>>()
+        };
+        let (first, second) = (epoch(0), epoch(1));
+        assert_ne!(first, second);
+        for mut tokens in [first, second] {
+            tokens.sort_unstable();
+            assert_eq!(tokens, (0..12).collect::<Vec<_>>());
+        }
+    }
+
+    // Trios are three tokens a step, and nothing comes before the first; example by example.
+    #[test]
+    fn trios_have_three_parts() {
+        let config = config::by_name("hierdec-trio_16bar").expect("known");
+        let data = windows(2, &[&[5, 6, 7, 0, 1, 511]]);
+        let batch = Batches::new(&data, 1).make(0, 0, &making(&config, 2, 2));
+        assert_eq!(batch.tokens, [5, 6, 7, 5, 6, 7, 0, 1, 511, 0, 1, 511]);
+        assert_eq!(batch.inputs, [90, 90, 512, 90, 90, 512, 5, 6, 7, 5, 6, 7]);
+    }
+
+    // Grooves and drum rolls are numbers: the task takes away from what the encoder reads only.
+    #[test]
+    fn grooves_are_numbers() {
+        let config = config::by_name("groovae_2bar_humanize").expect("known");
+        let mut step = [0; 27];
+        (step[0], step[9], step[18]) = (1, 127, 65_534);
+        step[19..].fill(32_767);
+        let data = windows(1, &[&step]);
+        let batch = Batches::new(&data, 1).make(0, 0, &making(&config, 1, 2));
+        assert!(batch.tokens.is_empty() && batch.inputs.is_empty());
+        assert_eq!((batch.encoder_inputs.len(), batch.targets.len()), (54, 54));
+        assert_eq!([batch.targets[27], batch.targets[36], batch.targets[45]], [1.0, 1.0, 1.0]);
+        assert_eq!(batch.encoder_inputs[27..54].iter().sum::<f32>(), 1.0);
+        let roll = config::by_name("nade-drums_2bar_full").expect("known");
+        let data = windows(1, &[&[1, 0, 0, 1 << 12]]);
+        let batch = Batches::new(&data, 1).make(0, 0, &making(&roll, 1, 1));
+        assert_eq!(batch.targets.iter().sum::<f32>(), 2.0);
+        assert_eq!((batch.targets[0], batch.targets[60]), (1.0, 1.0));
+        assert_eq!(batch.encoder_inputs.len(), 62);
+    }
+
+    // Chords move with their melody.
+    #[test]
+    fn chords_are_transposed_too() {
+        let config = config::by_name("cat-mel_2bar_med_chords").expect("known");
+        let data = windows(1, &[&[41, 1]]);
+        let mut batches = Batches::new(&data, 1);
+        for step in 0..40 {
+            let batch = batches.make(step, step, &making(&config, 1, 1));
+            let chord = batch.controls.iter().position(|&value| value == 1.0).expect("one chord");
+            let shift = batch.tokens[0] - 41;
+            let root = usize::try_from(shift.rem_euclid(12)).expect("not negative");
+            assert_eq!(chord, 1 + root, "moved by {shift}");
         }
     }
 }

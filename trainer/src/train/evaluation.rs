@@ -125,7 +125,7 @@ impl Evaluation {
                     tokens[step * self.batch + index] = i64::from(token);
                 }
             }
-            let inputs = earlier(tokens, self.batch, self.none);
+            let inputs = earlier(tokens, self.batch, &[self.none]);
             self.inputs.extract_tensor_mut().1.copy_from_slice(&inputs);
             self.session.run_binding(&self.binding)?;
             tally.r_loss += f64::from(self.r_loss.extract_tensor().1[0]);

@@ -260,11 +260,9 @@ impl<'a> Training<'a> {
             self.program = Some((shape, program));
         }
         let making = Making {
+            config: &self.options.config,
             steps,
             batch,
-            latent: self.options.config.hparams.z_size,
-            vocabulary: self.options.config.output_depth(),
-            transpose: self.options.config.transpose,
             noise: rates.noise,
             drop: rates.drop,
             sampling: rates.sampling,

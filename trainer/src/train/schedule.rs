@@ -187,6 +187,14 @@ impl Phase {
         if self.window_steps.is_some_and(|steps| steps == 0 || steps > config.hparams.max_seq_len) {
             return Err("`window_steps` must be between 1 and the model's length");
         }
+        let hierarchical = config.hierarchical_encoder || config.hierarchical_decoder;
+        if hierarchical
+            && self.window_steps.is_some_and(|steps| steps != config.hparams.max_seq_len)
+        {
+            return Err(
+                "a hierarchical model has windows of its own length, without `window_steps`",
+            );
+        }
         if self.batch_size.is_some_and(|size| size == 0 || size > usize::from(u16::MAX)) {
             return Err("`batch_size` must be between 1 and 65535");
         }
