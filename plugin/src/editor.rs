@@ -18,7 +18,7 @@ mod view;
 mod widget;
 
 use std::ops::RangeInclusive;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use browser::{Browser, Outcome, Purpose};
 use egui::{Rect, Ui, Vec2, pos2, vec2};
@@ -40,8 +40,8 @@ pub const TEMPERATURE_DEFAULT: f32 = 0.5;
 /// The seeds that the editor offers.
 pub const SEED_RANGE: RangeInclusive<i32> = 0..=9999;
 
-/// The pause between two frames while something moves.
-const FRAME: std::time::Duration = std::time::Duration::from_millis(16);
+/// The pause between two frames of what moves by itself, without a change of the view.
+const FRAME: std::time::Duration = std::time::Duration::from_millis(33);
 
 /// What the window remembers between frames and nobody else needs.
 #[derive(Debug, Default)]
@@ -57,8 +57,8 @@ pub struct EditorState {
 
 /// Paints `view` over the whole of `ui` and returns what the user did, in order.
 ///
-/// Call it once per frame. It asks for the next frame itself while something moves; the caller
-/// asks for one when the view changes.
+/// Call it once per frame. It asks for the next frame itself while something moves that is not in
+/// the view; the caller paints one when the view changes.
 pub fn draw(ui: &mut Ui, view: &View, state: &mut EditorState) -> Vec<Action> {
     if !state.styled {
         palette::apply(ui.ctx());
@@ -93,7 +93,7 @@ pub fn draw(ui: &mut Ui, view: &View, state: &mut EditorState) -> Vec<Action> {
     }
     actions.extend(files.dropped);
     stage::show(ui, places.stage, view, state);
-    morph::show(ui, places.morph, view.parameters.morph, state, &mut actions);
+    morph::show(ui, places.morph, view, state, &mut actions);
     controls::show(ui, places.controls, view, state, &mut actions);
     status::line(ui, places.status, view);
     state.show_browser(ui, window, &mut actions);
@@ -101,6 +101,25 @@ pub fn draw(ui: &mut Ui, view: &View, state: &mut EditorState) -> Vec<Action> {
 }
 
 impl EditorState {
+    /// Prepares for a new window: what the user held or had open is gone, what they chose stays.
+    pub fn reopen(&mut self) {
+        *self = Self {
+            dismissed: self.dismissed.take(),
+            folder: self.folder.take(),
+            ..Self::default()
+        };
+    }
+
+    /// The folder in which the user chose or looked for a file last.
+    pub fn folder(&self) -> Option<&Path> {
+        self.folder.as_deref()
+    }
+
+    /// Shows a folder when the file browser opens first.
+    pub fn suggest_folder(&mut self, folder: &Path) {
+        self.folder = Some(folder.to_owned());
+    }
+
     fn open_browser(&mut self, purpose: Purpose) {
         self.browser = Some(Browser::new(purpose, self.folder.as_deref()));
     }

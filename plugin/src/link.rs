@@ -89,6 +89,7 @@ pub struct Signals {
     /// Cycles that began without their pattern.
     pub late: AtomicU64,
     playhead: PlayheadCell,
+    taken: [AtomicU32; SLOTS],
     phases: [AtomicF32; SLOTS],
 }
 
@@ -138,6 +139,16 @@ impl Signals {
             pattern: cell.pattern.load(Ordering::Relaxed),
         };
         (playhead, cell.rolling.load(Ordering::Relaxed), cell.bar_beats.load(Ordering::Relaxed))
+    }
+
+    /// Counts a recording that has come into its slot.
+    pub fn count_taken(&self, slot: usize) {
+        self.taken[slot].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Recordings that have come into a slot.
+    pub fn taken(&self, slot: usize) -> u32 {
+        self.taken[slot].load(Ordering::Relaxed)
     }
 
     /// Shows the editor what a slot's recorder does.

@@ -55,9 +55,14 @@ pub fn runtime_folder() -> Option<PathBuf> {
 
 /// The folder in which users keep their own models; it need not exist.
 pub fn user_models() -> Option<PathBuf> {
+    user_folder().map(|folder| folder.join("models"))
+}
+
+/// The user's own folder; it need not exist.
+pub fn user_folder() -> Option<PathBuf> {
     let absolute =
         |name: &str| env::var_os(name).map(PathBuf::from).filter(|dir| dir.is_absolute());
-    let data = if cfg!(windows) {
+    Some(if cfg!(windows) {
         absolute("APPDATA")?.join("Interlude")
     } else if cfg!(target_os = "macos") {
         absolute("HOME")?.join("Library/Application Support/Interlude")
@@ -65,8 +70,7 @@ pub fn user_models() -> Option<PathBuf> {
         absolute("XDG_DATA_HOME")
             .or_else(|| absolute("HOME").map(|home| home.join(".local/share")))?
             .join("interlude")
-    };
-    Some(data.join("models"))
+    })
 }
 
 /// The models there are, the bundled ones first; of two with one name the first counts.

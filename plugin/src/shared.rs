@@ -30,6 +30,8 @@ pub enum Command {
     LoadFile(usize, PathBuf),
     /// Write the pattern that answered a request to a MIDI file.
     Export(u64, PathBuf),
+    /// Remember the folder of the file browser for the user's next editor.
+    RememberFolder(PathBuf),
     /// Look again which models there are.
     ListModels,
     /// Try to load the project's model again.
@@ -55,14 +57,21 @@ pub struct Status {
     pub model_problem: Option<String>,
     /// What was wrong with the latest clip or file, and how to mend it.
     pub clip_problem: Option<String>,
+    /// The folder in which the user chose a file last, in any editor.
+    pub folder: Option<PathBuf>,
     /// The latest patterns with the requests that they answer.
     pub patterns: VecDeque<(u64, Arc<Clip>)>,
 }
 
 impl Status {
-    /// What the user should know first.
-    pub fn message(&self) -> Option<&String> {
-        self.model_problem.as_ref().or(self.clip_problem.as_ref())
+    /// What the user should know: what was wrong with the latest clip, and with the model.
+    pub fn message(&self) -> Option<String> {
+        let problems: Vec<&str> = [&self.clip_problem, &self.model_problem]
+            .into_iter()
+            .flatten()
+            .map(String::as_str)
+            .collect();
+        (!problems.is_empty()).then(|| problems.join("\n"))
     }
 
     /// Remembers a pattern for the editor.

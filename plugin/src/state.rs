@@ -179,6 +179,14 @@ impl Song {
         }
     }
 
+    /// Exchanges the slots, and what can be had back of them.
+    pub fn swap(&self) {
+        self.change(|state| {
+            state.slots.reverse();
+            self.0.before.lock().reverse();
+        });
+    }
+
     /// Whether a slot's content from before its last change can be had back.
     pub fn can_undo(&self, slot: usize) -> bool {
         self.0.before.lock().get(slot).is_some_and(Option::is_some)
@@ -270,6 +278,30 @@ mod tests {
         assert_eq!(clip.notes.len(), 1);
         assert!(state.slots[0].latent.is_some());
         assert_eq!(state.slots[1], Slot::default());
+    }
+
+    /// What a slot held before its last change comes back, also after the slots were exchanged, and
+    /// goes again.
+    #[test]
+    fn changes_can_be_undone() {
+        let song = Song::default();
+        let named = |name: &str| Slot { source: name.to_owned(), ..Slot::default() };
+        let names = || {
+            song.read(|state| {
+                state.slots.iter().map(|slot| slot.source.clone()).collect::<Vec<_>>()
+            })
+        };
+        for (slot, name) in [(0, "one"), (1, "two"), (0, "three")] {
+            song.replace(slot, named(name));
+        }
+        song.swap();
+        assert_eq!(names(), ["two", "three"]);
+        song.undo(1);
+        assert_eq!(names(), ["two", "one"]);
+        song.undo(1);
+        assert_eq!(names(), ["two", "three"]);
+        song.undo(0);
+        assert_eq!(names(), ["", "three"]);
     }
 
     /// A change that was prepared from an older revision is refused.

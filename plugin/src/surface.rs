@@ -4,6 +4,7 @@
 //! the host while any widget has the keyboard; an instrument needs both the other way round.
 
 mod canvas;
+mod demand;
 mod handler;
 mod input;
 
@@ -26,8 +27,12 @@ pub trait Content: Send + 'static {
     /// Called when a window opens, before the first [`Content::draw`].
     fn opened(&mut self, context: GuiContext);
 
-    /// Paints one frame. The next one comes when the user does something, or when `ui` asked
-    /// for it.
+    /// Looks at what is shown, often and without painting: whether another frame would look
+    /// different from the last one, apart from what `ui` was asked for.
+    fn changed(&mut self) -> bool;
+
+    /// Paints one frame. The next one comes when the user does something, when `ui` asked for it,
+    /// or when the content has changed.
     fn draw(&mut self, ui: &mut egui::Ui);
 
     /// Called when the window has closed.

@@ -1,6 +1,10 @@
 //! The editor's window in a host: fills the view from what is shared and carries the actions out.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use interlude_models::clip::Clip;
 use nice_plug::{context::gui::GuiContext, prelude::*};
@@ -17,8 +21,8 @@ use crate::{
     surface::{Content, Surface},
 };
 
-/// Pause between two pictures: the playhead moves.
-const FRAME: Duration = Duration::from_millis(33);
+/// How long a finished capture is shown as such.
+const DONE_SHOWN: Duration = Duration::from_millis(1500);
 
 /// The editor for one instance.
 pub fn editor(params: Arc<InterludeParams>, shared: Arc<Shared>) -> Option<Surface<Window>> {
@@ -28,6 +32,7 @@ pub fn editor(params: Arc<InterludeParams>, shared: Arc<Shared>) -> Option<Surfa
         context: None,
         editor: EditorState::default(),
         view: View::default(),
+        painted: None,
         seen: Seen::default(),
     };
     Some(Surface::new("Interlude", DEFAULT_SIZE, MINIMUM_SIZE, window))
@@ -40,6 +45,8 @@ pub struct Window {
     context: Option<GuiContext>,
     editor: EditorState,
     view: View,
+    /// What the last frame showed.
+    painted: Option<View>,
     seen: Seen,
 }
 
@@ -47,22 +54,37 @@ pub struct Window {
 #[derive(Default)]
 struct Seen {
     song: Option<u64>,
+    /// Recordings that had come into each slot, and when the last one was noticed.
+    taken: [Option<u32>; SLOTS],
+    done: [Option<Instant>; SLOTS],
     pattern: Option<Arc<Clip>>,
 }
 
 impl Content for Window {
     fn opened(&mut self, context: GuiContext) {
         self.context = Some(context);
-        self.editor = EditorState::default();
+        self.editor.reopen();
+        self.painted = None;
         self.shared.command(Command::ListModels);
+    }
+
+    fn changed(&mut self) -> bool {
+        self.fill();
+        self.painted.as_ref() != Some(&self.view)
     }
 
     fn draw(&mut self, ui: &mut egui::Ui) {
         self.fill();
+        let folder = self.editor.folder().map(Path::to_owned);
         for action in editor::draw(ui, &self.view, &mut self.editor) {
             self.perform(action);
         }
-        ui.ctx().request_repaint_after(FRAME);
+        if let Some(chosen) =
+            self.editor.folder().filter(|chosen| folder.as_deref() != Some(chosen))
+        {
+            self.shared.command(Command::RememberFolder(chosen.to_owned()));
+        }
+        self.painted.get_or_insert_default().clone_from(&self.view);
     }
 
     fn closed(&mut self) {
@@ -100,15 +122,24 @@ impl Window {
             decode_ms: status.decode_ms,
             late_cycles: self.shared.signals.late.load(std::sync::atomic::Ordering::Relaxed),
         };
-        self.view.message = status.message().cloned();
+        self.view.message = status.message();
+        if let (None, Some(folder)) = (self.editor.folder(), &status.folder) {
+            self.editor.suggest_folder(folder);
+        }
     }
 
     fn fill_slots(&mut self) {
         let song = &self.shared.song;
         let armed = self.params.armed();
         for (index, slot) in self.view.slots.iter_mut().enumerate().take(SLOTS) {
+            let taken = self.shared.signals.taken(index);
+            if self.seen.taken[index].replace(taken).is_some_and(|before| before != taken) {
+                self.seen.done[index] = Some(Instant::now());
+            }
+            let done = self.seen.done[index].is_some_and(|since| since.elapsed() < DONE_SHOWN);
             slot.capture = match self.shared.signals.phase(index) {
                 _ if !armed[index] => Capture::Idle,
+                _ if done => Capture::Done,
                 Phase::Recording(progress) => Capture::Recording { progress },
                 _ => Capture::Armed,
             };
@@ -170,6 +201,7 @@ impl Window {
             Action::LoadFile(slot, path) => shared.command(Command::LoadFile(slot.index(), path)),
             Action::Clear(slot) => shared.song.replace(slot.index(), Slot::default()),
             Action::Undo(slot) => shared.song.undo(slot.index()),
+            Action::Swap => shared.song.swap(),
             Action::ChooseModel(index) => {
                 if let Some(name) = self.view.models.get(index) {
                     shared.song.change(|state| state.model.clone_from(name));

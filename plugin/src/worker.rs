@@ -8,7 +8,6 @@ use std::{
     collections::VecDeque,
     ops::ControlFlow,
     panic::{AssertUnwindSafe, catch_unwind},
-    path::Path,
     sync::{Arc, atomic::Ordering},
     time::{Duration, Instant},
 };
@@ -27,12 +26,14 @@ use crate::{
 
 mod files;
 mod model;
+mod preferences;
 mod reading;
 #[cfg(test)]
 mod tests;
 mod trace;
 
 use model::{Model, Point};
+use preferences::Preferences;
 use trace::Trace;
 
 /// Bars of the answers while no model is loaded; the player takes none of them for a cycle of its
@@ -118,7 +119,13 @@ struct Worker {
 impl Worker {
     fn new(shared: Arc<Shared>, end: WorkerEnd) -> Self {
         let inbox = Inbox { end, work: VecDeque::new(), late: Vec::new(), last: Instant::now() };
-        shared.status.lock().models = resources::models();
+        let preferences = resources::user_folder()
+            .map_or_else(Preferences::default, |place| Preferences::read(&place));
+        {
+            let mut status = shared.status.lock();
+            status.models = resources::models();
+            status.folder = preferences.folder;
+        }
         Self {
             shared,
             inbox,
@@ -195,13 +202,15 @@ impl Worker {
 
     fn perform(&mut self, command: Command) {
         match command {
-            Command::LoadFile(slot, path) => match self.read_file(&path) {
-                Ok((clip, controls)) => {
-                    let source = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
-                    self.fill(slot, clip, controls, source.into_owned());
+            Command::LoadFile(slot, path) => {
+                match files::read(&path, self.model.as_ref().map(Model::config)) {
+                    Ok((clip, controls)) => {
+                        let source = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
+                        self.fill(slot, clip, controls, source.into_owned());
+                    }
+                    Err(problem) => self.problem_with_clip(problem),
                 }
-                Err(problem) => self.problem_with_clip(problem),
-            },
+            }
             Command::Export(pattern, path) => {
                 let clip = self.shared.status.lock().pattern(pattern).cloned();
                 let tempo = self.signals().tempo.load(Ordering::Relaxed);
@@ -211,6 +220,11 @@ impl Worker {
                 };
                 self.set_clip_problem(result.err());
             }
+            Command::RememberFolder(folder) => {
+                if let Some(place) = resources::user_folder() {
+                    Preferences { folder: Some(folder) }.write(&place);
+                }
+            }
             Command::ListModels => self.shared.status.lock().models = resources::models(),
             Command::Retry => {
                 self.tried = None;
@@ -219,19 +233,10 @@ impl Worker {
         }
     }
 
-    fn read_file(&self, path: &Path) -> Result<(Clip, Option<Controls>), String> {
-        let Some(model) = &self.model else {
-            return Err(format!(
-                "{} was not loaded, for there is no model to read it for; choose a model first.",
-                path.display()
-            ));
-        };
-        files::read(path, model.config())
-    }
-
     /// A recording has come.
     fn take_in(&mut self, take: Box<Take>) {
         self.fill(take.slot(), take.clip(), None, "Captured".to_owned());
+        self.signals().count_taken(take.slot());
         self.outbox.push_back(ToAudio::Take(take));
         self.signals().takes_under_way.fetch_sub(1, Ordering::AcqRel);
     }

@@ -15,6 +15,8 @@ pub(super) enum Icon {
     Save,
     /// A die: draw a number.
     Die,
+    /// Exchange left and right.
+    Swap,
     /// A finished action.
     Check,
     /// Opens a list.
@@ -70,6 +72,12 @@ impl Icon {
                 for (x, y) in [(-2.6, -2.6), (2.6, -2.6), (0.0, 0.0), (-2.6, 2.6), (2.6, 2.6)] {
                     painter.circle_filled(at(x, y), 1.05, colour);
                 }
+            }
+            Self::Swap => {
+                line(&[at(-5.5, -2.6), at(5.2, -2.6)]);
+                line(&[at(2.4, -5.4), at(5.4, -2.6), at(2.4, 0.2)]);
+                line(&[at(5.5, 2.9), at(-5.2, 2.9)]);
+                line(&[at(-2.4, 0.1), at(-5.4, 2.9), at(-2.4, 5.7)]);
             }
             Self::Check => {
                 line(&[at(-4.5, 0.2), at(-1.4, 3.4), at(4.8, -3.6)]);

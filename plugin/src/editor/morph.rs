@@ -3,9 +3,11 @@
 use egui::epaint::{Mesh, RectShape};
 use egui::{Align2, FontId, Rangef, Rect, Shape, Stroke, StrokeKind, Ui, pos2, vec2};
 
+use super::icon::Icon;
 use super::slider::{Slider, finite_share};
-use super::view::{Action, Gesture, SlotId};
-use super::{EditorState, MORPH_DEFAULT, palette, widget};
+use super::view::{Action, Gesture, SlotId, View};
+use super::widget::{self, Button};
+use super::{EditorState, MORPH_DEFAULT, palette};
 
 /// Half the width and height of the handle.
 const HANDLE: egui::Vec2 = vec2(31.0, 17.0);
@@ -16,10 +18,12 @@ const TRACK: f32 = 5.0;
 pub(super) fn show(
     ui: &mut Ui,
     rect: Rect,
-    morph: f32,
+    view: &View,
     state: &mut EditorState,
     actions: &mut Vec<Action>,
 ) {
+    let morph = view.parameters.morph;
+    let swappable = view.slots.iter().any(|slot| slot.clip.is_some());
     let middle = rect.center().y - 9.0;
     let ends = 20.0;
     let track = Rect::from_min_max(
@@ -60,8 +64,23 @@ pub(super) fn show(
     }
     let caption = pos2(track.center().x, middle + 34.0);
     let small = palette::small();
-    painter.text(caption, Align2::CENTER_CENTER, "Morph", small, palette::SECONDARY);
+    let caption = painter.text(caption, Align2::CENTER_CENTER, "Morph", small, palette::SECONDARY);
 
+    let swap = Button {
+        id: egui::Id::unique("swap"),
+        rect: Rect::from_center_size(caption.right_center() + vec2(20.0, 0.0), vec2(26.0, 20.0)),
+        icon: Some(Icon::Swap),
+        text: "",
+        label: "Swap A and B",
+        hint: "Exchange the two clips. What plays stays where it is until the next cycle.",
+        enabled: swappable,
+        raised: false,
+    };
+    if swap.show(ui).clicked() {
+        actions.push(Action::Swap);
+    }
+
+    let painter = ui.painter();
     let hue = palette::blend(value);
     let centre = pos2(slider.centre(value), middle);
     let held = response.is_pointer_button_down_on();

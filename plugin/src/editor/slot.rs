@@ -189,7 +189,6 @@ fn show_capture(ui: &Ui, rect: Rect, id: SlotId, slot: &SlotView, actions: &mut 
                 palette::RADIUS,
                 palette::faded(palette::RECORD, 0.45),
             );
-            ui.ctx().request_repaint_after(FRAME);
         }
     }
     if armed {

@@ -9,7 +9,7 @@ use super::icon::Icon;
 use super::roll::{Roll, pattern_beat};
 use super::view::{SlotId, View};
 use super::widget::{self, Button};
-use super::{EditorState, FRAME, palette, slider, slot};
+use super::{EditorState, palette, slider, slot};
 
 /// Space left of the roll for octave names.
 const GUTTER: f32 = 26.0;
@@ -62,9 +62,6 @@ pub(super) fn show(ui: &mut Ui, rect: Rect, view: &View, state: &mut EditorState
     }
     if pattern.playing || pattern.position > 0.0 {
         roll.paint_playhead(&painter, beat, hue, pattern.playing);
-    }
-    if pattern.playing {
-        ui.ctx().request_repaint_after(FRAME);
     }
     if let Some(text) = advice(view) {
         let plate =

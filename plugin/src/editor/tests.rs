@@ -116,6 +116,7 @@ fn buttons_give_their_actions() {
         ("Clear B", Action::Clear(SlotId::B)),
         ("Undo A", Action::Undo(SlotId::A)),
         ("Undo B", Action::Undo(SlotId::B)),
+        ("Swap A and B", Action::Swap),
         ("Evolve", Action::Evolve(true)),
         ("Output", Action::Output(false)),
         ("Thru", Action::Thru(false)),
@@ -154,7 +155,7 @@ fn capture_is_disarmed() {
 #[test]
 fn empty_slots_cannot_be_cleared_or_undone() {
     let mut harness = open(View::default());
-    for label in ["Clear A", "Undo A", "Save MIDI"] {
+    for label in ["Clear A", "Undo A", "Swap A and B", "Save MIDI"] {
         assert_eq!(click(&mut harness, label), [], "{label}");
     }
     assert!(harness.state().state.browser.is_none());
@@ -503,4 +504,20 @@ proptest! {
         harness.step();
         prop_assert_eq!(harness.state_mut().take(), vec![]);
     }
+}
+
+/// A new window shows the folder that was chosen, and nothing of what was open or held.
+#[test]
+fn reopening_keeps_the_folder() {
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let mut harness = open(full());
+    harness.state_mut().state.suggest_folder(folder.path());
+    click(&mut harness, "Load a MIDI file into A");
+    let state = &mut harness.state_mut().state;
+    assert!(state.browser.is_some());
+    state.dismissed = Some("Something is wrong.".to_owned());
+    state.reopen();
+    assert!(state.browser.is_none() && !state.styled);
+    assert_eq!(state.folder(), Some(folder.path()));
+    assert_eq!(state.dismissed.as_deref(), Some("Something is wrong."));
 }

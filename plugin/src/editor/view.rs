@@ -195,6 +195,8 @@ pub enum Action {
     Clear(SlotId),
     /// Bring back the slot's clip from before the last change.
     Undo(SlotId),
+    /// Exchange the slots.
+    Swap,
     /// Use another model: its position in [`View::models`].
     ChooseModel(usize),
     /// Write the playing pattern to a MIDI file.

@@ -2,17 +2,18 @@
 
 use std::cell::RefCell;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use baseview::{
-    DropEffect, Event, EventStatus, HandlerError, MouseCursor, MouseEvent, WindowContext,
-    WindowHandler, WindowSize,
+    DamageArea, DropEffect, Event, EventStatus, HandlerError, MouseCursor, MouseEvent,
+    WindowContext, WindowHandler, WindowSize,
 };
 use copypasta::{ClipboardContext, ClipboardProvider};
 use egui::{CursorIcon, OutputCommand};
 use parking_lot::Mutex;
 
 use super::canvas::Canvas;
+use super::demand::Demand;
 use super::input::{Focus, Input};
 use super::{Content, Extent};
 
@@ -23,12 +24,15 @@ pub(super) struct Handler<C> {
     extent: Arc<Extent>,
     egui: egui::Context,
     opened: Instant,
+    /// When egui wants the next frame.
+    moves: Arc<Mutex<Option<Instant>>>,
     state: RefCell<State>,
 }
 
 /// What changes while the window is open.
 struct State {
     canvas: Canvas,
+    demand: Demand,
     input: Input,
     clipboard: Option<ClipboardContext>,
     cursor: MouseCursor,
@@ -42,15 +46,20 @@ impl<C: Content> Handler<C> {
     ) -> Result<Self, HandlerError> {
         let canvas = Canvas::new(&window)?;
         let egui = egui::Context::default();
-        let waker = window.waker();
+        let moves: Arc<Mutex<Option<Instant>>> = Arc::default();
+        let wanted = Arc::clone(&moves);
         egui.set_request_repaint_callback(move |request| {
-            waker.request_redraw_after(request.delay);
+            if let Some(time) = Instant::now().checked_add(request.delay) {
+                let mut wanted = wanted.lock();
+                *wanted = Some(wanted.map_or(time, |wanted| wanted.min(time)));
+            }
         });
         let size = window.size();
         extent.set(size);
         let input = Input::new(canvas.texture_side());
         let state = State {
             canvas,
+            demand: Demand::new(Instant::now()),
             input,
             clipboard: ClipboardContext::new().ok(),
             cursor: MouseCursor::Default,
@@ -61,6 +70,7 @@ impl<C: Content> Handler<C> {
             extent,
             egui,
             opened: Instant::now(),
+            moves,
             state: RefCell::new(state),
         })
     }
@@ -75,11 +85,9 @@ impl<C: Content> Handler<C> {
             Focus::Nothing
         }
     }
-}
 
-impl<C: Content> WindowHandler for Handler<C> {
-    fn draw(&self) -> Result<(), HandlerError> {
-        let mut state = self.state.borrow_mut();
+    /// Paints a frame.
+    fn paint(&self, state: &mut State) -> Result<(), HandlerError> {
         let size = self.window.size();
         let input = state.input.take(self.opened.elapsed().as_secs_f64(), size);
         let mut output = self.egui.run_ui(input, |ui| self.content.lock().draw(ui));
@@ -103,9 +111,36 @@ impl<C: Content> WindowHandler for Handler<C> {
         }
         Ok(())
     }
+}
+
+impl<C: Content> WindowHandler for Handler<C> {
+    fn draw(&self) -> Result<(), HandlerError> {
+        let mut state = self.state.borrow_mut();
+        let begun = Instant::now();
+        state.demand.at(self.moves.lock().take());
+        if state.demand.is_due(begun, || self.content.lock().changed()) {
+            self.paint(&mut state)?;
+            state.demand.painted(begun, Instant::now());
+        }
+        match state.demand.next_look(Instant::now()) {
+            Some(Duration::ZERO) => self.window.request_redraw(),
+            Some(pause) => self.window.request_redraw_after(pause),
+            None => {}
+        }
+        Ok(())
+    }
+
+    fn damage(&self, _area: DamageArea) {
+        if let Ok(mut state) = self.state.try_borrow_mut() {
+            state.demand.at_once();
+        }
+    }
 
     fn resized(&self, size: WindowSize) -> Result<(), HandlerError> {
         self.extent.set(size);
+        if let Ok(mut state) = self.state.try_borrow_mut() {
+            state.demand.at_once();
+        }
         self.window.request_redraw();
         Ok(())
     }
@@ -113,6 +148,7 @@ impl<C: Content> WindowHandler for Handler<C> {
     fn on_event(&self, event: Event) -> EventStatus {
         // While a frame is drawn, an event can only come from a nested call of the host.
         let Ok(mut state) = self.state.try_borrow_mut() else { return EventStatus::Ignored };
+        state.demand.at_once();
         self.window.request_redraw();
         match event {
             Event::Mouse(event) => {

@@ -8,7 +8,7 @@ use interlude_models::{
     engine::{DecodeSettings, Engine, EngineOptions, NoiseKey},
     latent::slerp,
     package::Package,
-    runtime::{PATH_VARIABLE, Provider, Runtime},
+    runtime::{PATH_VARIABLE, Provider, Runtime, RuntimeError},
     tokens::{self, Controls},
 };
 
@@ -41,7 +41,13 @@ impl Model {
             Some(_) => None,
             None => resources::runtime_folder(),
         };
-        let runtime = Runtime::start(explicit.as_deref()).map_err(|error| sentence(&error))?;
+        let runtime = Runtime::start(explicit.as_deref()).map_err(|error| match error {
+            RuntimeError::NotFound => format!(
+                "No ONNX Runtime was found beside the plug-in; install Interlude again, or set \
+                 {PATH_VARIABLE} to the runtime's library."
+            ),
+            error => sentence(&error),
+        })?;
         let options = EngineOptions { provider: Provider::Cpu, threads: 1 };
         let engine = Engine::load(runtime, &package, &options).map_err(|error| sentence(&error))?;
         Ok(Self { engine, runtime })

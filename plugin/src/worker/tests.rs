@@ -96,12 +96,12 @@ fn an_incomplete_model_is_told() {
     let model = folder.0.to_str().expect("temporary folders have plain names").to_owned();
     let mut bench = Bench::new(&model);
     bench.answer_to(1);
-    let message = bench.shared.status.lock().message().cloned().expect("a message");
+    let message = bench.shared.status.lock().message().expect("a message");
     assert!(message.contains("model.json") && message.contains(&model), "{message}");
 
     bench.shared.song.change(|state| state.model = "another".to_owned());
     let shared = Arc::clone(&bench.shared);
-    until(|| shared.status.lock().message().filter(|text| text.contains("`another`")).cloned());
+    until(|| shared.status.lock().message().filter(|text| text.contains("`another`")));
 }
 
 /// Without a model a recording is still kept in its slot, and its memory comes back.
@@ -116,5 +116,42 @@ fn recordings_are_kept_without_a_model() {
     let (state, _) = bench.shared.song.snapshot();
     assert_eq!(state.slots[1].clip.as_ref(), Some(&clip));
     assert_eq!((state.slots[1].source.as_str(), &state.slots[1].latent), ("Captured", &None));
+    assert_eq!([0, 1].map(|slot| bench.shared.signals.taken(slot)), [0, 1]);
     assert_eq!(bench.shared.signals.takes_under_way.load(Ordering::Acquire), 0);
+}
+
+/// Without a model a file's first bars are kept in the slot; a file that is no MIDI file is told
+/// beside what is wrong with the model.
+#[test]
+fn files_are_kept_without_a_model() {
+    let folder = Folder::new("files");
+    let mut bench = Bench::new("no such model");
+    bench.answer_to(1);
+    let note = |start: f64, channel| Note {
+        start,
+        end: start + 1.0,
+        pitch: 60,
+        velocity: 80,
+        channel,
+        program: 0,
+    };
+    let clip = Clip::new(vec![note(9.0, 0), note(10.5, 9), note(80.0, 0)], 84.0);
+    let tune = folder.0.join("tune.mid");
+    fs::write(&tune, interlude_models::midi::to_bytes(&clip, 97.0)).expect("it can be written");
+    bench.shared.command(Command::LoadFile(0, tune));
+    let song = &bench.shared.song;
+    let slot =
+        until(|| song.read(|state| state.slots[0].clip.clone().map(|_| state.slots[0].clone())));
+    let clip = slot.clip.expect("it was waited for");
+    assert_eq!((slot.source.as_str(), clip.length), ("tune.mid", 4.0));
+    let places: Vec<_> =
+        clip.notes.iter().map(|note| ((note.start * 8.0).round(), note.channel)).collect();
+    assert_eq!(places, [(8.0, 0), (20.0, 9)]);
+
+    let noise = folder.0.join("noise.mid");
+    fs::write(&noise, b"no music").expect("it can be written");
+    bench.shared.command(Command::LoadFile(1, noise));
+    let status = &bench.shared.status;
+    let message = until(|| status.lock().message().filter(|text| text.contains("noise.mid")));
+    assert!(message.contains("`no such model`"), "{message}");
 }
