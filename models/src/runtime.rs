@@ -8,7 +8,7 @@ use std::ffi::CStr;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-use ort::environment::Environment;
+use ort::environment::{Environment, EnvironmentBuilder};
 use ort::logging::LogLevel;
 use ort::session::Session;
 use ort::session::builder::SessionBuilder;
@@ -136,13 +136,48 @@ impl Runtime {
         }
         let path = find(explicit)?;
         let version = version_of(&path)?;
-        let start = |reason: String| RuntimeError::Start { path: path.clone(), reason };
-        let environment = ort::init_from(&path)
-            .map_err(|error| start(error.to_string()))?
-            .with_name("interlude")
-            .with_telemetry(false)
-            .build()
-            .map_err(|error| start(error.to_string()))?;
+        let builder = ort::init_from(&path).map_err(|error| RuntimeError::Start {
+            path: path.clone(),
+            reason: error.to_string(),
+        })?;
+        Self::build(builder, path, version)
+    }
+
+    /// Takes the runtime of the program that this library was loaded into, as a library of custom
+    /// operators is given it. `path` says where it lies, for messages.
+    ///
+    /// # Errors
+    /// [`RuntimeError`] when it is too old or does not start.
+    ///
+    /// # Safety
+    /// `base` is null or the table of a loaded ONNX Runtime that is never unloaded.
+    pub unsafe fn adopt(
+        base: *const ort::sys::OrtApiBase,
+        path: &Path,
+    ) -> Result<&'static Self, RuntimeError> {
+        let _guard = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(running) = RUNTIME.get() {
+            return Ok(running);
+        }
+        // SAFETY: the caller vouches for the table.
+        let version = unsafe { version_at(base, path) }?;
+        // SAFETY: as above; the runtime knows this version of its interface, or gives null.
+        let api = unsafe { ((*base).GetApi)(ort::sys::ORT_API_VERSION).as_ref() };
+        let api = api.ok_or_else(|| RuntimeError::NotRuntime { path: path.to_owned() })?;
+        // SAFETY: the table of functions is plain data and lives as long as the runtime.
+        ort::set_api(unsafe { std::ptr::read(api) });
+        Self::build(ort::init(), path.to_owned(), version)
+    }
+
+    fn build(
+        builder: EnvironmentBuilder,
+        path: PathBuf,
+        version: String,
+    ) -> Result<&'static Self, RuntimeError> {
+        let environment =
+            builder.with_name("interlude").with_telemetry(false).build().map_err(|error| {
+                RuntimeError::Start { path: path.clone(), reason: error.to_string() }
+            })?;
         // What fails is returned as an error, so the runtime need not print it as well.
         environment.set_log_level(LogLevel::Fatal);
         Ok(RUNTIME.get_or_init(|| Self { environment, path, version }))
@@ -261,9 +296,23 @@ fn version_of(path: &Path) -> Result<String, RuntimeError> {
     let get =
         unsafe { library.get::<GetApiBase>(b"OrtGetApiBase\0") }.map_err(|_| not_runtime())?;
     // SAFETY: the function takes nothing and returns null or a table that lives as long as the
-    // library, whose version function returns null or a static string.
+    // library.
+    unsafe { version_at(get(), path) }
+}
+
+/// The version that the table of a runtime says it has; an error when it is null or too old.
+///
+/// # Safety
+/// `base` is null or the table of a loaded ONNX Runtime.
+unsafe fn version_at(
+    base: *const ort::sys::OrtApiBase,
+    path: &Path,
+) -> Result<String, RuntimeError> {
+    let not_runtime = || RuntimeError::NotRuntime { path: path.to_owned() };
+    // SAFETY: the caller vouches for the table; its version function returns null or a static
+    // string.
     let version = unsafe {
-        let base = get().as_ref().ok_or_else(not_runtime)?;
+        let base = base.as_ref().ok_or_else(not_runtime)?;
         let text = (base.GetVersionString)();
         if text.is_null() {
             return Err(not_runtime());

@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
@@ -34,6 +35,20 @@ enum Command {
     Generate(generate::Generate),
     Dataset(dataset::Dataset),
     Train(Box<train::Train>),
+}
+
+/// The whole program: runs the command and tells what went wrong.
+pub fn main(arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> ExitCode {
+    match run(arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            if let Some(error) = error.downcast_ref::<clap::Error>() {
+                error.exit();
+            }
+            eprintln!("interlude: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 /// Runs the command that `arguments` ask for; the first is the program's name.

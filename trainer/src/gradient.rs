@@ -6,6 +6,7 @@
 //! layers together.
 
 pub mod adam;
+pub mod artifacts;
 pub mod categorical;
 pub mod decoder;
 pub mod dense;

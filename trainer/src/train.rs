@@ -3,8 +3,10 @@
 //! [`run`] is the loop. It takes batches from [`batches`], runs a [`program`] on the [`state`] with
 //! the rates of a [`schedule`], and now and then saves a [`snapshot`] and an [`evaluation`].
 
+pub mod backend;
 pub mod batches;
 pub mod evaluation;
+pub mod hosted;
 pub mod initial;
 pub mod inputs;
 pub mod metrics;
@@ -13,3 +15,4 @@ pub mod run;
 pub mod schedule;
 pub mod snapshot;
 pub mod state;
+pub mod training_api;

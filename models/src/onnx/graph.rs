@@ -7,8 +7,8 @@ use prost::Message;
 
 use super::proto::{
     AttributeProto, AttributeType, DimensionProto, DimensionValue, GraphProto, ModelProto,
-    NodeProto, OperatorSetIdProto, StringStringEntryProto, TensorProto, TensorShapeProto,
-    TensorTypeProto, TypeProto, ValueInfoProto,
+    NodeProto, OperatorSetIdProto, SequenceTypeProto, StringStringEntryProto, TensorProto,
+    TensorShapeProto, TensorTypeProto, TypeProto, ValueInfoProto,
 };
 
 /// Version of the standard operator set that graphs are written against.
@@ -189,6 +189,16 @@ impl Graph {
     pub fn input(&mut self, name: &str, element: ElementType, shape: &[Dim]) -> Value {
         let name = format!("{}{name}", self.prefix);
         self.proto.input.push(value_info(&name, element, Some(shape)));
+        Value::named(&name)
+    }
+
+    /// Declares an input that is a sequence of tensors of any shape.
+    pub fn sequence_input(&mut self, name: &str, element: ElementType) -> Value {
+        let name = format!("{}{name}", self.prefix);
+        let mut info = value_info(&name, element, None);
+        let sequence = SequenceTypeProto { elem_type: info.r#type.take().map(Box::new) };
+        info.r#type = Some(TypeProto { sequence_type: Some(sequence.into()), tensor_type: None });
+        self.proto.input.push(info);
         Value::named(&name)
     }
 
@@ -416,6 +426,7 @@ fn value_info(name: &str, element: ElementType, shape: Option<&[Dim]>) -> ValueI
         name: name.to_owned(),
         r#type: Some(TypeProto {
             tensor_type: Some(TensorTypeProto { elem_type: element as i32, shape }),
+            sequence_type: None,
         }),
         doc_string: String::new(),
     }

@@ -186,12 +186,23 @@ pub struct ValueInfoProto {
     pub doc_string: String,
 }
 
-/// Type of a value; only tensors are used.
+/// Type of a value: a tensor or a sequence.
 #[derive(Clone, PartialEq, Message)]
 pub struct TypeProto {
     /// A dense tensor.
     #[prost(message, optional, tag = "1")]
     pub tensor_type: Option<TensorTypeProto>,
+    /// A sequence of values.
+    #[prost(message, optional, boxed, tag = "4")]
+    pub sequence_type: Option<Box<SequenceTypeProto>>,
+}
+
+/// Type of a sequence.
+#[derive(Clone, PartialEq, Message)]
+pub struct SequenceTypeProto {
+    /// Type of its elements.
+    #[prost(message, optional, boxed, tag = "1")]
+    pub elem_type: Option<Box<TypeProto>>,
 }
 
 /// Element type and shape of a tensor.

@@ -10,8 +10,11 @@ use interlude_models::runtime::Runtime;
 
 use crate::commands::Shared;
 use crate::dataset::{Split, store};
+use crate::train::backend::Backend;
+use crate::train::hosted::{self, HostError, TrainingBuild};
 use crate::train::run::{self, End, Options};
 use crate::train::schedule::Schedule;
+use crate::train::training_api;
 
 /// Exit status after Ctrl-C, as shells expect it.
 const INTERRUPTED: i32 = 130;
@@ -40,6 +43,10 @@ pub struct Train {
     /// Examples in a batch; the configuration's if missing.
     #[arg(long)]
     batch_size: Option<usize>,
+    /// What runs the steps: `auto` takes ONNX Runtime's training API where the runtime offers it,
+    /// ordinary sessions otherwise.
+    #[arg(long, value_enum, default_value_t = Choice::Auto)]
+    backend: Choice,
     /// Threads; 0 takes one for each core.
     #[arg(long, default_value_t = 0)]
     threads: usize,
@@ -66,6 +73,37 @@ pub struct Train {
     keep: usize,
 }
 
+/// Which back end is asked for.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+enum Choice {
+    /// The training API where the runtime offers it.
+    Auto,
+    /// Ordinary sessions.
+    Onnx,
+    /// The training API; an official training build in `runtime-training` is used.
+    TrainingApi,
+}
+
+impl Choice {
+    /// Starts the runtime and says what runs the steps. Where the training API is in a Python
+    /// package, the program runs again in there, and this does not return.
+    fn start(self, shared: &Shared) -> anyhow::Result<(&'static Runtime, Backend)> {
+        let given = shared.onnxruntime.as_deref().and_then(TrainingBuild::in_folder);
+        if let Some(build) = given.filter(|_| !hosted::is_inside()) {
+            match build.run_again()? {}
+        }
+        match Runtime::start(shared.onnxruntime.as_deref()) {
+            Ok(runtime) if self == Self::Onnx => Ok((runtime, Backend::Onnx)),
+            Ok(runtime) if training_api::is_offered() => Ok((runtime, Backend::TrainingApi)),
+            Ok(runtime) if self == Self::Auto => Ok((runtime, Backend::Onnx)),
+            found => match TrainingBuild::find().filter(|_| self == Self::TrainingApi) {
+                Some(build) => match build.run_again()? {},
+                None => Err(found.map_or_else(Into::into, |_| HostError::NoTrainingBuild.into())),
+            },
+        }
+    }
+}
+
 /// What to do with a folder that holds a run.
 #[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
 enum Resume {
@@ -81,6 +119,7 @@ impl Train {
     /// # Errors
     /// When an option or file is wrong, or training fails.
     pub fn run(self, shared: &Shared) -> anyhow::Result<()> {
+        let (runtime, backend) = self.backend.start(shared)?;
         let mut config = config::by_name(&self.config)?;
         config.override_hparams(&self.hparams)?;
         if self.resume == Resume::Never && !crate::train::snapshot::list(&self.out)?.is_empty() {
@@ -102,7 +141,6 @@ impl Train {
             bail!("`{}` has no window to train on", self.dataset.display());
         }
         let validation = store::read(&self.dataset, Split::Validation, &config)?;
-        let runtime = Runtime::start(shared.onnxruntime.as_deref())?;
         static STOP: AtomicBool = AtomicBool::new(false);
         ctrlc::set_handler(|| STOP.store(true, Ordering::Relaxed))
             .context("cannot listen to Ctrl-C")?;
@@ -112,6 +150,7 @@ impl Train {
             steps: self.steps,
             schedule,
             batch_size,
+            backend,
             threads: self.threads,
             seed: self.seed,
             resume: self.resume == Resume::Auto,

@@ -13,7 +13,7 @@ pub const BETA_1: f64 = 0.9;
 /// Decay of the second moment in the original.
 pub const BETA_2: f64 = 0.999;
 /// Keeps the update finite where the second moment vanishes.
-const EPSILON: f32 = 1e-8;
+pub const EPSILON: f32 = 1e-8;
 
 /// How gradients are clipped and remembered.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -59,6 +59,62 @@ pub fn global_norm(graph: &mut Graph, variables: &Variables) -> Value {
     graph.op("Sqrt", &[&sum], &[])
 }
 
+/// Clipping of gradients: each is bounded by [`Clip::bound`], then multiplied by the scale.
+struct Clip {
+    /// A scalar.
+    scale: Value,
+    /// Lowest and highest value of an element, where values are clipped.
+    bounds: Option<(Value, Value)>,
+}
+
+impl Clip {
+    fn new(graph: &mut Graph, settings: Settings, norm: &Value, limit: &Value) -> Self {
+        let (zero, one) = (graph.scalar(0.0), graph.scalar(1.0));
+        match settings.mode {
+            ClipMode::GlobalNorm => {
+                let larger = graph.op("Max", &[norm, limit], &[]);
+                let scale = graph.div(limit, &larger);
+                let bound = graph.scalar(settings.zero_from);
+                let usable = graph.op("Less", &[norm, &bound], &[]);
+                let scale = graph.op("Where", &[&usable, &scale, &zero], &[]);
+                Self { scale, bounds: None }
+            }
+            // The scale is 1 and serves the order of evaluation only.
+            ClipMode::Value => {
+                let usable = graph.op("GreaterOrEqual", &[norm, &zero], &[]);
+                let scale = graph.op("Where", &[&usable, &one, &zero], &[]);
+                let low = graph.op("Neg", &[limit], &[]);
+                Self { scale, bounds: Some((low, limit.clone())) }
+            }
+        }
+    }
+
+    fn bound(&self, graph: &mut Graph, gradient: &Value) -> Value {
+        match &self.bounds {
+            None => gradient.clone(),
+            Some((low, high)) => graph.op("Clip", &[gradient, low, high], &[]),
+        }
+    }
+}
+
+/// The clipped gradients of all variables in the order of their names. `limit` is the clipping norm
+/// or value, a scalar.
+pub fn clipped(
+    graph: &mut Graph,
+    variables: &Variables,
+    settings: Settings,
+    (norm, limit): (&Value, &Value),
+) -> Vec<Value> {
+    let clip = Clip::new(graph, settings, norm, limit);
+    variables
+        .with_gradients()
+        .map(|(_, _, gradient)| {
+            let bounded = clip.bound(graph, gradient);
+            graph.mul(&bounded, &clip.scale)
+        })
+        .collect()
+}
+
 /// Adds clipping and the update of every variable. `limit` (the clipping norm or value) and
 /// `step_size` are scalars. Moments become inputs of the graph.
 ///
@@ -70,21 +126,7 @@ pub fn update(
     settings: Settings,
     (norm, limit, step_size): (&Value, &Value, &Value),
 ) -> Vec<Update> {
-    let (zero, one) = (graph.scalar(0.0), graph.scalar(1.0));
-    let scale = match settings.mode {
-        ClipMode::GlobalNorm => {
-            let larger = graph.op("Max", &[norm, limit], &[]);
-            let scale = graph.div(limit, &larger);
-            let bound = graph.scalar(settings.zero_from);
-            let usable = graph.op("Less", &[norm, &bound], &[]);
-            graph.op("Where", &[&usable, &scale, &zero], &[])
-        }
-        // The scale is 1 and serves the order of evaluation only.
-        ClipMode::Value => {
-            let usable = graph.op("GreaterOrEqual", &[norm, &zero], &[]);
-            graph.op("Where", &[&usable, &one, &zero], &[])
-        }
-    };
+    let clip = Clip::new(graph, settings, norm, limit);
     #[expect(clippy::cast_possible_truncation, reason = "constants in single precision")]
     let (beta_1, beta_2, rest_1, rest_2) = {
         let beta_2 = settings.beta_2;
@@ -92,19 +134,15 @@ pub fn update(
     };
     let (beta_1, beta_2) = (graph.scalar(beta_1), graph.scalar(beta_2));
     let (rest_1, rest_2) = (graph.scalar(rest_1), graph.scalar(rest_2));
-    let squared = graph.mul(&scale, &scale);
-    let first_weight = graph.mul(&scale, &rest_1);
+    let squared = graph.mul(&clip.scale, &clip.scale);
+    let first_weight = graph.mul(&clip.scale, &rest_1);
     let second_weight = graph.mul(&squared, &rest_2);
     let epsilon = graph.scalar(EPSILON);
-    let low = graph.op("Neg", &[limit], &[]);
 
     let mut updates = Vec::new();
     for (name, variable, gradient) in variables.with_gradients() {
         let shape = dims(&variable.shape);
-        let gradient = match settings.mode {
-            ClipMode::GlobalNorm => gradient.clone(),
-            ClipMode::Value => graph.op("Clip", &[gradient, &low, limit], &[]),
-        };
+        let gradient = clip.bound(graph, gradient);
         let (m_name, v_name) = (first_moment(name), second_moment(name));
         let m = graph.input(&m_name, ElementType::F32, &shape);
         let v = graph.input(&v_name, ElementType::F32, &shape);

@@ -152,12 +152,45 @@ pub fn training(config: &Config, shape: Shape, beta_2: f64) -> Result<Built, Gra
     graph.output("global_norm", &norm, ElementType::F32, &[]);
     let limit = graph.input("clip", ElementType::F32, &[]);
     let step_size = graph.input("step_size", ElementType::F32, &[]);
-    #[expect(clippy::cast_possible_truncation, reason = "a bound in single precision")]
-    let zero_from = config.hparams.grad_norm_clip_to_zero as f32;
-    let settings = Settings { mode: config.hparams.clip_mode, zero_from, beta_2 };
+    let settings = settings(config, beta_2);
     let updates = adam::update(&mut graph, &parts.variables, settings, (&norm, &limit, &step_size));
     let variables = parts.names();
     Ok(Built { model: graph.into_model(), variables, updates, gradients: Vec::new() })
+}
+
+/// How gradients are clipped and remembered.
+fn settings(config: &Config, beta_2: f64) -> Settings {
+    #[expect(clippy::cast_possible_truncation, reason = "a bound in single precision")]
+    let zero_from = config.hparams.grad_norm_clip_to_zero as f32;
+    Settings { mode: config.hparams.clip_mode, zero_from, beta_2 }
+}
+
+/// A training graph that leaves clipped gradients in buffers, as ONNX Runtime's training API wants
+/// it: with the input `lazy_reset_grad`, and for each variable `V` a buffer
+/// `V_grad.accumulation.buffer` and an output `V_grad.accumulation.out`.
+///
+/// # Errors
+/// [`GradientError`] when the configuration is of a kind that cannot be trained.
+pub fn accumulating(config: &Config, shape: Shape) -> Result<Built, GradientError> {
+    let mut graph = Graph::new("training");
+    let mut parts = Parts::declare(&mut graph, config)?;
+    differentiate(&mut graph, &mut parts, config, shape);
+    let norm = adam::global_norm(&mut graph, &parts.variables);
+    graph.output("global_norm", &norm, ElementType::F32, &[]);
+    let limit = graph.input("clip", ElementType::F32, &[]);
+    let settings = settings(config, adam::BETA_2);
+    let gradients = adam::clipped(&mut graph, &parts.variables, settings, (&norm, &limit));
+    let reset = graph.input("lazy_reset_grad", ElementType::Bool, &[1.into()]);
+    for ((name, variable), gradient) in parts.variables.iter().zip(&gradients) {
+        let buffer = format!("{name}_grad.accumulation.buffer");
+        let buffer = graph.input(&buffer, ElementType::F32, &dims(&variable.shape));
+        let inputs = [&buffer, gradient, &reset];
+        let done = graph.op_in("com.microsoft", "InPlaceAccumulatorV2", &inputs, &[], 1);
+        let output = format!("{name}_grad.accumulation.out");
+        graph.output(&output, &done[0], ElementType::Bool, &[1.into()]);
+    }
+    let variables = parts.names();
+    Ok(Built { model: graph.into_model(), variables, updates: Vec::new(), gradients: Vec::new() })
 }
 
 /// A graph of the loss and the gradient of every variable, without an update.

@@ -15,6 +15,8 @@ use super::program::Batch;
 /// A tensor for each input that a batch fills.
 #[derive(Debug, Default)]
 pub struct Inputs {
+    /// Names in the order of the graph.
+    names: Vec<String>,
     integers: BTreeMap<String, Tensor<i64>>,
     floats: BTreeMap<String, Tensor<f32>>,
     truths: BTreeMap<String, Tensor<bool>>,
@@ -38,6 +40,7 @@ impl Inputs {
         for input in graph.input.into_iter().filter(|input| chosen(&input.name)) {
             let (element, shape) = type_of(&input);
             let name = input.name;
+            inputs.names.push(name.clone());
             if element == ElementType::I64 as i32 {
                 inputs.integers.insert(name, Tensor::new(&allocator, shape)?);
             } else if element == ElementType::F32 as i32 {
@@ -98,12 +101,14 @@ impl Inputs {
         Ok(())
     }
 
-    /// All tensors with the names of their inputs.
-    pub fn values(&self) -> impl Iterator<Item = (&str, SessionInputValue<'_>)> {
-        let integers = self.integers.iter().map(|(name, tensor)| (name.as_str(), tensor.into()));
-        let floats = self.floats.iter().map(|(name, tensor)| (name.as_str(), tensor.into()));
-        let truths = self.truths.iter().map(|(name, tensor)| (name.as_str(), tensor.into()));
-        integers.chain(floats).chain(truths)
+    /// All tensors in the order of the graph's inputs.
+    pub fn values(&self) -> impl Iterator<Item = SessionInputValue<'_>> {
+        self.names.iter().map(|name| {
+            let integers = self.integers.get(name).map(SessionInputValue::from);
+            let floats = || self.floats.get(name).map(SessionInputValue::from);
+            let truths = || self.truths.get(name).map(SessionInputValue::from);
+            integers.or_else(floats).or_else(truths).expect("each name has a tensor")
+        })
     }
 }
 

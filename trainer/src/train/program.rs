@@ -11,6 +11,7 @@ use thiserror::Error;
 
 use super::inputs::Inputs;
 use super::state::{State, StateError};
+use super::training_api::CheckpointError;
 use crate::gradient::model::{self, Built, GradientError, REPORT, Shape};
 
 /// A graph cannot be built, loaded or run.
@@ -28,6 +29,9 @@ pub enum ProgramError {
     /// The state does not fit.
     #[error(transparent)]
     State(#[from] StateError),
+    /// The training API's checkpoint does not serve.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
 }
 
 /// What a step is given besides the state. What a model does not read stays empty: models of tokens

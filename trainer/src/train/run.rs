@@ -11,11 +11,12 @@ use interlude_models::package::{ModelInfo, Package};
 use interlude_models::runtime::Runtime;
 use interlude_models::weights::Weights;
 
+use super::backend::{Backend, Stepper};
 use super::batches::{Batches, Making};
 use super::evaluation::{Evaluation, Scores};
 use super::initial;
 use super::metrics::{Line, Metrics};
-use super::program::{Program, Purpose, Report};
+use super::program::Report;
 use super::schedule::{self, Rates, Schedule};
 use super::snapshot::{self, Progress};
 use super::state::State;
@@ -40,6 +41,8 @@ pub struct Options {
     pub schedule: Option<Schedule>,
     /// Examples in a batch, where the schedule does not say.
     pub batch_size: usize,
+    /// What runs the steps.
+    pub backend: Backend,
     /// Threads of ONNX Runtime.
     pub threads: usize,
     /// Seed of weights, order, transposition and noise.
@@ -102,7 +105,7 @@ struct Training<'a> {
     batches: Batches<'a>,
     validation: Option<(&'a Windows, Evaluation)>,
     state: State,
-    program: Option<(Shape, Program)>,
+    program: Option<(Shape, Stepper)>,
     progress: Progress,
     metrics: Metrics,
     sums: Sums,
@@ -253,10 +256,10 @@ impl<'a> Training<'a> {
         let (rates, steps, batch, beta_2) = self.settings();
         let shape = Shape { steps, batch, sampling: rates.sampling.is_some() };
         if self.program.as_ref().is_none_or(|(built, _)| *built != shape) {
-            let purpose = Purpose::Train { beta_2 };
-            let (config, threads) = (&self.options.config, self.options.threads);
-            let program =
-                Program::new(self.runtime, config, shape, purpose, &mut self.state, threads)?;
+            self.store()?;
+            let Options { config, backend, threads, .. } = self.options;
+            let (model, state) = ((config, *backend), &mut self.state);
+            let program = Stepper::new(self.runtime, model, shape, beta_2, state, *threads)?;
             self.program = Some((shape, program));
         }
         let making = Making {
@@ -348,13 +351,23 @@ impl<'a> Training<'a> {
         self.metrics.step(&line, done).with_context(|| format!("cannot write `{}`", path.display()))
     }
 
+    /// Brings the state up to date with what was trained.
+    fn store(&mut self) -> anyhow::Result<()> {
+        match &self.program {
+            Some((_, program)) => Ok(program.store(&mut self.state)?),
+            None => Ok(()),
+        }
+    }
+
     fn save(&mut self) -> anyhow::Result<PathBuf> {
         self.saved = self.progress.seconds;
+        self.store()?;
         let weights = self.state.weights(true);
         Ok(snapshot::write(&self.options.out, &self.progress, &weights, self.options.keep)?)
     }
 
     fn evaluate(&mut self) -> anyhow::Result<()> {
+        self.store()?;
         let Some((windows, evaluation)) = &mut self.validation else { return Ok(()) };
         let scores = evaluation.run(windows, self.options.evaluate_windows)?;
         self.tick();

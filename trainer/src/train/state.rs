@@ -101,6 +101,26 @@ impl State {
         self.tensors.get_mut(name).ok_or_else(|| StateError::Missing(name.to_owned()))
     }
 
+    /// Copies the values of all variables and moments, which stay where they are in memory.
+    ///
+    /// # Errors
+    /// [`StateError`] when one is missing or has a wrong shape.
+    pub fn assign(&mut self, weights: &Weights) -> Result<(), StateError> {
+        for (name, tensor) in &mut self.tensors {
+            let values = weights.get(name).ok_or_else(|| StateError::Missing(name.clone()))?;
+            let memory = tensor.extract_tensor_mut().1;
+            if memory.len() != values.data.len() {
+                return Err(StateError::Shape {
+                    name: name.clone(),
+                    found: values.shape.clone(),
+                    expected: vec![memory.len()],
+                });
+            }
+            memory.copy_from_slice(&values.data);
+        }
+        Ok(())
+    }
+
     /// A copy of the variables, and of the moments when `moments` says so.
     pub fn weights(&self, moments: bool) -> Weights {
         let mut weights = Weights::default();
