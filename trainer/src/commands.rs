@@ -1,12 +1,14 @@
 //! The subcommands of `interlude`, one file each.
 
 use std::ffi::OsString;
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
 pub mod dataset;
+pub mod evaluate;
 pub mod generate;
 pub mod import;
 pub mod train;
@@ -35,6 +37,7 @@ enum Command {
     Generate(generate::Generate),
     Dataset(dataset::Dataset),
     Train(Box<train::Train>),
+    Evaluate(evaluate::Evaluate),
 }
 
 /// The whole program: runs the command and tells what went wrong.
@@ -45,7 +48,7 @@ pub fn main(arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>) ->
             if let Some(error) = error.downcast_ref::<clap::Error>() {
                 error.exit();
             }
-            eprintln!("interlude: {error:#}");
+            eprintln!("interlude: {}", sentence(&error));
             ExitCode::FAILURE
         }
     }
@@ -63,5 +66,40 @@ pub fn run(arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> 
         Command::Generate(generate) => generate.run(&shared),
         Command::Dataset(dataset) => dataset.run(),
         Command::Train(train) => train.run(&shared),
+        Command::Evaluate(evaluate) => evaluate.run(&shared),
+    }
+}
+
+/// Writes to standard output; a reader that has seen enough may close it.
+fn print(text: &str) -> anyhow::Result<()> {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
+/// An error with its causes, without those that a message before them holds already.
+fn sentence(error: &anyhow::Error) -> String {
+    error.chain().map(ToString::to_string).fold(String::new(), |text, cause| {
+        if text.is_empty() {
+            cause
+        } else if text.contains(&cause) {
+            text
+        } else {
+            format!("{text}: {cause}")
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // A cause that the message repeats is not printed again, another one is.
+    #[test]
+    fn causes_are_told_once() {
+        let error =
+            anyhow::anyhow!("no such file").context("a.mid: no such file").context("clip A");
+        assert_eq!(sentence(&error), "clip A: a.mid: no such file");
     }
 }

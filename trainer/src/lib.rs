@@ -3,6 +3,9 @@
 pub mod checkpoint;
 pub mod commands;
 pub mod dataset;
+pub mod evaluate;
+pub mod files;
 pub mod generate;
 pub mod gradient;
+pub mod picture;
 pub mod train;

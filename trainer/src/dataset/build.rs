@@ -216,12 +216,8 @@ pub fn describe(dataset: &Path) -> Result<Description, DatasetError> {
 }
 
 fn write_text(path: &Path, text: &str) -> Result<(), DatasetError> {
-    let io = |source| DatasetError::Io { path: path.to_owned(), source };
-    let folder = path.parent().expect("files of a dataset lie in its folder");
-    let mut temporary = tempfile::NamedTempFile::new_in(folder).map_err(io)?;
-    std::io::Write::write_all(&mut temporary, text.as_bytes()).map_err(io)?;
-    temporary.persist(path).map_err(|error| io(error.error))?;
-    Ok(())
+    crate::files::write(path, text.as_bytes())
+        .map_err(|source| DatasetError::Io { path: path.to_owned(), source })
 }
 
 /// The windows of several pieces of music; the error is that of the first when none has any.

@@ -16,6 +16,7 @@ use parquet::basic::Compression;
 use parquet::file::properties::WriterProperties;
 
 use super::{DatasetError, Split, Windows, layout};
+use crate::files;
 
 /// Rows written or read at once.
 const ROWS: usize = 65_536;
@@ -47,7 +48,7 @@ pub fn write(
         Field::new("tokens", DataType::FixedSizeList(item.clone(), width), false),
         Field::new("source", DataType::Utf8, false),
     ]));
-    let temporary = tempfile::NamedTempFile::new_in(dataset).map_err(io)?;
+    let temporary = files::beside(&path).map_err(io)?;
     let properties = WriterProperties::builder().set_compression(Compression::SNAPPY).build();
     let mut writer = ArrowWriter::try_new(temporary.as_file(), schema.clone(), Some(properties))
         .map_err(|error| format(error.to_string()))?;

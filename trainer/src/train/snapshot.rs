@@ -109,7 +109,7 @@ pub fn write(
     let format = |reason: String| SnapshotError::Format { path: path.clone(), reason };
     let text = serde_json::to_string(progress).map_err(|error| format(error.to_string()))?;
     let metadata = HashMap::from([(KEY.to_owned(), text)]);
-    let temporary = tempfile::NamedTempFile::new_in(run).map_err(failed)?;
+    let temporary = crate::files::beside(&path).map_err(failed)?;
     safetensors::serialize_to_file(weights.iter(), Some(metadata), temporary.path())
         .map_err(|error| format(error.to_string()))?;
     temporary.as_file().sync_all().map_err(failed)?;

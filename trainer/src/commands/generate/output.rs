@@ -1,7 +1,7 @@
 //! The files that generation ends with, named as the original names them, and JSON about them.
 
 use std::fs;
-use std::io::{self, Read, Write};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
@@ -63,16 +63,7 @@ impl Folder {
 
 /// Writes a file, whole or not at all.
 pub(super) fn write(path: &Path, content: &[u8]) -> anyhow::Result<()> {
-    let folder = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    let written = tempfile::NamedTempFile::new_in(folder).and_then(|mut file| {
-        file.write_all(content)?;
-        file.persist(path).map_err(|error| error.error)
-    });
-    written.with_context(|| format!("cannot write {}", path.display()))?;
-    Ok(())
+    crate::files::write(path, content).with_context(|| format!("cannot write {}", path.display()))
 }
 
 /// A piece that was made.
@@ -136,10 +127,7 @@ impl Code {
 impl Report {
     /// Tells the report on standard output. A reader that has seen enough is no error.
     pub(super) fn print(&self) -> anyhow::Result<()> {
-        match writeln!(io::stdout(), "{}", self.to_json()?) {
-            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
-            _ => Ok(()),
-        }
+        crate::commands::print(&(self.to_json()? + "\n"))
     }
 
     pub(super) fn to_json(&self) -> anyhow::Result<String> {

@@ -1,0 +1,115 @@
+//! What a model is worth: how well music comes back from its codes, what the prior gives, how
+//! blends go from one end to the other. Everything goes through a model's folder and the engine, as
+//! the plug-in does it.
+
+pub mod interpolation;
+pub mod prior;
+pub mod reconstruction;
+pub mod report;
+
+use std::collections::BTreeMap;
+
+use interlude_models::config::{Config, OutputKind};
+use interlude_models::engine::{DecodeSettings, Engine, EngineError};
+use interlude_models::tokens::{Controls, Tokens, Window};
+use serde::Serialize;
+
+use crate::dataset::{Windows, layout};
+
+/// Examples that are decoded together.
+const BATCH: usize = 64;
+
+/// A number, or one for each part of a trio.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum Score {
+    /// Of a model of one part.
+    One(f64),
+    /// By the part's name: melody, bass, drums.
+    Parts(BTreeMap<&'static str, f64>),
+}
+
+impl Score {
+    /// The numbers of a configuration's parts.
+    fn of_parts(config: &Config, numbers: &[f64]) -> Self {
+        match numbers {
+            [one] => Self::One(*one),
+            parts => {
+                Self::Parts(names(config).iter().copied().zip(parts.iter().copied()).collect())
+            }
+        }
+    }
+
+    /// Names and numbers; the name of a single part is empty.
+    pub fn parts(&self) -> Vec<(&'static str, f64)> {
+        match self {
+            Self::One(number) => vec![("", *number)],
+            Self::Parts(parts) => parts.iter().map(|(&name, &number)| (name, number)).collect(),
+        }
+    }
+}
+
+/// Names of the parts of a configuration's steps.
+fn names(config: &Config) -> &'static [&'static str] {
+    match config.outputs().len() {
+        3 => &["melody", "bass", "drums"],
+        _ => &[""],
+    }
+}
+
+/// What is compared step by step: tokens, bits of drum classes, or hits of a groove; one number for
+/// each part. 0 stands for a step on which nothing begins or ends.
+fn symbols(config: &Config, tokens: &Tokens) -> Vec<u64> {
+    match tokens {
+        Tokens::Groove(steps) => {
+            let hits = |step: &[f32; 27]| {
+                let bits = (0u64..).zip(&step[..9]);
+                bits.map(|(class, &hit)| u64::from(hit > 0.5) << class).sum()
+            };
+            steps.iter().map(hits).collect()
+        }
+        Tokens::Drums(steps) if config.output_kind() == OutputKind::Nade => steps.clone(),
+        _ => tokens.ids(config).unwrap_or_default().into_iter().map(u64::from).collect(),
+    }
+}
+
+/// `count` of all windows, spread evenly; all of them when there are fewer, or for 0.
+pub fn chosen(config: &Config, windows: &Windows, count: usize) -> Vec<Window> {
+    let count = if count == 0 { windows.len() } else { count.min(windows.len()) };
+    let window = |index: usize| layout::read(config, windows.get(index * windows.len() / count));
+    (0..count).map(window).collect()
+}
+
+/// The controls of some windows, for models that have them.
+fn controls(windows: &[Window]) -> Option<Vec<Controls>> {
+    windows.iter().map(|window| window.controls.clone()).collect()
+}
+
+/// Means of the posteriors of some windows.
+fn means(engine: &mut Engine, windows: &[Window]) -> Result<Vec<Vec<f32>>, EngineError> {
+    let tokens: Vec<Tokens> = windows.iter().map(|window| window.tokens.clone()).collect();
+    let posteriors = engine.encode(&tokens, controls(windows).as_deref())?;
+    Ok(posteriors.into_iter().map(|posterior| posterior.mu).collect())
+}
+
+/// Decodes codes, always the most probable.
+fn most_probable(
+    engine: &mut Engine,
+    codes: &[Vec<f32>],
+    controls: Option<Vec<Controls>>,
+) -> Result<Vec<Tokens>, EngineError> {
+    let settings = DecodeSettings { controls, ..DecodeSettings::default() };
+    engine.decode(codes, &settings, &mut |_| std::ops::ControlFlow::Continue(()))
+}
+
+/// The mean of some numbers, 0 of none.
+fn mean(numbers: impl IntoIterator<Item = f64>) -> f64 {
+    let (sum, count) =
+        numbers.into_iter().fold((0.0, 0.0), |(sum, count), number| (sum + number, count + 1.0));
+    if count > 0.0 { sum / count } else { 0.0 }
+}
+
+/// A count as a number.
+fn number(count: usize) -> f64 {
+    u32::try_from(count).map_or(f64::INFINITY, f64::from)
+}

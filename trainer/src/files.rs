@@ -1,0 +1,31 @@
+//! Writing files whole or not at all.
+
+use std::io::{self, Write};
+use std::path::Path;
+
+use tempfile::NamedTempFile;
+
+/// An empty file beside the place where a file is to be; [`NamedTempFile::persist`] puts it there.
+/// It has the permissions of any new file.
+///
+/// # Errors
+/// When the folder cannot be written to.
+pub fn beside(path: &Path) -> io::Result<NamedTempFile> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".interlude-");
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    builder.tempfile_in(folder.unwrap_or(Path::new(".")))
+}
+
+/// Writes a file; one that is there is replaced in one stroke.
+///
+/// # Errors
+/// When the folder cannot be written to or is full; then an earlier file stays as it is.
+pub fn write(path: &Path, content: &[u8]) -> io::Result<()> {
+    let mut file = beside(path)?;
+    file.write_all(content)?;
+    file.persist(path).map_err(|error| error.error)?;
+    Ok(())
+}
