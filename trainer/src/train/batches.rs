@@ -34,6 +34,8 @@ pub struct Making<'a> {
     pub noise: f32,
     /// Share of the decoder's inputs that are left out.
     pub drop: f32,
+    /// Share of drum windows that get some instruments from another window of the data.
+    pub mix: f32,
     /// Probability that a decoded token is fed back, when sampling is scheduled.
     pub sampling: Option<f32>,
 }
@@ -96,6 +98,10 @@ impl<'a> Batches<'a> {
             let from = CUT_STEPS * generator.random_range(0..=cuts);
             let mut cut = window[from * width..(from + steps) * width].to_vec();
             transpose(&mut generator, config, &mut cut);
+            if config.scheme == Scheme::Drums && generator.random::<f32>() < making.mix {
+                let other = self.windows.get(generator.random_range(0..self.windows.len()));
+                mix(&mut cut, &other[from..from + steps], generator.random());
+            }
             filling.put(&mut generator, index, &cut);
         }
         let mut made = filling.batch;
@@ -241,6 +247,14 @@ fn transpose(generator: &mut impl Rng, config: &Config, numbers: &mut [u16]) {
     }
 }
 
+/// Takes the instruments that are set in `mask` from another window of drum tokens: rhythms that
+/// drummers could as well have played, from data that is small.
+fn mix(tokens: &mut [u16], other: &[u16], mask: u16) {
+    for (token, &other) in tokens.iter_mut().zip(other) {
+        *token = (*token & !mask) | (other & mask);
+    }
+}
+
 /// The tokens before each step: `tokens` `[steps, batch, parts]` one step later, the first ones
 /// `none` `[parts]`.
 pub fn earlier(tokens: &[i64], batch: usize, none: &[i64]) -> Vec<i64> {
@@ -275,7 +289,7 @@ mod tests {
     use super::*;
 
     fn making(config: &Config, steps: usize, batch: usize) -> Making<'_> {
-        Making { config, steps, batch, noise: 1.0, drop: 0.0, sampling: None }
+        Making { config, steps, batch, noise: 1.0, drop: 0.0, mix: 0.0, sampling: None }
     }
 
     fn windows(steps: usize, windows: &[&[u16]]) -> Windows {
@@ -316,6 +330,22 @@ mod tests {
         let batch = Batches::new(&data, 1).make(0, 0, &making(&config, 2, 2));
         assert_eq!(batch.tokens, [511, 511, 30, 30]);
         assert_eq!(batch.inputs, [512, 512, 511, 511]);
+    }
+
+    // A mixed window has each instrument whole, from one of two windows of the data.
+    #[test]
+    fn instruments_are_mixed_whole() {
+        let config = config::by_name("cat-drums_2bar_small").expect("known");
+        let data = windows(2, &[&[0b01_0101_0101, 0], &[0, 0b01_1111_1111]]);
+        let making = Making { mix: 1.0, ..making(&config, 2, 64) };
+        let batch = Batches::new(&data, 1).make(0, 0, &making);
+        let mut seen = std::collections::BTreeSet::new();
+        for (&first, &second) in batch.tokens[..64].iter().zip(&batch.tokens[64..]) {
+            assert_eq!(first & second, 0, "an instrument of both windows");
+            assert_eq!((first | second) & 0b01_0101_0101, 0b01_0101_0101, "an instrument of none");
+            seen.insert((first, second));
+        }
+        assert!(seen.len() > 10, "{seen:?}");
     }
 
     // A batch depends on seed and position alone: one made in the middle of a run equals the one

@@ -268,6 +268,7 @@ impl<'a> Training<'a> {
             batch,
             noise: rates.noise,
             drop: rates.drop,
+            mix: rates.mix,
             sampling: rates.sampling,
         };
         let mut inputs = self.batches.make(self.progress.step, self.progress.examples, &making);

@@ -78,6 +78,9 @@ pub struct Phase {
     /// Share of the decoder's inputs that are left out, at both ends.
     #[serde(default)]
     pub drop: [f64; 2],
+    /// Share of drum windows that get some of their instruments from another window, at both ends.
+    #[serde(default)]
+    pub mix: [f64; 2],
     /// Probability that the decoder is fed its own token, at both ends.
     #[serde(default)]
     pub sampling: [f64; 2],
@@ -105,6 +108,8 @@ pub struct Rates {
     pub noise: f32,
     /// Share of inputs left out.
     pub drop: f32,
+    /// Share of drum windows that are mixed of two.
+    pub mix: f32,
     /// Probability of the decoder's own token, when there is a schedule for it.
     pub sampling: Option<f32>,
     /// Clipping norm.
@@ -201,8 +206,8 @@ impl Phase {
         if !self.learning_rate.iter().all(|&rate| positive(rate)) {
             return Err("`learning_rate` must be above 0");
         }
-        if !share(self.drop) || !share(self.sampling) {
-            return Err("`drop` and `sampling` must be between 0 and 1");
+        if ![self.drop, self.mix, self.sampling].into_iter().all(share) {
+            return Err("`drop`, `mix` and `sampling` must be between 0 and 1");
         }
         if !self.beta.iter().chain(&self.noise).all(|value| value.is_finite() && *value >= 0.0) {
             return Err("`beta` and `noise` must not be below 0");
@@ -222,6 +227,7 @@ impl Phase {
             beta: between(self.beta),
             noise: between(self.noise),
             drop: between(self.drop),
+            mix: between(self.mix),
             sampling: self.samples().then(|| between(self.sampling)),
             clip: single(self.grad_clip.unwrap_or(hparams.grad_clip)),
         }
@@ -252,6 +258,7 @@ pub fn reference(hparams: &HParams, step: u64) -> Rates {
         beta,
         noise: 1.0,
         drop: 0.0,
+        mix: 0.0,
         sampling: samples(hparams).then(|| sampling_probability(hparams, step)),
         clip: single(hparams.grad_clip),
     }
