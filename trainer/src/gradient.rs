@@ -1,17 +1,35 @@
 //! Training as an ordinary ONNX graph: forward pass, hand-derived backward pass, clipping, Adam.
 //!
-//! Each layer is one file with a forward function that keeps what its backward function needs.
+//! Each piece is one file with a forward function that keeps what its backward function needs.
 //! Tensors are time-major, `[steps, batch, width]`. Parameters have the names and layouts of the
-//! original checkpoints, and the gates of a cell come in the order i, j, f, o. [`model`] puts the
-//! layers together.
+//! original checkpoints, and the gates of a cell come in the order i, j, f, o. From below to above:
+//!
+//! | module | is |
+//! | --- | --- |
+//! | [`lstm`] | the recurrence of a layer |
+//! | [`part`], [`layer`] | what a layer reads; a layer with its variables |
+//! | [`dropout`] | what a layer leaves out of that |
+//! | [`stack`] | layers on top of each other, started from a vector |
+//! | [`encoder`], [`posterior`] | windows to z |
+//! | [`conductor`], [`core_decoder`], [`decoder`] | z to logits |
+//! | [`output`] | logits to loss, and to what is fed back |
+//! | [`adam`] | gradients to new weights |
+//! | [`model`] | all of it |
+//! | [`artifacts`] | the same for ONNX Runtime's training API |
 
 pub mod adam;
 pub mod artifacts;
-pub mod categorical;
+pub mod conductor;
+pub mod core_decoder;
 pub mod decoder;
 pub mod dense;
+pub mod dropout;
 pub mod encoder;
+pub mod layer;
 pub mod lstm;
 pub mod model;
+pub mod output;
+pub mod part;
 pub mod posterior;
+pub mod stack;
 pub mod variables;

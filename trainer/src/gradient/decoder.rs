@@ -1,292 +1,322 @@
-//! A flat decoder of one token a step: stacked LSTM layers, each step fed with the token before.
+//! The decoder: one core decoder from z, or a conductor whose embeddings start core decoders anew in
+//! each segment.
+//!
+//! With a conductor and given inputs no segment depends on another, so that all are examples of
+//! their own: windows are folded to `[steps of a segment, segments·batch]`. What a window's parts
+//! are called here are the columns of one step: tokens, or one row of numbers.
 
-use interlude_models::onnx::{Attribute, ElementType, Graph, Value};
+use interlude_models::config::{Config, OutputKind};
+use interlude_models::onnx::{Attribute, Graph, Value};
 
-use super::categorical::{argmax, one_hot};
-use super::dense::Dense;
-use super::lstm::{self, Direction, Lstm, State, Trace};
+use super::conductor::Conductor;
+use super::core_decoder::{Choices, CoreDecoder, CorePass};
+use super::dropout::Dropout;
+use super::output::{Output, Prediction};
+use super::part::Part;
+use super::stack::StackPass;
 use super::variables::Variables;
 
-/// The layers of a decoder.
+/// Conductor and core decoders.
 #[derive(Clone, Debug)]
 pub struct Decoder {
-    initial: Dense,
-    layers: Vec<Layer>,
-    output: Dense,
-    vocabulary: usize,
-    /// Rows of the first kernel for tokens, with a last row of zeros for "no token".
-    table: Value,
-    /// Rows of the first kernel for z.
-    latent: Value,
+    conductor: Option<Conductor>,
+    /// One, or one for each part.
+    cores: Vec<CoreDecoder>,
+    /// Steps decoded from one embedding, if not all.
+    segment: Option<usize>,
 }
 
-/// One LSTM layer.
+/// A batch of windows as the decoder sees it: each part `[steps, batch]` or `[steps, batch, width]`.
 #[derive(Clone, Debug)]
-struct Layer {
-    name: String,
-    /// Rows of the kernel for the layer below; of the first layer they are in the decoder.
-    input: Option<Value>,
-    /// Bias with the forget bias.
-    bias: Value,
-    lstm: Lstm,
+pub struct Windows {
+    /// Right outputs, part by part.
+    pub targets: Vec<Value>,
+    /// Outputs before them, part by part; unused with [`Feeding::Sampled`].
+    pub previous: Vec<Value>,
+    /// Controls.
+    pub controls: Option<Value>,
+    /// Steps and examples.
+    pub sizes: (usize, usize),
+}
+
+/// Where the decoder's inputs come from.
+#[derive(Clone, Debug)]
+pub enum Feeding {
+    /// From [`Windows::previous`].
+    Given,
+    /// From what was decoded, where `sampled` says so.
+    Sampled(Choices),
 }
 
 /// What the forward pass computed.
 #[derive(Clone, Debug)]
-pub struct Forward {
-    /// `[steps·batch, vocabulary]`.
-    pub logits: Value,
-    z: Value,
-    initial: Value,
-    traces: Vec<Trace>,
-    /// Input of each layer but the first, and of the output layer: `[steps·batch, units]`.
-    flat: Vec<Value>,
-}
-
-/// Noise and choices of a rollout.
-#[derive(Clone, Debug)]
-pub struct Choices {
-    /// Uniform noise in `(0, 1)`, `[steps, batch, vocabulary]`; without it the most likely token
-    /// is taken.
-    pub uniform: Option<Value>,
-    /// Where the next input is the decoded token (true) and where it is the given one:
-    /// `[steps, batch]`. Without it all are decoded.
-    pub sampled: Option<Value>,
-    /// Given tokens, `[steps, batch]`.
-    pub targets: Value,
-}
-
-/// What a rollout gave, both `[steps, batch]`.
-#[derive(Clone, Debug)]
-pub struct Rollout {
-    /// Tokens decoded.
-    pub tokens: Value,
-    /// Tokens that each step was fed; the vocabulary's size stands for none.
-    pub inputs: Value,
+pub struct DecoderPass {
+    conductor: Option<StackPass>,
+    cores: Vec<CorePass>,
+    predictions: Vec<Prediction>,
+    /// Steps and examples of the cores, and segments.
+    folded: (usize, usize),
+    segments: usize,
 }
 
 impl Decoder {
     /// Declares the variables.
-    pub fn declare(
-        graph: &mut Graph,
-        variables: &mut Variables,
-        vocabulary: usize,
-        latent: usize,
-        units: &[usize],
-    ) -> Self {
-        let state: usize = units.iter().map(|units| 2 * units).sum();
-        let initial = Dense::declare(graph, variables, "decoder/z_to_initial_state", latent, state);
-        let mut layers = Vec::new();
-        let mut first = None;
-        let mut below = vocabulary + latent;
-        for (index, &units) in units.iter().enumerate() {
-            let name = format!("decoder/multi_rnn_cell/cell_{index}/lstm_cell");
-            let shape = [below + units, 4 * units];
-            let kernel = variables.declare(graph, &format!("{name}/kernel"), &shape);
-            let bias = variables.declare(graph, &format!("{name}/bias"), &[4 * units]);
-            let bias = lstm::with_forget_bias(graph, &bias, units);
-            let (input, recurrent) = if index == 0 {
-                let parts = graph.split(&kernel, &[vocabulary, latent, units], 0);
-                let none = graph.floats(&[1, 4 * units], &vec![0.0; 4 * units]);
-                first = Some((graph.concat(&[&parts[0], &none], 0), parts[1].clone()));
-                (None, parts[2].clone())
-            } else {
-                let parts = graph.split(&kernel, &[below, units], 0);
-                (Some(parts[0].clone()), parts[1].clone())
-            };
-            let lstm = Lstm { units, recurrent, direction: Direction::Forward };
-            layers.push(Layer { name, input, bias, lstm });
-            below = units;
-        }
-        let (table, latent) = first.expect("a decoder has at least one layer");
-        let output =
-            Dense::declare(graph, variables, "decoder/output_projection", below, vocabulary);
-        Self { initial, layers, output, vocabulary, table, latent }
-    }
-
-    /// `tanh` of the dense layer on z, and its parts as states: c_0, h_0, c_1, h_1, …
-    fn initial_states(&self, graph: &mut Graph, z: &Value) -> (Value, Vec<State>) {
-        let initial = self.initial.forward(graph, z);
-        let initial = graph.tanh(&initial);
-        let sizes: Vec<usize> =
-            self.layers.iter().flat_map(|layer| [layer.lstm.units; 2]).collect();
-        let parts = graph.split(&initial, &sizes, 1);
-        let states = parts
-            .chunks_exact(2)
-            .map(|pair| State { c: pair[0].clone(), h: pair[1].clone() })
+    pub fn declare(graph: &mut Graph, variables: &mut Variables, config: &Config) -> Self {
+        let hparams = &config.hparams;
+        let units = &hparams.dec_rnn_size;
+        let conductor = config
+            .hierarchical_decoder
+            .then(|| Conductor::declare(graph, variables, hparams.z_size, units));
+        let segment = config.hierarchical_decoder.then(|| config.segment_steps());
+        let embedding = match conductor {
+            Some(_) => units.last().copied().unwrap_or(0),
+            None => hparams.z_size,
+        };
+        let place = if conductor.is_some() { "core_decoder/" } else { "" };
+        let vocabularies = config.outputs();
+        let outputs: Vec<(String, Output)> = match config.output_kind() {
+            OutputKind::SplitCategorical => {
+                let part = |(part, &vocabulary): (usize, &usize)| {
+                    let prefix = format!("{place}core_decoder_{part}/");
+                    (prefix, Output::Categorical(vec![vocabulary]))
+                };
+                vocabularies.iter().enumerate().map(part).collect()
+            }
+            kind => {
+                let output = match kind {
+                    OutputKind::Nade => {
+                        let hidden = hparams.nade_num_hidden;
+                        Output::nade(graph, variables, config.output_depth(), hidden)
+                    }
+                    OutputKind::Groove => Output::Groove,
+                    _ => Output::Categorical(vocabularies.to_vec()),
+                };
+                vec![(place.to_owned(), output)]
+            }
+        };
+        let widths = (embedding, config.control_depth());
+        let cores = outputs
+            .into_iter()
+            .map(|(prefix, output)| {
+                CoreDecoder::declare(graph, variables, &prefix, output, widths, units)
+            })
             .collect();
-        (initial, states)
+        Self { conductor, cores, segment }
     }
 
-    /// `z·W_z + b`, the same in all steps: `[batch, 4·units]`.
-    fn constant(&self, graph: &mut Graph, z: &Value) -> Value {
-        graph.gemm(z, &self.latent, &self.layers[0].bias)
+    /// The parts of a window.
+    pub fn parts(&self) -> Vec<Part> {
+        self.cores.iter().flat_map(|core| core.output.parts()).collect()
     }
 
-    /// Decodes with given inputs: `inputs` `[steps, batch]` holds the token before each step, or
-    /// the vocabulary's size for none.
+    /// What comes before the first step: each part of `batch` examples, without a steps axis.
+    pub fn none(&self, graph: &mut Graph, batch: usize) -> Vec<Value> {
+        self.cores.iter().flat_map(|core| core.output.none(graph, batch)).collect()
+    }
+
+    /// Decodes all steps and compares them with the targets.
     pub fn forward(
         &self,
         graph: &mut Graph,
+        dropout: Dropout,
         z: &Value,
-        inputs: &Value,
-        (steps, batch): (usize, usize),
-    ) -> Forward {
-        let (initial, states) = self.initial_states(graph, z);
-        let constant = self.constant(graph, z);
-        let picked = graph.gather(&self.table, inputs);
-        let mut preactivations = graph.add(&picked, &constant);
-        let (mut traces, mut flat) = (Vec::<Trace>::new(), Vec::new());
-        for (layer, state) in self.layers.iter().zip(&states) {
-            let units = layer.lstm.units;
-            if let Some(input) = &layer.input {
-                let below = flat.last().expect("only the first layer has none below");
-                let sum = graph.gemm(below, input, &layer.bias);
-                preactivations = lstm::reshape(graph, &sum, &[steps, batch, 4 * units]);
-            }
-            let trace = layer.lstm.forward(graph, &preactivations, state);
-            flat.push(lstm::rows(graph, &trace.h, steps * batch, units));
-            traces.push(trace);
+        windows: &Windows,
+        feeding: &Feeding,
+    ) -> DecoderPass {
+        let (steps, batch) = windows.sizes;
+        let segments = self.segment.map_or(1, |segment| steps / segment);
+        let folded = (steps / segments, segments * batch);
+        let conductor =
+            self.conductor.as_ref().map(|c| c.forward(graph, dropout, z, (segments, batch)));
+        let embedding = conductor.as_ref().map_or(z, |pass| &pass.top).clone();
+        let fold = |graph: &mut Graph, part: Part, value: &Value| {
+            part.fold(graph, value, segments, (steps, batch))
+        };
+        let (mut cores, mut predictions) = (Vec::new(), Vec::new());
+        let mut first = 0;
+        let mut column = 0;
+        for core in &self.cores {
+            let parts = core.output.parts();
+            let own = first..first + parts.len();
+            let mut folds = |values: &[Value]| -> Vec<Value> {
+                parts.iter().zip(values).map(|(part, v)| fold(graph, *part, v)).collect()
+            };
+            let targets = folds(&windows.targets[own.clone()]);
+            let previous = folds(&windows.previous[own.clone()]);
+            let controls = windows.controls.clone();
+            let previous = match feeding {
+                Feeding::Given => previous,
+                Feeding::Sampled(choices) => {
+                    let columns = (column, core.output.depth());
+                    let choices = self.folded_choices(graph, choices, columns, windows, segments);
+                    let start: Vec<Value> =
+                        previous.iter().map(|value| first_step(graph, value)).collect();
+                    let given = (start.as_slice(), targets.as_slice(), controls.as_ref());
+                    core.rollout(graph, &embedding, given, &choices, folded.1).inputs
+                }
+            };
+            let given = (previous.as_slice(), controls.as_ref());
+            let pass = core.forward(graph, dropout, &embedding, given, folded);
+            predictions.push(core.output.forward(graph, &pass.logits, &targets, batch));
+            cores.push(pass);
+            first = own.end;
+            column += core.output.depth();
         }
-        let top = flat.last().expect("a decoder has at least one layer");
-        let logits = self.output.forward(graph, top);
-        Forward { logits, z: z.clone(), initial, traces, flat }
+        DecoderPass { conductor, cores, predictions, folded, segments }
     }
 
-    /// Sets the gradients of all variables from that of the logits, and returns that of z.
+    /// Choices for the segments of one core, whose outputs are `depth` columns from `column` on.
+    fn folded_choices(
+        &self,
+        graph: &mut Graph,
+        choices: &Choices,
+        (column, depth): (usize, usize),
+        windows: &Windows,
+        segments: usize,
+    ) -> Choices {
+        let whole: usize = self.cores.iter().map(|core| core.output.depth()).sum();
+        let uniform = choices.uniform.as_ref().map(|uniform| {
+            let own = if depth == whole {
+                uniform.clone()
+            } else {
+                let widths = [column, depth, whole - column - depth];
+                let parts: Vec<usize> = widths.into_iter().filter(|&width| width > 0).collect();
+                graph.split(uniform, &parts, 2)[usize::from(column > 0)].clone()
+            };
+            Part::Rows { width: depth }.fold(graph, &own, segments, windows.sizes)
+        });
+        let sampled = choices.sampled.as_ref().map(|sampled| {
+            Part::Tokens { vocabulary: 2 }.fold(graph, sampled, segments, windows.sizes)
+        });
+        Choices { uniform, sampled }
+    }
+
+    /// Sets the gradients of all variables and returns that of z.
     pub fn backward(
         &self,
         graph: &mut Graph,
         variables: &mut Variables,
-        forward: &Forward,
-        inputs: &Value,
-        (logits, steps, batch): (&Value, usize, usize),
+        pass: &DecoderPass,
     ) -> Value {
-        let top = forward.flat.last().expect("a decoder has at least one layer");
-        let mut outputs = self.output.backward(graph, variables, top, logits);
-        let mut states = Vec::new();
-        let mut dz = None;
-        for (index, (layer, trace)) in self.layers.iter().zip(&forward.traces).enumerate().rev() {
-            let units = layer.lstm.units;
-            let own = lstm::reshape(graph, &outputs, &[steps, batch, units]);
-            let found = layer.lstm.backward(graph, trace, Some(&own), None, (steps, batch));
-            states.push(found.initial);
-            let flat = lstm::rows(graph, &found.preactivations, steps * batch, 4 * units);
-            let (kernel, bias) = if let Some(input) = &layer.input {
-                let below = graph.gemm_tn(&forward.flat[index - 1], &flat);
-                outputs = graph.gemm_nt(&flat, input);
-                let bias = graph.reduce_sum(&flat, &[0]);
-                (graph.concat(&[&below, &found.recurrent], 0), bias)
-            } else {
-                let tokens = one_hot(graph, inputs, self.vocabulary);
-                let tokens = graph.gemm_tn(&tokens, &flat);
-                let constant = graph.reduce_sum(&found.preactivations, &[0]);
-                let latent = graph.gemm_tn(&forward.z, &constant);
-                dz = Some(graph.gemm_nt(&constant, &self.latent));
-                let bias = graph.reduce_sum(&constant, &[0]);
-                (graph.concat(&[&tokens, &latent, &found.recurrent], 0), bias)
-            };
-            variables.set_gradient(&format!("{}/kernel", layer.name), kernel);
-            variables.set_gradient(&format!("{}/bias", layer.name), bias);
+        let mut embedding: Option<Value> = None;
+        for ((core, own), prediction) in self.cores.iter().zip(&pass.cores).zip(&pass.predictions) {
+            let logits = core.output.backward(graph, variables, prediction);
+            let found = core.backward(graph, variables, own, &logits, pass.folded);
+            embedding = Some(match embedding {
+                Some(sum) => graph.add(&sum, &found),
+                None => found,
+            });
         }
-        states.reverse();
-        let parts: Vec<&Value> = states.iter().flat_map(|state| [&state.c, &state.h]).collect();
-        let dinitial = graph.concat(&parts, 1);
-        let squared = graph.mul(&forward.initial, &forward.initial);
-        let one = graph.scalar(1.0);
-        let slope = graph.sub(&one, &squared);
-        let dinitial = graph.mul(&dinitial, &slope);
-        let from_initial = self.initial.backward(graph, variables, &forward.z, &dinitial);
-        let from_steps = dz.expect("the first layer sets it");
-        graph.add(&from_steps, &from_initial)
+        let embedding = embedding.expect("a decoder has a core");
+        match (&self.conductor, &pass.conductor) {
+            (Some(conductor), Some(own)) => {
+                let sizes = (pass.segments, pass.folded.1 / pass.segments);
+                conductor.backward(graph, variables, own, &embedding, sizes)
+            }
+            _ => embedding,
+        }
     }
 
-    /// Decodes step by step, feeding back what it decodes, wholly or where `choices` say so. No
-    /// gradient flows through it.
-    ///
-    /// A token is drawn at temperature 1 by adding Gumbel noise `−ln(−ln u)` to the logits.
-    pub fn rollout(
+    /// The most probable outputs of a forward pass, part by part as the windows are given.
+    pub fn forced(
         &self,
         graph: &mut Graph,
-        z: &Value,
-        choices: &Choices,
-        batch: usize,
-    ) -> Rollout {
-        let (_, states) = self.initial_states(graph, z);
-        let constant = self.constant(graph, z);
-        let none = i64::try_from(self.vocabulary).expect("vocabularies are small");
-        let start = graph.int(none);
-        let shape = graph.ints(&[i64::try_from(batch).expect("batches are small")]);
-        let start = graph.expand(&start, &shape);
-
-        let mut body = graph.body("rollout");
-        let token = body.body_input("token", ElementType::I64);
-        let inner: Vec<State> = (0..states.len())
-            .map(|layer| State {
-                h: body.body_input(&format!("h{layer}"), ElementType::F32),
-                c: body.body_input(&format!("c{layer}"), ElementType::F32),
-            })
-            .collect();
-        let target = body.body_input("target", ElementType::I64);
-        let mut scanned = vec![&choices.targets];
-        let uniform = choices.uniform.as_ref().map(|value| {
-            scanned.push(value);
-            body.body_input("uniform", ElementType::F32)
-        });
-        let sampled = choices.sampled.as_ref().map(|value| {
-            scanned.push(value);
-            body.body_input("sampled", ElementType::Bool)
-        });
-
-        let picked = body.gather(&self.table, &token);
-        let mut preactivations = body.add(&picked, &constant);
-        let mut next = Vec::<State>::new();
-        for (layer, state) in self.layers.iter().zip(&inner) {
-            if let (Some(input), Some(below)) = (&layer.input, next.last()) {
-                preactivations = body.gemm(&below.h, input, &layer.bias);
+        pass: &DecoderPass,
+        sizes: (usize, usize),
+    ) -> Vec<Value> {
+        let mut all = Vec::new();
+        for (core, own) in self.cores.iter().zip(&pass.cores) {
+            let decoded = core.output.decode(graph, &own.logits, None);
+            for (part, value) in core.output.parts().into_iter().zip(decoded) {
+                all.push(part.unfold(graph, &value, pass.segments, sizes));
             }
-            let lstm = &layer.lstm;
-            let (_, _, state) =
-                lstm::step(&mut body, lstm.units, &lstm.recurrent, &preactivations, state);
-            next.push(state);
         }
-        let top = next.last().expect("a decoder has at least one layer");
-        let mut logits = self.output.forward(&mut body, &top.h);
-        if let Some(uniform) = uniform {
-            let log = body.op("Log", &[&uniform], &[]);
-            let log = body.op("Neg", &[&log], &[]);
-            let log = body.op("Log", &[&log], &[]);
-            logits = body.sub(&logits, &log);
-        }
-        let decoded = argmax(&mut body, &logits, 1);
-        let fed = match sampled {
-            Some(sampled) => body.op("Where", &[&sampled, &decoded, &target], &[]),
-            None => body.op("Identity", &[&decoded], &[]),
-        };
-        let input = body.op("Identity", &[&token], &[]);
-        let decoded = body.op("Identity", &[&decoded], &[]);
-        body.expose(&fed, ElementType::I64, None);
-        for state in &next {
-            body.expose(&state.h, ElementType::F32, None);
-            body.expose(&state.c, ElementType::F32, None);
-        }
-        body.expose(&decoded, ElementType::I64, None);
-        body.expose(&input, ElementType::I64, None);
-
-        let mut inputs = vec![&start];
-        inputs.extend(states.iter().flat_map(|state| [&state.h, &state.c]));
-        inputs.extend(&scanned);
-        let count = i64::try_from(scanned.len()).expect("a few inputs");
-        let outputs = graph.op_many(
-            "Scan",
-            &inputs,
-            &[
-                ("body", Attribute::Graph(body.into_body())),
-                ("num_scan_inputs", Attribute::Int(count)),
-            ],
-            1 + 2 * states.len() + 2,
-        );
-        let [.., tokens, inputs] = &outputs[..] else { unreachable!("there are at least two") };
-        Rollout { tokens: tokens.clone(), inputs: inputs.clone() }
+        all
     }
+
+    /// What comes when each step is fed the most probable output of the one before, also across
+    /// segments; part by part as the windows are given.
+    pub fn free(
+        &self,
+        graph: &mut Graph,
+        pass: &DecoderPass,
+        z: &Value,
+        windows: &Windows,
+    ) -> Vec<Value> {
+        let (steps, batch) = windows.sizes;
+        let mut all = Vec::new();
+        let mut first = 0;
+        for core in &self.cores {
+            let parts = core.output.parts();
+            let targets = &windows.targets[first..first + parts.len()];
+            first += parts.len();
+            let start = core.output.none(graph, batch);
+            let choices = Choices::default();
+            let Some(conductor) = &pass.conductor else {
+                let given = (start.as_slice(), targets, windows.controls.as_ref());
+                all.extend(core.rollout(graph, z, given, &choices, batch).decoded);
+                continue;
+            };
+            // One iteration a segment: its embedding and the length of its targets go in.
+            let element = core.output.element();
+            let segments = pass.segments;
+            let width = i64::try_from(self.embedding()).expect("widths are small");
+            let count = i64::try_from(segments).expect("there are 16");
+            let embeddings = graph.reshape(&conductor.top, &[count, -1, width]);
+            let mut body = graph.body("segment");
+            let fed: Vec<Value> = (0..parts.len())
+                .map(|part| body.body_input(&format!("fed{part}"), element))
+                .collect();
+            let embedding = body.body_input("embedding", interlude_models::onnx::ElementType::F32);
+            let own: Vec<Value> = (0..parts.len())
+                .map(|part| body.body_input(&format!("target{part}"), element))
+                .collect();
+            let given = (fed.as_slice(), own.as_slice(), None);
+            let rollout = core.rollout(&mut body, &embedding, given, &choices, batch);
+            rollout.next.iter().for_each(|value| body.expose(value, element, None));
+            rollout.decoded.iter().for_each(|value| body.expose(value, element, None));
+            let cut: Vec<Value> = targets
+                .iter()
+                .map(|value| {
+                    graph.reshape(value, &[count, -1, i64::try_from(batch).expect("small")])
+                })
+                .collect();
+            let mut inputs: Vec<&Value> = start.iter().collect();
+            inputs.push(&embeddings);
+            inputs.extend(&cut);
+            let outputs = graph.op_many(
+                "Scan",
+                &inputs,
+                &[
+                    ("body", Attribute::Graph(body.into_body())),
+                    ("num_scan_inputs", Attribute::Int(i64::try_from(1 + cut.len()).expect("few"))),
+                ],
+                2 * parts.len(),
+            );
+            for (part, value) in parts.iter().zip(&outputs[parts.len()..]) {
+                all.push(part.shaped(graph, value, (steps, batch)));
+            }
+        }
+        all
+    }
+
+    /// Width of what the cores start from.
+    fn embedding(&self) -> usize {
+        self.conductor.as_ref().map_or(0, Conductor::units)
+    }
+}
+
+impl DecoderPass {
+    /// Loss in nats, and accuracy, mean of the parts: scalars.
+    pub fn quality(&self, graph: &mut Graph) -> (Value, Value) {
+        let losses: Vec<&Value> = self.predictions.iter().map(|p| &p.loss).collect();
+        let accuracies: Vec<&Value> = self.predictions.iter().map(|p| &p.accuracy).collect();
+        (graph.op("Sum", &losses, &[]), graph.op("Mean", &accuracies, &[]))
+    }
+}
+
+/// The first step of a part.
+fn first_step(graph: &mut Graph, value: &Value) -> Value {
+    let first = graph.int(0);
+    graph.gather(value, &first)
 }

@@ -1,100 +1,197 @@
-//! A bidirectional LSTM encoder of tokens, one layer.
+//! The encoder: bidirectional LSTM layers, in one level or two.
+//!
+//! In the lower of two levels each segment of a window is an example of its own; the upper one reads
+//! the embeddings of the segments.
 
 use interlude_models::onnx::{Graph, Value};
 
-use super::lstm::{self, Direction, Lstm, Trace};
+use super::dropout::Dropout;
+use super::layer::{Layer, Pass};
+use super::lstm::{self, Direction};
+use super::part::Part;
 use super::variables::Variables;
 
-/// Both directions.
+/// All levels, lowest first.
 #[derive(Clone, Debug)]
 pub struct Encoder {
-    halves: [Half; 2],
-    units: usize,
-    /// The row that stands for each token, `[vocabulary, width]`; one-hot where there is none.
-    codes: Option<Value>,
+    parts: Vec<Part>,
+    levels: Vec<Level>,
 }
 
-/// One direction: its variables and recurrence.
+/// What the forward pass computed, level by level.
 #[derive(Clone, Debug)]
-struct Half {
-    name: String,
-    input: Value,
-    bias: Value,
-    lstm: Lstm,
+pub struct EncoderPass(Vec<LevelPass>);
+
+/// Layers of one level, each forward and backward in time.
+#[derive(Clone, Debug)]
+struct Level(Vec<[Layer; 2]>);
+
+#[derive(Clone, Debug)]
+struct LevelPass {
+    layers: Vec<[Pass; 2]>,
+    sizes: (usize, usize),
 }
 
 impl Encoder {
-    /// Declares the variables for inputs of a width. `codes` `[vocabulary, width]` are the rows
-    /// that stand for the tokens, unless these are one-hot.
+    /// Declares the variables for inputs of some parts; `hierarchical` asks for two levels.
     pub fn declare(
         graph: &mut Graph,
         variables: &mut Variables,
-        width: usize,
-        units: usize,
-        codes: Option<Value>,
+        parts: &[Part],
+        units: &[usize],
+        hierarchical: bool,
     ) -> Self {
-        let directions = [("fw", Direction::Forward), ("bw", Direction::Backward)];
-        let halves = directions.map(|(half, direction)| {
-            let name =
-                format!("encoder/cell_0/bidirectional_rnn/{half}/multi_rnn_cell/cell_0/lstm_cell");
-            let shape = [width + units, 4 * units];
-            let kernel = variables.declare(graph, &format!("{name}/kernel"), &shape);
-            let bias = variables.declare(graph, &format!("{name}/bias"), &[4 * units]);
-            let parts = graph.split(&kernel, &[width, units], 0);
-            let lstm = Lstm { units, recurrent: parts[1].clone(), direction };
-            Half { name, input: parts[0].clone(), bias, lstm }
-        });
-        Self { halves, units, codes }
+        let mut level =
+            |name: &str, parts: &[Part]| Level::declare(graph, variables, name, parts, units);
+        let levels = if hierarchical {
+            let lower = level("encoder/hierarchical_level_0", parts);
+            let embedding = Part::Rows { width: lower.width() };
+            vec![lower, level("encoder/hierarchical_level_1", &[embedding])]
+        } else {
+            vec![level("encoder", parts)]
+        };
+        Self { parts: parts.to_vec(), levels }
     }
 
-    /// Reads `token_ids` `[steps, batch]` and returns the embedding `[batch, 2·units]` with what
-    /// the backward pass needs.
+    /// Width of the embedding.
+    pub fn width(&self) -> usize {
+        self.levels.last().map_or(0, Level::width)
+    }
+
+    /// Reads `values`, the parts in order, and returns the embedding `[batch, width]` with what the
+    /// backward pass needs. A hierarchical encoder reads windows of so many `segments`.
     pub fn forward(
         &self,
         graph: &mut Graph,
-        token_ids: &Value,
-        batch: usize,
-    ) -> (Value, [Trace; 2]) {
-        let traces = self.halves.each_ref().map(|half| {
-            // Tokens pick rows of a table: the kernel itself for one-hot inputs. The bias is added
-            // to its few rows beforehand.
-            let bias = lstm::with_forget_bias(graph, &half.bias, self.units);
-            let table = match &self.codes {
-                Some(codes) => graph.gemm(codes, &half.input, &bias),
-                None => graph.add(&half.input, &bias),
-            };
-            let preactivations = graph.gather(&table, token_ids);
-            let zeros = lstm::zero_state(graph, batch, self.units);
-            half.lstm.forward(graph, &preactivations, &zeros)
-        });
-        let embedding = graph.concat(&[&traces[0].last.h, &traces[1].last.h], 1);
-        (embedding, traces)
+        dropout: Dropout,
+        values: &[Value],
+        segments: usize,
+        (steps, batch): (usize, usize),
+    ) -> (Value, EncoderPass) {
+        if let [only] = self.levels.as_slice() {
+            let pass = only.forward(graph, dropout, values.to_vec(), (steps, batch));
+            let embedding = pass.embedding(graph);
+            return (embedding, EncoderPass(vec![pass]));
+        }
+        let folded = self.parts.iter().zip(values);
+        let folded: Vec<Value> =
+            folded.map(|(part, value)| part.fold(graph, value, segments, (steps, batch))).collect();
+        let sizes = (steps / segments, segments * batch);
+        let lower = self.levels[0].forward(graph, dropout, folded, sizes);
+        let embeddings = lower.embedding(graph);
+        let part = Part::Rows { width: self.levels[0].width() };
+        let embeddings = part.shaped(graph, &embeddings, (segments, batch));
+        let upper = self.levels[1].forward(graph, dropout, vec![embeddings], (segments, batch));
+        (upper.embedding(graph), EncoderPass(vec![lower, upper]))
     }
 
-    /// Sets the gradients of all variables, given one-hot inputs `[steps·batch, vocabulary]` and
-    /// the gradient of the embedding.
+    /// Sets the gradients of all variables from that of the embedding.
     pub fn backward(
         &self,
         graph: &mut Graph,
         variables: &mut Variables,
-        traces: &[Trace; 2],
-        inputs: &Value,
-        (embedding, steps, batch): (&Value, usize, usize),
+        pass: &EncoderPass,
+        embedding: &Value,
     ) {
-        let parts = graph.split(embedding, &[self.units; 2], 1);
-        for ((half, trace), last) in self.halves.iter().zip(traces).zip(&parts) {
-            let gradients = half.lstm.backward(graph, trace, None, Some(last), (steps, batch));
-            let flat = lstm::rows(graph, &gradients.preactivations, steps * batch, 4 * self.units);
-            let table = graph.gemm_tn(inputs, &flat);
-            // Every step picks one row, so the rows of this product add up to the bias's gradient.
-            let bias = graph.reduce_sum(&table, &[0]);
-            let input = match &self.codes {
-                Some(codes) => graph.gemm_tn(codes, &table),
-                None => table,
-            };
-            let kernel = graph.concat(&[&input, &gradients.recurrent], 0);
-            variables.set_gradient(&format!("{}/kernel", half.name), kernel);
-            variables.set_gradient(&format!("{}/bias", half.name), bias);
+        let mut embedding = embedding.clone();
+        for (index, (level, pass)) in self.levels.iter().zip(&pass.0).enumerate().rev() {
+            let below = level.backward(graph, variables, pass, &embedding, index > 0);
+            embedding = below.unwrap_or(embedding);
         }
+    }
+}
+
+impl Level {
+    fn declare(
+        graph: &mut Graph,
+        variables: &mut Variables,
+        name: &str,
+        parts: &[Part],
+        units: &[usize],
+    ) -> Self {
+        let mut below = parts.to_vec();
+        let mut layers = Vec::new();
+        for (index, &units) in units.iter().enumerate() {
+            let directions = [("fw", Direction::Forward), ("bw", Direction::Backward)];
+            layers.push(directions.map(|(half, direction)| {
+                let name = format!(
+                    "{name}/cell_{index}/bidirectional_rnn/{half}/multi_rnn_cell/cell_0/lstm_cell"
+                );
+                Layer::declare(graph, variables, &name, &below, (units, direction))
+            }));
+            below = vec![Part::Rows { width: units }; 2];
+        }
+        Self(layers)
+    }
+
+    /// Width of the embedding.
+    fn width(&self) -> usize {
+        self.0.last().map_or(0, |[forward, _]| 2 * forward.units())
+    }
+
+    fn forward(
+        &self,
+        graph: &mut Graph,
+        dropout: Dropout,
+        values: Vec<Value>,
+        sizes: (usize, usize),
+    ) -> LevelPass {
+        let (steps, batch) = sizes;
+        let mut values = values;
+        let mut layers = Vec::new();
+        for halves in &self.0 {
+            let passes = halves.each_ref().map(|layer| {
+                let mask = dropout.mask(graph, layer.name(), &[steps, batch, layer.width()]);
+                let zeros = lstm::zero_state(graph, batch, layer.units());
+                layer.forward(graph, values.clone(), mask.as_ref(), &zeros, sizes)
+            });
+            values = passes.iter().map(|pass| pass.trace.h.clone()).collect();
+            layers.push(passes);
+        }
+        LevelPass { layers, sizes }
+    }
+
+    /// Sets the gradients of all variables from that of the embedding `[batch, width]`; returns the
+    /// gradient of the inputs, which are one part of rows, when `below` asks for it.
+    fn backward(
+        &self,
+        graph: &mut Graph,
+        variables: &mut Variables,
+        pass: &LevelPass,
+        embedding: &Value,
+        below: bool,
+    ) -> Option<Value> {
+        let units = self.width() / 2;
+        let last = graph.split(embedding, &[units; 2], 1);
+        // Of both directions of a layer: the gradient of all outputs.
+        let mut outputs: [Option<Value>; 2] = [None, None];
+        for (index, (halves, passes)) in self.0.iter().zip(&pass.layers).enumerate().rev() {
+            let top = index + 1 == self.0.len();
+            let mut found = [None, None];
+            for (half, (layer, own)) in halves.iter().zip(passes).enumerate() {
+                let last = top.then(|| &last[half]);
+                let gradients = (outputs[half].as_ref(), last);
+                let back = layer.backward(graph, variables, own, gradients, pass.sizes);
+                let parts = if index > 0 { 2 } else { usize::from(below) };
+                for (part, sum) in found.iter_mut().enumerate().take(parts) {
+                    let own = layer.input_gradient(graph, own, &back, part, pass.sizes);
+                    *sum = Some(match sum.take() {
+                        Some(sum) => graph.add(&sum, &own),
+                        None => own,
+                    });
+                }
+            }
+            outputs = found;
+        }
+        let [first, _] = outputs;
+        first
+    }
+}
+
+impl LevelPass {
+    /// Last outputs of both directions of the top layer, `[batch, width]`.
+    fn embedding(&self, graph: &mut Graph) -> Value {
+        let [forward, backward] = self.layers.last().expect("a level has a layer");
+        graph.concat(&[&forward.trace.last.h, &backward.trace.last.h], 1)
     }
 }

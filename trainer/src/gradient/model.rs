@@ -1,48 +1,60 @@
 //! The whole training graph of a model, and the graph that evaluates it.
 //!
-//! Inputs of a training graph: `tokens` `[steps, batch]`, `noise` `[batch, latent]`, the scalars
-//! `beta`, `clip`, `step_size`; the decoder's `inputs` `[steps, batch]` (the token before each step,
-//! the vocabulary's size for none), or with scheduled sampling `uniform`
-//! `[steps, batch, vocabulary]` and `sampled` `[steps, batch]` in their place; all variables and
-//! their moments. Outputs: the scalars of [`REPORT`] and the updated variables and moments.
+//! Inputs of a training graph, as [`Batch`](crate::train::program::Batch) describes them: what the
+//! model reads and is to write, `noise`, the scalars `beta`, `clip`, `step_size`; with scheduled
+//! sampling `uniform` and `sampled` in place of the decoder's `inputs`; with dropout a mask for each
+//! LSTM layer; all variables and their moments. Outputs: the scalars of [`REPORT`] and the updated
+//! variables and moments.
 //!
 //! Scheduled sampling runs the decoder twice: a rollout without gradient finds the inputs that
 //! sampling leads to, then the usual pass with these inputs gives loss and gradients. No gradient
-//! flows through a sampled token, so this is exact.
+//! flows through a sampled output, so this is exact.
 
-use interlude_models::config::{Config, OutputKind};
+use interlude_models::config::{Config, OutputKind, SEGMENTS, Scheme};
 use interlude_models::onnx::{ElementType, Graph, Value};
 use interlude_models::tokens::Tokens;
 use thiserror::Error;
 
 use super::adam::{self, Settings, Update};
-use super::categorical::{self, one_hot};
-use super::decoder::{Choices, Decoder};
+use super::core_decoder::Choices;
+use super::decoder::{Decoder, Feeding, Windows};
+use super::dropout::Dropout;
 use super::encoder::Encoder;
-use super::posterior::{Posterior, mean};
+use super::lstm::reshape;
+use super::part::Part;
+use super::posterior::{Divergence, Draw, Posterior, mean};
 use super::variables::{Variables, dims};
 
 /// Scalar outputs of every training graph: the loss, its reconstruction part, the mean divergence
-/// in nats before free bits, the norm of all gradients, and the share of right tokens.
+/// in nats before free bits, the norm of all gradients, and the share of right steps.
 pub const REPORT: [&str; 5] = ["loss", "r_loss", "kl", "global_norm", "accuracy"];
 
 /// A configuration that the gradient graph cannot express.
 #[derive(Debug, Error, PartialEq)]
 pub enum GradientError {
-    /// The output or encoder is of a kind without a backward pass.
-    #[error("`{0}` cannot be trained: only flat models of one token a step without controls can")]
-    Unsupported(String),
-    /// The encoder has several layers.
-    #[error("`{name}` cannot be trained: enc_rnn_size has {layers} layers, one can be trained")]
-    EncoderLayers {
+    /// A list of layers is empty.
+    #[error("`{name}` cannot be trained: {list} is empty")]
+    NoLayer {
         /// Configuration.
         name: String,
-        /// Layers asked for.
-        layers: usize,
+        /// The hyper-parameter.
+        list: &'static str,
     },
-    /// The decoder has no layer.
-    #[error("`{0}` cannot be trained: dec_rnn_size is empty")]
-    NoDecoder(String),
+    /// Windows that are no whole number of segments.
+    #[error(
+        "`{name}` cannot be trained on windows of {steps} steps: they must be a multiple of {segment}"
+    )]
+    Segments {
+        /// Configuration.
+        name: String,
+        /// Steps of a window.
+        steps: usize,
+        /// Steps of a segment.
+        segment: usize,
+    },
+    /// Rollouts know no dropout.
+    #[error("`{0}` cannot be trained with both scheduled sampling and dropout; switch one off")]
+    SamplingAndDropout(String),
 }
 
 /// What a training graph is built for.
@@ -77,85 +89,40 @@ pub fn as_float(size: usize) -> f32 {
     f32::from(u16::try_from(size).expect("batch sizes are below 65536"))
 }
 
-/// The parts of a model whose variables are declared.
-struct Parts {
+/// A graph under construction with the parts of a model, whose variables are declared.
+struct Building<'a> {
+    config: &'a Config,
+    shape: Shape,
+    graph: Graph,
+    dropout: Dropout,
     variables: Variables,
     encoder: Encoder,
     posterior: Posterior,
     decoder: Decoder,
 }
 
-fn check(config: &Config) -> Result<(), GradientError> {
-    let name = || config.name.clone();
-    if config.output_kind() != OutputKind::Categorical
-        || config.hierarchical_encoder
-        || config.hierarchical_decoder
-        || config.control_depth() > 0
-    {
-        return Err(GradientError::Unsupported(name()));
-    }
-    if config.hparams.enc_rnn_size.len() != 1 {
-        let layers = config.hparams.enc_rnn_size.len();
-        return Err(GradientError::EncoderLayers { name: name(), layers });
-    }
-    if config.hparams.dec_rnn_size.is_empty() {
-        return Err(GradientError::NoDecoder(name()));
-    }
-    Ok(())
-}
-
-/// The rows by which the encoder reads the tokens, for configurations whose encoder does not read
-/// them one-hot.
-fn codes(graph: &mut Graph, config: &Config) -> Option<Value> {
-    let shape = [config.output_depth(), config.input_depth()];
-    if shape[0] == shape[1] {
-        return None;
-    }
-    let ids: Vec<u16> = (0..=u16::MAX).take(shape[0]).collect();
-    let rows = Tokens::from_ids(config, &ids).and_then(|tokens| tokens.input_rows(config));
-    Some(graph.floats(&shape, &rows.expect("the vocabulary's own tokens have rows")))
-}
-
-impl Parts {
-    fn declare(graph: &mut Graph, config: &Config) -> Result<Self, GradientError> {
-        check(config)?;
-        let hparams = &config.hparams;
-        let (vocabulary, latent) = (config.output_depth(), hparams.z_size);
-        let mut variables = Variables::default();
-        let units = hparams.enc_rnn_size[0];
-        let codes = codes(graph, config);
-        let encoder = Encoder::declare(graph, &mut variables, config.input_depth(), units, codes);
-        let posterior = Posterior::declare(graph, &mut variables, 2 * units, latent);
-        let decoder =
-            Decoder::declare(graph, &mut variables, vocabulary, latent, &hparams.dec_rnn_size);
-        Ok(Self { variables, encoder, posterior, decoder })
-    }
-
-    fn names(&self) -> Vec<(String, Vec<usize>)> {
-        self.variables
-            .iter()
-            .map(|(name, variable)| (name.to_owned(), variable.shape.clone()))
-            .collect()
-    }
+/// What both training and evaluation begin with.
+struct Encoded {
+    windows: Windows,
+    pass: super::encoder::EncoderPass,
+    draw: Draw,
+    divergence: Divergence,
 }
 
 /// A training graph: loss, gradients, clipping and Adam's update with the decay `beta_2` of the
 /// second moment.
 ///
 /// # Errors
-/// [`GradientError`] when the configuration is of a kind that cannot be trained.
+/// [`GradientError`] when the hyper-parameters do not fit each other.
 pub fn training(config: &Config, shape: Shape, beta_2: f64) -> Result<Built, GradientError> {
-    let mut graph = Graph::new("training");
-    let mut parts = Parts::declare(&mut graph, config)?;
-    differentiate(&mut graph, &mut parts, config, shape);
-    let norm = adam::global_norm(&mut graph, &parts.variables);
-    graph.output("global_norm", &norm, ElementType::F32, &[]);
+    let mut building = Building::new("training", config, shape, dropout(config))?;
+    let norm = building.differentiate();
+    let Building { mut graph, variables, .. } = building;
     let limit = graph.input("clip", ElementType::F32, &[]);
     let step_size = graph.input("step_size", ElementType::F32, &[]);
     let settings = settings(config, beta_2);
-    let updates = adam::update(&mut graph, &parts.variables, settings, (&norm, &limit, &step_size));
-    let variables = parts.names();
-    Ok(Built { model: graph.into_model(), variables, updates, gradients: Vec::new() })
+    let updates = adam::update(&mut graph, &variables, settings, (&norm, &limit, &step_size));
+    Ok(Built { updates, ..built(graph, &variables) })
 }
 
 /// How gradients are clipped and remembered.
@@ -170,18 +137,16 @@ fn settings(config: &Config, beta_2: f64) -> Settings {
 /// `V_grad.accumulation.buffer` and an output `V_grad.accumulation.out`.
 ///
 /// # Errors
-/// [`GradientError`] when the configuration is of a kind that cannot be trained.
+/// [`GradientError`] when the hyper-parameters do not fit each other.
 pub fn accumulating(config: &Config, shape: Shape) -> Result<Built, GradientError> {
-    let mut graph = Graph::new("training");
-    let mut parts = Parts::declare(&mut graph, config)?;
-    differentiate(&mut graph, &mut parts, config, shape);
-    let norm = adam::global_norm(&mut graph, &parts.variables);
-    graph.output("global_norm", &norm, ElementType::F32, &[]);
+    let mut building = Building::new("training", config, shape, dropout(config))?;
+    let norm = building.differentiate();
+    let Building { mut graph, variables, .. } = building;
     let limit = graph.input("clip", ElementType::F32, &[]);
     let settings = settings(config, adam::BETA_2);
-    let gradients = adam::clipped(&mut graph, &parts.variables, settings, (&norm, &limit));
+    let gradients = adam::clipped(&mut graph, &variables, settings, (&norm, &limit));
     let reset = graph.input("lazy_reset_grad", ElementType::Bool, &[1.into()]);
-    for ((name, variable), gradient) in parts.variables.iter().zip(&gradients) {
+    for ((name, variable), gradient) in variables.iter().zip(&gradients) {
         let buffer = format!("{name}_grad.accumulation.buffer");
         let buffer = graph.input(&buffer, ElementType::F32, &dims(&variable.shape));
         let inputs = [&buffer, gradient, &reset];
@@ -189,122 +154,264 @@ pub fn accumulating(config: &Config, shape: Shape) -> Result<Built, GradientErro
         let output = format!("{name}_grad.accumulation.out");
         graph.output(&output, &done[0], ElementType::Bool, &[1.into()]);
     }
-    let variables = parts.names();
-    Ok(Built { model: graph.into_model(), variables, updates: Vec::new(), gradients: Vec::new() })
+    Ok(built(graph, &variables))
 }
 
 /// A graph of the loss and the gradient of every variable, without an update.
 ///
 /// # Errors
-/// [`GradientError`] when the configuration is of a kind that cannot be trained.
+/// [`GradientError`] when the hyper-parameters do not fit each other.
 pub fn gradients(config: &Config, shape: Shape) -> Result<Built, GradientError> {
-    let mut graph = Graph::new("gradients");
-    let mut parts = Parts::declare(&mut graph, config)?;
-    differentiate(&mut graph, &mut parts, config, shape);
-    let norm = adam::global_norm(&mut graph, &parts.variables);
-    graph.output("global_norm", &norm, ElementType::F32, &[]);
+    let mut building = Building::new("gradients", config, shape, dropout(config))?;
+    building.differentiate();
+    let Building { mut graph, variables, .. } = building;
     let mut gradients = Vec::new();
-    for (name, variable, gradient) in parts.variables.with_gradients() {
+    for (name, variable, gradient) in variables.with_gradients() {
         let output = format!("{name}/gradient");
         graph.output(&output, gradient, ElementType::F32, &dims(&variable.shape));
         gradients.push((name.to_owned(), output));
     }
-    let variables = parts.names();
-    Ok(Built { model: graph.into_model(), variables, updates: Vec::new(), gradients })
-}
-
-/// Forward and backward pass; sets all gradients and declares the outputs but the norm.
-fn differentiate(graph: &mut Graph, parts: &mut Parts, config: &Config, shape: Shape) {
-    let Parts { variables, encoder, posterior, decoder } = parts;
-    let Shape { steps, batch, .. } = shape;
-    let vocabulary = config.output_depth();
-    let tokens = graph.input("tokens", ElementType::I64, &[steps.into(), batch.into()]);
-    let noise = graph.input("noise", ElementType::F32, &[batch.into(), posterior.latent().into()]);
-    let beta = graph.input("beta", ElementType::F32, &[]);
-
-    let (embedding, traces) = encoder.forward(graph, &tokens, batch);
-    let draw = posterior.forward(graph, &embedding, &noise);
-    #[expect(clippy::cast_possible_truncation, reason = "a setting in single precision")]
-    let free_bits = config.hparams.free_bits as f32;
-    let divergence = Posterior::divergence(graph, &draw, free_bits);
-    let inputs = decoder_inputs(graph, decoder, &tokens, &draw.z, vocabulary, shape);
-    let forward = decoder.forward(graph, &draw.z, &inputs, (steps, batch));
-    let targets = one_hot(graph, &tokens, vocabulary);
-    let prediction = categorical::forward(graph, &forward.logits, &targets, &tokens, batch);
-    let weighted = graph.mul(&beta, &divergence.cost);
-    let loss = graph.add(&prediction.loss, &weighted);
-    let nats = mean(graph, &divergence.nats);
-    let report = [
-        ("loss", &loss),
-        ("r_loss", &prediction.loss),
-        ("kl", &nats),
-        ("accuracy", &prediction.accuracy),
-    ];
-    for (name, value) in report {
-        graph.output(name, value, ElementType::F32, &[]);
-    }
-
-    let dlogits = categorical::backward(graph, &prediction);
-    let dz = decoder.backward(graph, variables, &forward, &inputs, (&dlogits, steps, batch));
-    let dembedding = posterior.backward(graph, variables, &draw, &divergence, (&dz, &beta, batch));
-    encoder.backward(graph, variables, &traces, &targets, (&dembedding, steps, batch));
-}
-
-/// The token before each step: an input of the graph, or what scheduled sampling leads to.
-fn decoder_inputs(
-    graph: &mut Graph,
-    decoder: &Decoder,
-    tokens: &Value,
-    z: &Value,
-    vocabulary: usize,
-    shape: Shape,
-) -> Value {
-    let Shape { steps, batch, sampling } = shape;
-    if !sampling {
-        return graph.input("inputs", ElementType::I64, &[steps.into(), batch.into()]);
-    }
-    let extents = [steps.into(), batch.into(), vocabulary.into()];
-    let uniform = graph.input("uniform", ElementType::F32, &extents);
-    let sampled = graph.input("sampled", ElementType::Bool, &[steps.into(), batch.into()]);
-    let choices =
-        Choices { uniform: Some(uniform), sampled: Some(sampled), targets: tokens.clone() };
-    decoder.rollout(graph, z, &choices, batch).inputs
+    Ok(Built { gradients, ..built(graph, &variables) })
 }
 
 /// A graph that reconstructs windows from the mean of their posterior.
 ///
-/// Inputs: `tokens` `[steps, batch]`, `inputs` `[steps, batch]` and all variables. Outputs: the
-/// scalars `r_loss` and `kl` (nats), and `forced` and `free`, both `[steps, batch]`: the most likely
-/// tokens with the given inputs, and with the decoder's own.
+/// Inputs: what training reads but the noise and rates, and all variables. Outputs: the scalars
+/// `r_loss` and `kl` (nats), and `forced` and `free`: the most probable outputs with the given
+/// inputs, and with the decoder's own; tokens `[steps, batch, parts]` or numbers
+/// `[steps, batch, output depth]`.
 ///
 /// # Errors
-/// [`GradientError`] when the configuration is of a kind that cannot be trained.
+/// [`GradientError`] when the hyper-parameters do not fit each other.
 pub fn evaluation(config: &Config, steps: usize, batch: usize) -> Result<Built, GradientError> {
-    let mut graph = Graph::new("evaluation");
-    let parts = Parts::declare(&mut graph, config)?;
-    let graph = &mut graph;
-    let vocabulary = config.output_depth();
-    let extents = [steps.into(), batch.into()];
-    let tokens = graph.input("tokens", ElementType::I64, &extents);
-    let inputs = graph.input("inputs", ElementType::I64, &extents);
-    let (embedding, _) = parts.encoder.forward(graph, &tokens, batch);
-    let latent = parts.posterior.latent();
-    let noise = graph.floats(&[batch, latent], &vec![0.0; batch * latent]);
-    let draw = parts.posterior.forward(graph, &embedding, &noise);
-    let divergence = Posterior::divergence(graph, &draw, 0.0);
-    let forward = parts.decoder.forward(graph, &draw.mu, &inputs, (steps, batch));
-    let targets = one_hot(graph, &tokens, vocabulary);
-    let prediction = categorical::forward(graph, &forward.logits, &targets, &tokens, batch);
-    let nats = mean(graph, &divergence.nats);
-    graph.output("r_loss", &prediction.loss, ElementType::F32, &[]);
+    let shape = Shape { steps, batch, sampling: false };
+    let mut building = Building::new("evaluation", config, shape, Dropout::NONE)?;
+    let latent = building.posterior.latent();
+    let noise = building.graph.floats(&[batch, latent], &vec![0.0; batch * latent]);
+    let Encoded { windows, draw, divergence, .. } = building.encode(&noise, 0.0);
+    let Building { mut graph, variables, decoder, .. } = building;
+    let feeding = Feeding::Given;
+    let pass = decoder.forward(&mut graph, Dropout::NONE, &draw.mu, &windows, &feeding);
+    let (r_loss, _) = pass.quality(&mut graph);
+    let nats = mean(&mut graph, &divergence.nats);
+    graph.output("r_loss", &r_loss, ElementType::F32, &[]);
     graph.output("kl", &nats, ElementType::F32, &[]);
-    let forced = categorical::argmax(graph, &forward.logits, 1);
-    let forced = super::lstm::reshape(graph, &forced, &[steps, batch]);
-    graph.output("forced", &forced, ElementType::I64, &extents);
-    let choices = Choices { uniform: None, sampled: None, targets: tokens };
-    let rollout = parts.decoder.rollout(graph, &draw.mu, &choices, batch);
-    graph.output("free", &rollout.tokens, ElementType::I64, &extents);
-    let variables = parts.names();
-    let graph = std::mem::replace(graph, Graph::new("done"));
-    Ok(Built { model: graph.into_model(), variables, updates: Vec::new(), gradients: Vec::new() })
+    let forced = decoder.forced(&mut graph, &pass, (steps, batch));
+    let free = decoder.free(&mut graph, &pass, &draw.mu, &windows);
+    for (name, parts) in [("forced", forced), ("free", free)] {
+        let (element, whole) = if draws_tokens(config) {
+            let parts: Vec<Value> = parts.iter().map(|part| graph.unsqueeze(part, &[2])).collect();
+            (ElementType::I64, graph.concat(&parts.iter().collect::<Vec<_>>(), 2))
+        } else {
+            (ElementType::F32, parts[0].clone())
+        };
+        let extents = [steps, batch, window_width(config)];
+        graph.output(name, &whole, element, &dims(&extents));
+    }
+    Ok(built(graph, &variables))
+}
+
+/// The dropout of training.
+fn dropout(config: &Config) -> Dropout {
+    #[expect(clippy::cast_possible_truncation, reason = "a probability in single precision")]
+    let keep = config.hparams.dropout_keep_prob as f32;
+    Dropout { keep }
+}
+
+/// Whether a model's outputs are tokens; otherwise they are rows of numbers.
+pub fn draws_tokens(config: &Config) -> bool {
+    !matches!(config.output_kind(), OutputKind::Nade | OutputKind::Groove)
+}
+
+/// Columns of one step of a window: tokens, or numbers.
+pub fn window_width(config: &Config) -> usize {
+    if draws_tokens(config) { config.outputs().len() } else { config.output_depth() }
+}
+
+fn built(graph: Graph, variables: &Variables) -> Built {
+    let names = variables.iter().map(|(name, variable)| (name.to_owned(), variable.shape.clone()));
+    Built {
+        variables: names.collect(),
+        model: graph.into_model(),
+        updates: Vec::new(),
+        gradients: Vec::new(),
+    }
+}
+
+fn check(config: &Config, shape: Shape, dropout: Dropout) -> Result<(), GradientError> {
+    let name = config.name.clone();
+    let hparams = &config.hparams;
+    for (list, sizes) in
+        [("enc_rnn_size", &hparams.enc_rnn_size), ("dec_rnn_size", &hparams.dec_rnn_size)]
+    {
+        if sizes.is_empty() {
+            return Err(GradientError::NoLayer { name, list });
+        }
+    }
+    let segment = hparams.max_seq_len / SEGMENTS;
+    let hierarchical = config.hierarchical_decoder || config.hierarchical_encoder;
+    if hierarchical && (segment == 0 || !shape.steps.is_multiple_of(segment)) {
+        return Err(GradientError::Segments { name, steps: shape.steps, segment });
+    }
+    if shape.sampling && dropout.keep < 1.0 {
+        return Err(GradientError::SamplingAndDropout(name));
+    }
+    Ok(())
+}
+
+/// What the encoder reads, part by part.
+fn encoder_parts(config: &Config) -> Vec<Part> {
+    let tokens = |sizes: &[usize]| -> Vec<Part> {
+        sizes.iter().map(|&vocabulary| Part::Tokens { vocabulary }).collect()
+    };
+    let mut parts = match config.scheme {
+        Scheme::Melody { .. } | Scheme::MelodyChords | Scheme::Trio => tokens(config.outputs()),
+        Scheme::Drums | Scheme::DrumRoll(_) | Scheme::Groove(_) => {
+            vec![Part::Rows { width: config.input_depth() }]
+        }
+    };
+    let width = config.control_depth();
+    parts.extend((width > 0).then_some(Part::Rows { width }));
+    parts
+}
+
+impl<'a> Building<'a> {
+    fn new(
+        name: &str,
+        config: &'a Config,
+        shape: Shape,
+        dropout: Dropout,
+    ) -> Result<Self, GradientError> {
+        check(config, shape, dropout)?;
+        let hparams = &config.hparams;
+        let mut graph = Graph::new(name);
+        let mut variables = Variables::default();
+        let encoder = Encoder::declare(
+            &mut graph,
+            &mut variables,
+            &encoder_parts(config),
+            &hparams.enc_rnn_size,
+            config.hierarchical_encoder,
+        );
+        let width = encoder.width();
+        let posterior = Posterior::declare(&mut graph, &mut variables, width, hparams.z_size);
+        let decoder = Decoder::declare(&mut graph, &mut variables, config);
+        Ok(Self { config, shape, graph, dropout, variables, encoder, posterior, decoder })
+    }
+
+    /// Declares the windows; what the encoder reads, and what the decoder does.
+    fn windows(&mut self) -> (Vec<Value>, Windows) {
+        let Self { config, shape, graph, decoder, .. } = self;
+        let Shape { steps, batch, sampling } = *shape;
+        let extents = [steps, batch, window_width(config)];
+        let (mut read, targets, previous) = if draws_tokens(config) {
+            let tokens = graph.input("tokens", ElementType::I64, &dims(&extents));
+            let tokens = columns(graph, &tokens, extents);
+            let previous = if sampling {
+                earlier(graph, decoder, &tokens, (steps, batch))
+            } else {
+                let previous = graph.input("inputs", ElementType::I64, &dims(&extents));
+                columns(graph, &previous, extents)
+            };
+            let read = match codes(graph, config) {
+                Some(codes) => vec![graph.gather(&codes, &tokens[0])],
+                None => tokens.clone(),
+            };
+            (read, tokens, previous)
+        } else {
+            let wide = [steps, batch, config.input_depth()];
+            let read = graph.input("encoder_inputs", ElementType::F32, &dims(&wide));
+            let targets = vec![graph.input("targets", ElementType::F32, &dims(&extents))];
+            let previous = earlier(graph, decoder, &targets, (steps, batch));
+            (vec![read], targets, previous)
+        };
+        let width = config.control_depth();
+        let controls = (width > 0)
+            .then(|| graph.input("controls", ElementType::F32, &dims(&[steps, batch, width])));
+        read.extend(controls.clone());
+        (read, Windows { targets, previous, controls, sizes: (steps, batch) })
+    }
+
+    /// Encoder, posterior and a draw from it.
+    fn encode(&mut self, noise: &Value, free_bits: f32) -> Encoded {
+        let (read, windows) = self.windows();
+        let Self { config, shape, graph, dropout, encoder, posterior, .. } = self;
+        let segments = shape.steps / (config.hparams.max_seq_len / SEGMENTS).max(1);
+        let (embedding, pass) = encoder.forward(graph, *dropout, &read, segments, windows.sizes);
+        let draw = posterior.forward(graph, &embedding, noise);
+        let divergence = Posterior::divergence(graph, &draw, free_bits);
+        Encoded { windows, pass, draw, divergence }
+    }
+
+    /// Forward and backward pass; sets all gradients, declares the outputs of [`REPORT`] and returns
+    /// the norm of all gradients.
+    fn differentiate(&mut self) -> Value {
+        let Shape { steps, batch, sampling } = self.shape;
+        let latent = self.posterior.latent();
+        let noise = self.graph.input("noise", ElementType::F32, &dims(&[batch, latent]));
+        let beta = self.graph.input("beta", ElementType::F32, &[]);
+        #[expect(clippy::cast_possible_truncation, reason = "a setting in single precision")]
+        let free_bits = self.config.hparams.free_bits as f32;
+        let Encoded { windows, pass, draw, divergence } = self.encode(&noise, free_bits);
+        let Self { config, graph, dropout, variables, encoder, posterior, decoder, .. } = self;
+        let feeding = if sampling {
+            let extents = [steps, batch, config.output_depth()];
+            // NADE takes the more probable bits and needs no noise.
+            let uniform = (config.output_kind() != OutputKind::Nade)
+                .then(|| graph.input("uniform", ElementType::F32, &dims(&extents)));
+            let sampled = graph.input("sampled", ElementType::Bool, &dims(&[steps, batch]));
+            Feeding::Sampled(Choices { uniform, sampled: Some(sampled) })
+        } else {
+            Feeding::Given
+        };
+        let decoded = decoder.forward(graph, *dropout, &draw.z, &windows, &feeding);
+        let (r_loss, accuracy) = decoded.quality(graph);
+        let weighted = graph.mul(&beta, &divergence.cost);
+        let loss = graph.add(&r_loss, &weighted);
+        let nats = mean(graph, &divergence.nats);
+
+        let dz = decoder.backward(graph, variables, &decoded);
+        let rest = (&dz, &beta, batch);
+        let dembedding = posterior.backward(graph, variables, &draw, &divergence, rest);
+        encoder.backward(graph, variables, &pass, &dembedding);
+        let norm = adam::global_norm(graph, variables);
+        for (name, value) in REPORT.iter().zip([&loss, &r_loss, &nats, &norm, &accuracy]) {
+            graph.output(name, value, ElementType::F32, &[]);
+        }
+        norm
+    }
+}
+
+/// The rows by which the encoder reads tokens that it does not read one-hot.
+fn codes(graph: &mut Graph, config: &Config) -> Option<Value> {
+    if config.scheme != Scheme::Drums {
+        return None;
+    }
+    let shape = [config.output_depth(), config.input_depth()];
+    let ids: Vec<u16> = (0..=u16::MAX).take(shape[0]).collect();
+    let rows = Tokens::from_ids(config, &ids).and_then(|tokens| tokens.input_rows(config));
+    Some(graph.floats(&shape, &rows.expect("all tokens of the vocabulary have rows")))
+}
+
+/// The columns of tokens `[steps, batch, parts]`, each `[steps, batch]`.
+fn columns(graph: &mut Graph, tokens: &Value, [steps, batch, parts]: [usize; 3]) -> Vec<Value> {
+    let columns = graph.split(tokens, &vec![1; parts], 2);
+    columns.iter().map(|column| reshape(graph, column, &[steps, batch])).collect()
+}
+
+/// Each part one step later, with "none" at the first step.
+fn earlier(
+    graph: &mut Graph,
+    decoder: &Decoder,
+    parts: &[Value],
+    (steps, batch): (usize, usize),
+) -> Vec<Value> {
+    let last = i64::try_from(steps).expect("windows are short") - 1;
+    let none = decoder.none(graph, batch);
+    let shift = |(part, none): (&Value, Value)| {
+        let kept = graph.slice(part, 0, last, 0);
+        let none = graph.unsqueeze(&none, &[0]);
+        graph.concat(&[&none, &kept], 0)
+    };
+    parts.iter().zip(none).map(shift).collect()
 }

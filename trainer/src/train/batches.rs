@@ -102,7 +102,7 @@ impl<'a> Batches<'a> {
                 let other = self.windows.get(generator.random_range(0..self.windows.len()));
                 mix(&mut cut, &other[from..from + steps], generator.random());
             }
-            filling.put(&mut generator, index, &cut);
+            filling.put(Some(&mut generator), index, &cut);
         }
         let mut made = filling.batch;
         made.inputs = earlier(&made.tokens, batch, &nothing(config));
@@ -129,6 +129,19 @@ impl<'a> Batches<'a> {
     }
 }
 
+/// The windows of some indices as they are, without noise, choices and rates.
+pub fn plain(windows: &Windows, config: &Config, indices: &[usize]) -> Batch {
+    let (steps, batch) = (windows.steps(), indices.len());
+    let making = Making { config, steps, batch, noise: 0.0, drop: 0.0, sampling: None, mix: 0.0 };
+    let mut filling = Filling::new(&making);
+    for (place, &index) in indices.iter().enumerate() {
+        filling.put(None, place, windows.get(index));
+    }
+    let mut made = filling.batch;
+    made.inputs = earlier(&made.tokens, batch, &nothing(config));
+    made
+}
+
 /// A batch that is being filled, example by example.
 struct Filling<'a> {
     making: &'a Making<'a>,
@@ -151,8 +164,9 @@ impl<'a> Filling<'a> {
         Self { making, parts, batch: made }
     }
 
-    /// Puts a window, as numbers of its dataset, in the place of an example.
-    fn put(&mut self, generator: &mut impl Rng, index: usize, numbers: &[u16]) {
+    /// Puts a window, as numbers of its dataset, in the place of an example. Notes are dropped only
+    /// with a generator, as in training.
+    fn put(&mut self, generator: Option<&mut ChaCha8Rng>, index: usize, numbers: &[u16]) {
         let Making { config, batch, .. } = *self.making;
         if self.parts > 0 {
             let width = numbers.len() / self.making.steps;
@@ -175,7 +189,8 @@ impl<'a> Filling<'a> {
         if self.parts == 0 {
             let targets = window.tokens.output_rows(config).expect("tokens of the dataset fit");
             let mut heard = window.tokens;
-            if config.scheme == Scheme::Groove(GrooveTask::TapFixedVelocityNoteDropout) {
+            let drops = config.scheme == Scheme::Groove(GrooveTask::TapFixedVelocityNoteDropout);
+            if let Some(generator) = generator.filter(|_| drops) {
                 let probability = LARGEST_NOTE_DROPOUT * generator.random::<f32>();
                 heard.drop_hits(probability, || generator.random());
             }

@@ -9,8 +9,11 @@ use ort::memory::Allocator;
 use ort::session::{IoBinding, SessionInputValue};
 use ort::value::Tensor;
 use prost::Message;
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
 
 use super::program::Batch;
+use crate::gradient::dropout;
 
 /// A tensor for each input that a batch fills.
 #[derive(Debug, Default)]
@@ -68,13 +71,21 @@ impl Inputs {
             };
             tensor.extract_tensor_mut().1.copy_from_slice(values);
         }
+        let mut generator = ChaCha8Rng::seed_from_u64(batch.dropout_seed);
         for (name, tensor) in &mut self.floats {
             let values = match name.as_str() {
+                "encoder_inputs" => &batch.encoder_inputs,
+                "targets" => &batch.targets,
+                "controls" => &batch.controls,
                 "noise" => &batch.noise[..],
                 "uniform" => &batch.uniform,
                 "beta" => &[batch.beta],
                 "clip" => &[batch.clip],
                 "step_size" => &[batch.step_size],
+                name if name.starts_with(dropout::NOISE) => {
+                    tensor.extract_tensor_mut().1.fill_with(|| generator.random());
+                    continue;
+                }
                 _ => panic!("input {name} is not part of a batch"),
             };
             tensor.extract_tensor_mut().1.copy_from_slice(values);

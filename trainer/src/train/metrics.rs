@@ -129,9 +129,9 @@ impl Metrics {
             seconds / 60.0,
             scores.r_loss,
             scores.kl_bits,
-            scores.accuracy_teacher_forced,
-            scores.accuracy_free_running,
-            scores.accuracy_free_running_events,
+            scores.all.accuracy_teacher_forced,
+            scores.all.accuracy_free_running,
+            scores.all.accuracy_free_running_events,
             scores.windows_exact
         ));
         Ok(())

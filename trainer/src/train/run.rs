@@ -403,7 +403,7 @@ impl<'a> Training<'a> {
 
 /// What the best checkpoint is best in.
 fn score(scores: &Scores) -> f64 {
-    scores.accuracy_free_running
+    scores.all.accuracy_free_running
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
