@@ -4,8 +4,11 @@
 //! `tokens` (the numbers of a window, step by step as [`layout`] says, all windows equally long)
 //! and `source` (the file it is from).
 
+pub mod arrange;
 pub mod build;
 pub mod layout;
+pub mod leadsheets;
+pub mod merge;
 pub mod monophony;
 pub mod patterns;
 pub mod source;

@@ -8,7 +8,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use interlude_models::config;
 
 use crate::dataset::build::{self, Description, Options, SKIPPED};
-use crate::dataset::splits;
+use crate::dataset::{merge, splits};
 
 /// Make datasets from MIDI files, and look at them.
 #[derive(Args, Debug)]
@@ -20,6 +20,8 @@ pub struct Dataset {
 #[derive(Subcommand, Debug)]
 enum Action {
     Build(Build),
+    Arrange(Arrange),
+    Merge(Merge),
     Info(Info),
 }
 
@@ -52,6 +54,53 @@ struct Build {
     /// of the Groove MIDI Dataset, which number toms in their own way.
     #[arg(long, value_name = "TEXT")]
     roland: Option<String>,
+    /// Keep one window of so many in a row.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
+    every: u16,
+}
+
+/// Make trios of 16 bars by rule, from music that lacks some of the parts.
+///
+/// Lead sheets (.jsonl) give their melody, and a bass that is made from their chords; scores of
+/// several parts give their highest and their lowest part. Drums come from performances. A piece and
+/// its drums are of the same split.
+#[derive(Args, Debug)]
+struct Arrange {
+    /// Lead sheets and scores: folders, archives or files.
+    #[arg(required = true)]
+    sources: Vec<PathBuf>,
+    /// Drum performances: a folder, archive or file; can be given several times.
+    #[arg(long, required = true)]
+    drums: Vec<PathBuf>,
+    /// Folder of the dataset.
+    #[arg(long)]
+    out: PathBuf,
+    /// Seed of the split, and of the choice of drums.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Fewest notes that begin in each part of a window.
+    #[arg(long, default_value_t = 8)]
+    least_notes: usize,
+    /// Keep one window of so many in a row; they move on by a bar.
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..))]
+    every: u16,
+    /// Column that names the split of a drum performance in CSV tables among them.
+    #[arg(long, default_value = splits::COLUMN)]
+    split_column: String,
+    /// Drum performances whose path has this text in it are recordings from Roland's drum kits.
+    #[arg(long, value_name = "TEXT")]
+    roland: Option<String>,
+}
+
+/// Put several datasets of one scheme together; what several of them have is kept once.
+#[derive(Args, Debug)]
+struct Merge {
+    /// Folders of the datasets.
+    #[arg(required = true)]
+    datasets: Vec<PathBuf>,
+    /// Folder of the new one.
+    #[arg(long)]
+    out: PathBuf,
 }
 
 /// Describe a dataset.
@@ -119,6 +168,8 @@ impl Dataset {
     pub fn run(self) -> anyhow::Result<()> {
         match self.action {
             Action::Build(build) => build.run(),
+            Action::Arrange(arrange) => arrange.run(),
+            Action::Merge(merge) => merge.run(),
             Action::Info(info) => info.run(),
         }
     }
@@ -135,18 +186,48 @@ impl Build {
             least_notes: self.least_notes,
             split_column: self.split_column,
             roland: self.roland,
+            drums: None,
+            every: self.every.into(),
         };
-        let style = ProgressStyle::with_template("{spinner} {pos} files, {elapsed}")
-            .context("the template of the progress bar")?;
-        let bar = ProgressBar::new_spinner().with_style(style);
-        let description = build::build(&options, &|files| bar.set_position(files as u64))?;
-        bar.finish_and_clear();
-        print(&description);
-        if description.skipped > 0 {
-            println!("why files were skipped: {}", options.out.join(SKIPPED).display());
-        }
+        run(&options)
+    }
+}
+
+impl Arrange {
+    fn run(self) -> anyhow::Result<()> {
+        run(&Options {
+            sources: self.sources,
+            config: config::by_name("hierdec-trio_16bar")?,
+            out: self.out,
+            seed: self.seed,
+            monophonic: false,
+            least_notes: self.least_notes,
+            split_column: self.split_column,
+            roland: self.roland,
+            drums: Some(self.drums),
+            every: self.every.into(),
+        })
+    }
+}
+
+impl Merge {
+    fn run(self) -> anyhow::Result<()> {
+        print(&merge::merge(&self.datasets, &self.out)?);
         Ok(())
     }
+}
+
+fn run(options: &Options) -> anyhow::Result<()> {
+    let style = ProgressStyle::with_template("{spinner} {pos} files, {elapsed}")
+        .context("the template of the progress bar")?;
+    let bar = ProgressBar::new_spinner().with_style(style);
+    let description = build::build(options, &|files| bar.set_position(files as u64))?;
+    bar.finish_and_clear();
+    print(&description);
+    if description.skipped > 0 {
+        println!("why files were skipped: {}", options.out.join(SKIPPED).display());
+    }
+    Ok(())
 }
 
 impl Info {

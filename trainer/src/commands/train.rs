@@ -31,6 +31,9 @@ pub struct Train {
     /// Changed hyper-parameters, such as `z_size=128,max_beta=0.1`.
     #[arg(long, default_value = "")]
     hparams: String,
+    /// Largest transposition of melodies, in semitones up and down; the configuration's if missing.
+    #[arg(long, value_name = "SEMITONES", value_parser = clap::value_parser!(u8).range(0..=24))]
+    transpose: Option<u8>,
     /// Steps after which training ends.
     #[arg(long, required_unless_present = "schedule")]
     steps: Option<u64>,
@@ -122,6 +125,7 @@ impl Train {
         let (runtime, backend) = self.backend.start(shared)?;
         let mut config = config::by_name(&self.config)?;
         config.override_hparams(&self.hparams)?;
+        config.transpose = self.transpose.unwrap_or(config.transpose);
         if self.resume == Resume::Never && !crate::train::snapshot::list(&self.out)?.is_empty() {
             bail!(
                 "`{}` holds a run; choose another folder, or --resume auto to go on",

@@ -6,12 +6,13 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::sync_channel;
 
-use interlude_models::config::Config;
+use interlude_models::config::{self, Config};
 use interlude_models::midi::NoteSequence;
 use interlude_models::tokens::{self, Limit};
 use rayon::iter::{ParallelBridge, ParallelIterator};
 use serde::{Deserialize, Serialize};
 
+use super::arrange::Drums;
 use super::source::{self, Content, SourceFile};
 use super::splits::{self, Splits};
 use super::{DatasetError, Split, layout, monophony, store};
@@ -20,6 +21,8 @@ use super::{DatasetError, Split, layout, monophony, store};
 pub const DESCRIPTION: &str = "dataset.json";
 /// Name of the list of files without a window.
 pub const SKIPPED: &str = "skipped.txt";
+/// What the sources of windows begin with that were made by rule.
+pub const ARRANGED: &str = "arranged:";
 /// Files that wait for a thread.
 const WAITING: usize = 64;
 /// Share of the files, in thousandths, that validation and test get each.
@@ -44,6 +47,10 @@ pub struct Options {
     pub split_column: String,
     /// Files whose path has this text in it have the drum pitches of Roland's kits.
     pub roland: Option<String>,
+    /// Drum performances, when the sources are to be arranged as trios with them.
+    pub drums: Option<Vec<PathBuf>>,
+    /// One window of so many in a row is kept.
+    pub every: usize,
 }
 
 /// What a dataset's folder says about it.
@@ -61,6 +68,10 @@ pub struct Description {
     pub monophonic: bool,
     /// Fewest notes that begin in a window.
     pub least_notes: usize,
+    /// Whether windows were made by rule from music that is no trio; their sources begin with
+    /// [`ARRANGED`].
+    #[serde(default)]
+    pub arranged: bool,
     /// Files read.
     pub files: usize,
     /// Files that gave no window.
@@ -69,6 +80,14 @@ pub struct Description {
     pub duplicates: usize,
     /// Windows and files of each split.
     pub splits: BTreeMap<Split, Count>,
+}
+
+impl Description {
+    /// Columns of a step and steps of a window, by which datasets are alike.
+    pub(super) fn scheme(&self) -> Option<(Vec<u32>, usize)> {
+        let config = config::by_name(&self.config).ok()?;
+        Some((layout::limits(&config), self.steps))
+    }
 }
 
 /// Size of a split.
@@ -108,7 +127,8 @@ pub fn build(
     options: &Options,
     progress: &(dyn Fn(usize) + Sync),
 ) -> Result<Description, DatasetError> {
-    let (outcomes, splits) = read_all(options, progress);
+    let drums = options.drums.as_ref().map(|sources| performances(sources, options));
+    let (outcomes, splits) = read_all(options, drums.as_ref(), progress);
     fs::create_dir_all(&options.out)
         .map_err(|source| DatasetError::Io { path: options.out.clone(), source })?;
     let skipped: Vec<(&str, &str)> = outcomes
@@ -129,7 +149,8 @@ pub fn build(
         let mut count = Count::default();
         for Outcome { name, windows } in &outcomes {
             let Ok(windows) = windows else { continue };
-            if splits.of(name).unwrap_or_else(|| split_of(name, options.seed)) != split {
+            let listed = splits.of(name).filter(|_| drums.is_none());
+            if listed.unwrap_or_else(|| split_of(name, options.seed)) != split {
                 continue;
             }
             let before = rows.len();
@@ -159,18 +180,69 @@ pub fn build(
         sources: options.sources.iter().map(|source| source.display().to_string()).collect(),
         monophonic: options.monophonic,
         least_notes: options.least_notes,
+        arranged: drums.is_some(),
         files: outcomes.len(),
         skipped: skipped.len(),
         duplicates,
         splits: counts,
     };
-    let text = serde_json::to_string_pretty(&description).expect("plain data has a JSON form");
-    write_text(&options.out.join(DESCRIPTION), &text)?;
+    write_description(&options.out, &description)?;
     Ok(description)
 }
 
+/// Writes what a dataset's folder says about it.
+pub(super) fn write_description(
+    dataset: &Path,
+    description: &Description,
+) -> Result<(), DatasetError> {
+    let text = serde_json::to_string_pretty(description).expect("plain data has a JSON form");
+    write_text(&dataset.join(DESCRIPTION), &text)
+}
+
+/// Reads the drum performances that pieces are arranged with.
+fn performances(sources: &[PathBuf], options: &Options) -> Drums {
+    let (sender, receiver) = sync_channel(WAITING);
+    let mut splits = Splits::default();
+    let mut all = Vec::new();
+    std::thread::scope(|scope| {
+        scope.spawn(move || source::send_all(sources, &sender));
+        for SourceFile { name, content } in receiver {
+            match content {
+                Ok(Content::Table(bytes)) => {
+                    // A table that cannot be read is told of when it is among the sources.
+                    let _ = splits.add(&bytes, &options.split_column);
+                }
+                Ok(Content::Midi(bytes)) => {
+                    all.extend(NoteSequence::from_bytes(&bytes).ok().map(|music| (name, music)));
+                }
+                Ok(Content::Music(music)) => {
+                    all.extend(music.into_iter().map(|music| (name.clone(), music)));
+                }
+                Err(_) => {}
+            }
+        }
+    });
+    let mut drums = Drums::default();
+    for (name, mut music) in all {
+        if is_of_roland(&name, options) {
+            tokens::roland_to_general(&mut music);
+        }
+        drums.add(splits.of(&name).unwrap_or_else(|| split_of(&name, options.seed)), &music);
+    }
+    drums
+}
+
+/// Whether a file has the drum pitches of Roland's kits.
+fn is_of_roland(name: &str, options: &Options) -> bool {
+    options.roland.as_ref().is_some_and(|roland| name.contains(roland))
+}
+
 /// Reads all files: what each of them gave, by name, and the splits that tables among them name.
-fn read_all(options: &Options, progress: &(dyn Fn(usize) + Sync)) -> (Vec<Outcome>, Splits) {
+fn read_all(
+    options: &Options,
+    drums: Option<&Drums>,
+    progress: &(dyn Fn(usize) + Sync),
+) -> (Vec<Outcome>, Splits) {
     let done = AtomicUsize::new(0);
     let (sender, receiver) = sync_channel(WAITING);
     let splits = std::sync::Mutex::new(Splits::default());
@@ -190,11 +262,12 @@ fn read_all(options: &Options, progress: &(dyn Fn(usize) + Sync)) -> (Vec<Outcom
                     }
                     Ok(Content::Midi(bytes)) => NoteSequence::from_bytes(&bytes)
                         .map_err(|error| error.to_string())
-                        .and_then(|sequence| windows(sequence, &name, options)),
-                    Ok(Content::Music(music)) => several(music, &name, options),
+                        .and_then(|sequence| windows(sequence, &name, options, drums)),
+                    Ok(Content::Music(music)) => several(music, &name, options, drums),
                     Err(reason) => Err(reason),
                 };
                 progress(done.fetch_add(1, Ordering::Relaxed) + 1);
+                let name = if drums.is_some() { format!("{ARRANGED}{name}") } else { name };
                 Some(Outcome { name, windows })
             })
             .collect()
@@ -225,10 +298,11 @@ fn several(
     music: Vec<NoteSequence>,
     name: &str,
     options: &Options,
+    drums: Option<&Drums>,
 ) -> Result<Vec<Vec<u16>>, String> {
     let (mut found, mut reason) = (Vec::new(), None);
     for sequence in music {
-        match windows(sequence, name, options) {
+        match windows(sequence, name, options, drums) {
             Ok(mut more) => found.append(&mut more),
             Err(error) => reason = reason.or(Some(error)),
         }
@@ -244,20 +318,27 @@ fn windows(
     mut sequence: NoteSequence,
     name: &str,
     options: &Options,
+    drums: Option<&Drums>,
 ) -> Result<Vec<Vec<u16>>, String> {
+    if let Some(drums) = drums {
+        // A table cannot change the split of such a piece: it has the drums of its own.
+        let split = split_of(name, options.seed);
+        sequence = drums.arrange(&sequence, name, split, options.seed)?;
+    }
     if options.monophonic {
         monophony::keep_melodies(&mut sequence);
         if sequence.notes.is_empty() {
             return Err("no part of it plays one note at a time".to_owned());
         }
     }
-    if options.roland.as_ref().is_some_and(|roland| name.contains(roland)) {
+    if is_of_roland(name, options) {
         tokens::roland_to_general(&mut sequence);
     }
     let found = tokens::extract(&options.config, &sequence, Limit::All)
         .map_err(|error| error.to_string())?;
     let kept: Vec<Vec<u16>> = found
         .iter()
+        .step_by(options.every.max(1))
         .filter(|window| layout::notes(window) >= options.least_notes)
         .map(|window| layout::write(&options.config, window))
         .collect();

@@ -1,4 +1,4 @@
-//! MIDI files, drum patterns and tables of splits in folders and archives.
+//! MIDI files, drum patterns, lead sheets and tables of splits in folders and archives.
 //!
 //! Nothing is unpacked to disk: names inside archives serve as names only.
 
@@ -10,7 +10,7 @@ use std::sync::mpsc::SyncSender;
 use flate2::read::GzDecoder;
 use interlude_models::midi::NoteSequence;
 
-use super::patterns;
+use super::{leadsheets, patterns};
 
 /// Largest file that is read, unpacked; real ones are far smaller.
 const LARGEST: u64 = 16 << 20;
@@ -107,6 +107,7 @@ enum Kind {
     Midi,
     Table,
     Patterns { packed: bool },
+    LeadSheets { packed: bool },
 }
 
 impl Kind {
@@ -118,6 +119,8 @@ impl Kind {
             Some(Self::Table)
         } else if lower.ends_with(".json") || lower.ends_with(".json.gz") {
             Some(Self::Patterns { packed: lower.ends_with(".gz") })
+        } else if lower.ends_with(".jsonl") || lower.ends_with(".jsonl.gz") {
+            Some(Self::LeadSheets { packed: lower.ends_with(".gz") })
         } else {
             None
         }
@@ -131,12 +134,19 @@ impl Kind {
         sender: &SyncSender<SourceFile>,
     ) -> Result<(), HungUp> {
         let bytes = match self {
-            Self::Patterns { packed: true } => read(GzDecoder::new(file)),
+            Self::Patterns { packed: true } | Self::LeadSheets { packed: true } => {
+                read(GzDecoder::new(file))
+            }
             _ => read(file),
         };
         let bytes = bytes.map_err(|error| error.to_string());
         let groups = match (self, bytes) {
-            (Self::Patterns { .. }, Ok(bytes)) => patterns::read(&bytes),
+            (Self::Patterns { .. }, Ok(bytes)) => {
+                patterns::read(&bytes).map(|groups| groups.into_iter().collect())
+            }
+            (Self::LeadSheets { .. }, Ok(bytes)) => leadsheets::read(&bytes).map(|songs| {
+                songs.into_iter().map(|(title, song)| (title, vec![song])).collect::<Vec<_>>()
+            }),
             (Self::Midi, Ok(bytes)) => {
                 return give(sender, SourceFile { name, content: Ok(Content::Midi(bytes)) });
             }

@@ -54,7 +54,7 @@ impl Splits {
 }
 
 /// What stands between the parts of a path; the exclamation mark follows an archive.
-const SEPARATORS: [char; 3] = ['/', '\\', '!'];
+pub const SEPARATORS: [char; 3] = ['/', '\\', '!'];
 
 /// The last part of a path.
 pub fn last(path: &str) -> &str {

@@ -72,48 +72,89 @@ pub fn write(
 /// # Errors
 /// [`DatasetError`] when the file is missing, damaged, or for other models.
 pub fn read(dataset: &Path, split: Split, config: &Config) -> Result<Windows, DatasetError> {
+    let (steps, limits) = (config.hparams.max_seq_len, layout::limits(config));
+    let mut windows = Windows::new(steps, limits.len());
+    for_each_batch(dataset, split, &["tokens"], &mut |path, numbers, found, _| {
+        if found != steps * limits.len() {
+            let (config, width) = (config.name.clone(), limits.len());
+            return Err(DatasetError::Length {
+                path: path.to_owned(),
+                config,
+                found,
+                steps,
+                width,
+            });
+        }
+        let beyond = |(&number, &limit): (&u16, &u32)| u32::from(number) >= limit;
+        if numbers.iter().zip(limits.iter().cycle()).any(beyond) {
+            let reason = format!("a token does not belong to `{}`", config.name);
+            return Err(DatasetError::Format { path: path.to_owned(), reason });
+        }
+        numbers.chunks_exact(found).for_each(|window| windows.push(window));
+        Ok(())
+    })?;
+    Ok(windows)
+}
+
+/// Calls `each` with every window of a split and its source, whatever its scheme.
+///
+/// # Errors
+/// [`DatasetError`] when the file is missing or damaged.
+pub fn for_each_row(
+    dataset: &Path,
+    split: Split,
+    each: &mut dyn FnMut(&[u16], &str),
+) -> Result<(), DatasetError> {
+    for_each_batch(dataset, split, &["tokens", "source"], &mut |path, numbers, length, batch| {
+        let sources =
+            batch.column_by_name("source").and_then(|column| column.as_string_opt::<i32>());
+        let sources = sources.ok_or_else(|| DatasetError::Format {
+            path: path.to_owned(),
+            reason: "it has no column `source` of texts".to_owned(),
+        })?;
+        let windows = numbers.chunks_exact(length.max(1));
+        windows.zip(sources).for_each(|(window, source)| each(window, source.unwrap_or("")));
+        Ok(())
+    })
+}
+
+/// What is done with rows: the file, the numbers of all windows, their length, and the rows.
+type EachBatch<'a> = dyn FnMut(&Path, &[u16], usize, &RecordBatch) -> Result<(), DatasetError> + 'a;
+
+fn for_each_batch(
+    dataset: &Path,
+    split: Split,
+    columns: &[&str],
+    each: &mut EachBatch<'_>,
+) -> Result<(), DatasetError> {
     let path = path(dataset, split);
     let file =
         File::open(&path).map_err(|source| DatasetError::Io { path: path.clone(), source })?;
     let format = |reason: String| DatasetError::Format { path: path.clone(), reason };
     let builder = ParquetRecordBatchReaderBuilder::try_new(file)
         .map_err(|error| format(error.to_string()))?;
-    let mask = ProjectionMask::columns(builder.parquet_schema(), ["tokens"]);
+    let mask = ProjectionMask::columns(builder.parquet_schema(), columns.iter().copied());
     let reader = builder
         .with_batch_size(ROWS)
         .with_projection(mask)
         .build()
         .map_err(|error| format(error.to_string()))?;
-    let (steps, limits) = (config.hparams.max_seq_len, layout::limits(config));
-    let mut windows = Windows::new(steps, limits.len());
     for batch in reader {
         let batch = batch.map_err(|error| format(error.to_string()))?;
         let tokens = batch
             .column_by_name("tokens")
             .and_then(|column| column.as_any().downcast_ref::<FixedSizeListArray>())
             .ok_or_else(|| format("it has no column `tokens` of equally long lists".to_owned()))?;
-        let found = usize::try_from(tokens.value_length()).unwrap_or(0);
-        if found != steps * limits.len() {
-            let (config, width) = (config.name.clone(), limits.len());
-            return Err(DatasetError::Length { path, config, found, steps, width });
-        }
+        let length = usize::try_from(tokens.value_length()).unwrap_or(0);
         let numbers = tokens
             .values()
             .as_primitive_opt::<UInt16Type>()
             .filter(|numbers| numbers.null_count() == 0 && tokens.null_count() == 0);
         let numbers = numbers
             .ok_or_else(|| format("its column `tokens` is not of whole numbers".to_owned()))?;
-        let numbers = &numbers.values()[..tokens.len() * found];
-        if numbers
-            .iter()
-            .zip(limits.iter().cycle())
-            .any(|(&number, &limit)| u32::from(number) >= limit)
-        {
-            return Err(format(format!("a token does not belong to `{}`", config.name)));
-        }
-        numbers.chunks_exact(found).for_each(|window| windows.push(window));
+        each(&path, &numbers.values()[..tokens.len() * length], length, &batch)?;
     }
-    Ok(windows)
+    Ok(())
 }
 
 #[cfg(test)]
