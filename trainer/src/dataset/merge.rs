@@ -115,7 +115,7 @@ mod tests {
             (0..windows.len()).map(|index| windows.get(index)[0]).collect::<Vec<_>>()
         };
         assert_eq!(tokens(Split::Train), [3, 4]);
-        assert_eq!(tokens(Split::Validation), []);
+        assert!(tokens(Split::Validation).is_empty());
         assert_eq!(tokens(Split::Test), [5]);
         assert_eq!(describe(&out).expect("reads"), merged);
         assert!(merge(&[a, c], &out).expect_err("16 bars").to_string().contains("hierdec"));
