@@ -5,6 +5,8 @@
 //! by how long they sound, are likely under a chord as far as they point in its direction; chords
 //! are likely in a key as far as their pitches belong to it.
 
+use std::sync::LazyLock;
+
 use super::quantise::Part;
 
 /// Semitones above the root, and the kind that the models know a chord by (0 major, 1 minor,
@@ -35,16 +37,23 @@ const CONCENTRATION: f64 = 100.0;
 
 type Pitches = [f64; 12];
 
-/// A chord class for each frame of a part, with the steps of a frame. `None` where the original
-/// finds none: a time signature without a rule, or more than 1,000 frames.
-pub(super) fn infer(part: &Part) -> Option<(u64, Vec<u8>)> {
-    let steps_per_frame: u32 = match (part.numerator, part.denominator) {
-        (4, 4) => 8,
-        (2, 2) => 16,
-        _ => return None,
-    };
-    let seconds_per_frame = f64::from(steps_per_frame) / part.steps_per_second();
-    let frames = (part.total_time / seconds_per_frame).ceil();
+/// Steps of a frame, by time signature.
+fn steps_per_frame(part: &Part) -> Option<u32> {
+    match (part.numerator, part.denominator) {
+        (4, 4) => Some(8),
+        (2, 2) => Some(16),
+        _ => None,
+    }
+}
+
+fn seconds_per_frame(part: &Part) -> Option<f64> {
+    Some(f64::from(steps_per_frame(part)?) / part.steps_per_second())
+}
+
+/// Number of frames of a part, at most 1,000. `None` where the original finds no chords: a time
+/// signature without a rule, or more frames.
+pub(super) fn frames(part: &Part) -> Option<usize> {
+    let frames = (part.total_time / seconds_per_frame(part)?).ceil();
     if !(1.0..=1000.0).contains(&frames) {
         return None;
     }
@@ -54,9 +63,15 @@ pub(super) fn infer(part: &Part) -> Option<(u64, Vec<u8>)> {
         reason = "between 1 and 1000"
     )]
     let frames = (frames as usize).min(MAX_FRAMES);
+    Some(frames)
+}
+
+/// A chord class for each frame of a part, with the steps of a frame. `None` as for [`frames`].
+pub(super) fn infer(part: &Part) -> Option<(u64, Vec<u8>)> {
+    let (frames, seconds_per_frame) = (frames(part)?, seconds_per_frame(part)?);
     let observed = frame_pitches(part, seconds_per_frame, frames);
     let path = viterbi(&observed);
-    Some((u64::from(steps_per_frame), path.into_iter().map(chord_class).collect()))
+    Some((u64::from(steps_per_frame(part)?), path.into_iter().map(chord_class).collect()))
 }
 
 /// Pitch classes of a chord by its index; none for no chord.
@@ -142,20 +157,41 @@ fn chords_in_keys() -> [[f64; CHORDS]; KEYS] {
     })
 }
 
-/// The chords of the most likely path, one for each frame.
-fn viterbi(observed: &[Pitches]) -> Vec<usize> {
-    let in_key = chords_in_keys();
-    let key_change = in_key.map(|row| row.map(|chord| (KEY_CHANGE / 11.0 * chord).ln()));
-    let same_chord = ((1.0 - KEY_CHANGE) * (1.0 - CHORD_CHANGE)).ln();
-    // From chord to chord within a key: `chord_change[key * CHORDS + to][from]`.
-    let others = f64::from(u8::try_from(CHORDS - 1).expect("96 chords"));
-    let mut chord_change = Vec::with_capacity(KEYS * CHORDS);
-    for row in &in_key {
-        for to in row {
-            let change = |from: f64| (1.0 - KEY_CHANGE) * (CHORD_CHANGE * (to + from / others));
-            chord_change.push(row.map(|from| change(from).ln()));
+/// Log-probabilities of changes.
+struct Changes {
+    in_key: [[f64; CHORDS]; KEYS],
+    /// To a chord of another key.
+    key_change: [[f64; CHORDS]; KEYS],
+    same_chord: f64,
+    /// From chord to chord within a key: `chord_change[key * CHORDS + to][from]`.
+    chord_change: Vec<[f64; CHORDS]>,
+}
+
+impl Changes {
+    fn new() -> Self {
+        let in_key = chords_in_keys();
+        let others = f64::from(u8::try_from(CHORDS - 1).expect("96 chords"));
+        let mut chord_change = Vec::with_capacity(KEYS * CHORDS);
+        for row in &in_key {
+            for to in row {
+                let change = |from: f64| (1.0 - KEY_CHANGE) * (CHORD_CHANGE * (to + from / others));
+                chord_change.push(row.map(|from| change(from).ln()));
+            }
+        }
+        Self {
+            key_change: in_key.map(|row| row.map(|chord| (KEY_CHANGE / 11.0 * chord).ln())),
+            in_key,
+            same_chord: ((1.0 - KEY_CHANGE) * (1.0 - CHORD_CHANGE)).ln(),
+            chord_change,
         }
     }
+}
+
+/// The chords of the most likely path, one for each frame.
+fn viterbi(observed: &[Pitches]) -> Vec<usize> {
+    // A hundred thousand logarithms, as much work as a bar.
+    static CHANGES: LazyLock<Changes> = LazyLock::new(Changes::new);
+    let Changes { in_key, key_change, same_chord, chord_change } = &*CHANGES;
 
     let mut scores: Vec<[f64; CHORDS]> =
         in_key.iter().map(|row| row.map(|chord| -f64::from(12u8).ln() + chord.ln())).collect();
@@ -174,7 +210,7 @@ fn viterbi(observed: &[Pitches]) -> Vec<usize> {
                     if from_key == key {
                         for from in 0..CHORDS {
                             let change = if from == chord {
-                                same_chord
+                                *same_chord
                             } else {
                                 chord_change[key * CHORDS + chord][from]
                             };

@@ -61,20 +61,38 @@ struct Voice {
     covers_end: bool,
 }
 
+/// Bars, of voices and of their combinations, that may still be looked at in a sequence.
+pub(super) struct Work(pub(super) usize);
+
+impl Work {
+    /// Takes a share, or nothing when there is not so much left.
+    fn take(&mut self, bars: usize) -> Option<()> {
+        self.0 = self.0.checked_sub(bars)?;
+        Some(())
+    }
+}
+
 /// Windows of a part, at most `count`: for every melody, bass and drums, each bar from which on 16
 /// bars are covered by all three. The outer bars need one of the three only, so that a window cut
-/// out of a piece is found again. `None` if the part has no notes or no bars of 16 steps.
-pub(super) fn windows(part: &Part, count: usize) -> Option<Vec<Vec<Step>>> {
+/// out of a piece is found again. `None` if the part has no notes, no bars of 16 steps, or if `work`
+/// does not suffice.
+pub(super) fn windows(part: &Part, count: usize, work: &mut Work) -> Option<Vec<Vec<Step>>> {
     let notes = part.grid_notes()?;
     let end = notes.iter().map(|grid| grid.end_step).max()?.max(part.step(part.total_time));
     let bars = (bar_at_or_after(end) / STEPS_PER_BAR as u64).min(MAX_BARS);
     let bars = usize::try_from(bars).ok()?;
-    let voices = voices(notes, bars);
+    if bars < WINDOW_BARS {
+        return None;
+    }
+    let voices = voices(notes, bars, work)?;
     let of = |role: Role| voices.iter().filter(move |voice| voice.role == role);
     let mut windows = Vec::new();
     for melody in of(Role::Melody) {
         for bass in of(Role::Bass) {
             for drums in of(Role::Drums) {
+                if work.take(bars).is_none() {
+                    return Some(windows);
+                }
                 add_windows(&[melody, bass, drums], bars, count, &mut windows);
                 if windows.len() >= count {
                     return Some(windows);
@@ -111,7 +129,7 @@ fn add_windows(group: &[&Voice; 3], bars: usize, count: usize, windows: &mut Vec
 }
 
 /// The instruments with one role and something to play, by number.
-fn voices(notes: Vec<GridNote>, bars: usize) -> Vec<Voice> {
+fn voices(notes: Vec<GridNote>, bars: usize, work: &mut Work) -> Option<Vec<Voice>> {
     let mut by_number: Vec<Vec<GridNote>> = Vec::new();
     for grid in notes.into_iter().filter(|grid| grid.note.instrument <= MAX_INSTRUMENT) {
         let number = usize::try_from(grid.note.instrument).unwrap_or(0);
@@ -120,7 +138,8 @@ fn voices(notes: Vec<GridNote>, bars: usize) -> Vec<Voice> {
         }
         by_number[number].push(grid);
     }
-    by_number.into_iter().filter_map(|notes| voice(notes, bars)).collect()
+    work.take(by_number.len() * bars)?;
+    Some(by_number.into_iter().filter_map(|notes| voice(notes, bars)).collect())
 }
 
 fn voice(notes: Vec<GridNote>, bars: usize) -> Option<Voice> {

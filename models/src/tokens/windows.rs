@@ -17,9 +17,15 @@ use crate::midi::{NoteSequence, SequenceNote};
 const MAX_WINDOWS: usize = 1 << 20;
 /// Different windows that are kept of one sequence.
 const MAX_UNIQUE_WINDOWS: usize = 1 << 16;
+/// Frames in which chords are looked for in one sequence: five thousand bars of 4/4. A frame takes as
+/// long as a thousand windows, and a file may have any number of parts.
+const MAX_CHORD_FRAMES: usize = 10_000;
 /// Windows of three voices that are kept of one sequence: there may be as many of them as bars and
 /// combinations of instruments.
 const MAX_TRIO_WINDOWS: usize = 1 << 14;
+/// Bars, of voices and of their combinations, that are looked at in one sequence. Music has some
+/// hundred thousand, but a file may have a hundred voices in each of any number of parts.
+const MAX_TRIO_BARS: usize = 1 << 26;
 
 /// How many windows to take from a sequence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,7 +72,10 @@ pub fn extract(
             of_parts(sequence, limit, |part, _| melodies(part, melodic_programs_only, steps, limit))
         }
         Scheme::MelodyChords => {
-            of_parts(sequence, limit, |part, _| melodies_with_chords(part, steps, limit))
+            let mut frames_left = MAX_CHORD_FRAMES;
+            of_parts(sequence, limit, |part, _| {
+                melodies_with_chords(part, steps, limit, &mut frames_left)
+            })
         }
         Scheme::Drums => {
             of_parts(sequence, limit, |part, _| drum_windows(part, DrumMap::Reduced, steps, limit))
@@ -74,10 +83,14 @@ pub fn extract(
         Scheme::DrumRoll(map) => {
             of_parts(sequence, limit, |part, _| drum_windows(part, map, steps, limit))
         }
-        Scheme::Trio => of_parts(sequence, limit, |part, count| {
-            let windows = trio::windows(part, count.min(MAX_TRIO_WINDOWS)).unwrap_or_default();
-            windows.into_iter().map(Tokens::Trio).map(Window::new).collect()
-        }),
+        Scheme::Trio => {
+            let mut work = trio::Work(MAX_TRIO_BARS);
+            of_parts(sequence, limit, |part, count| {
+                let count = count.min(MAX_TRIO_WINDOWS);
+                let windows = trio::windows(part, count, &mut work).unwrap_or_default();
+                windows.into_iter().map(Tokens::Trio).map(Window::new).collect()
+            })
+        }
         Scheme::Groove(_) => groove::windows(sequence, steps, limit.count())
             .into_iter()
             .map(Tokens::Groove)
@@ -125,10 +138,20 @@ fn melodies(part: &Part, melodic_programs_only: bool, steps: usize, limit: Limit
 /// Melodies with the chords under them. A melody comes as often as there are different chords to
 /// it. The original's order depends on hashes of text, which differ in every run; here it is that
 /// of appearance.
-fn melodies_with_chords(part: &Part, steps: usize, limit: Limit) -> Vec<Window> {
+fn melodies_with_chords(
+    part: &Part,
+    steps: usize,
+    limit: Limit,
+    frames_left: &mut usize,
+) -> Vec<Window> {
     // Chords are found from the notes that melodies may use.
     let mut audible = part.clone();
     audible.notes.retain(|note| melody::has_token(note.pitch));
+    if audible.chords.is_empty() {
+        let Some(frames) = harmony::frames(&audible) else { return Vec::new() };
+        let Some(left) = frames_left.checked_sub(frames) else { return Vec::new() };
+        *frames_left = left;
+    }
     let Some(chord_at) = chords_of(&audible) else { return Vec::new() };
     let mut unique = Unique::new();
     for_each_melody_window(part, false, steps, |start, window| {
@@ -281,5 +304,68 @@ fn is_usable(scheme: Scheme, note: &SequenceNote) -> bool {
         Scheme::DrumRoll(map) => is_drum_of(map),
         Scheme::Groove(_) => drums::class(DrumMap::Reduced, note.pitch).is_some(),
         Scheme::Trio => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::by_name;
+
+    /// Parts of `seconds` seconds each, with one long note of each of these programs; 128 stands for
+    /// drums.
+    fn parts(count: u32, seconds: f64, programs: &[u8]) -> NoteSequence {
+        let mut sequence = NoteSequence::default();
+        for part in 0..count {
+            let time = f64::from(part) * seconds;
+            let qpm = 120.0 + f64::from(part % 2);
+            sequence.tempos.push(crate::midi::Tempo { time, qpm });
+            sequence.notes.extend((0u32..).zip(programs).map(|(instrument, program)| {
+                SequenceNote {
+                    start: time,
+                    end: time + seconds,
+                    instrument,
+                    pitch: 36,
+                    velocity: 80,
+                    program: program % 128,
+                    is_drum: *program == 128,
+                }
+            }));
+        }
+        sequence.total_time = f64::from(count) * seconds;
+        sequence
+    }
+
+    /// Chords are looked for in so many frames of a sequence only, however many parts it has.
+    #[test]
+    fn chords_have_an_end() {
+        // At 120 to the minute a second is a frame.
+        let sequence = parts(4, 10.0, &[0]);
+        let parts = split_on_time_changes(&sequence);
+        let mut frames_left = 25;
+        let found: Vec<bool> = parts
+            .iter()
+            .map(|part| !melodies_with_chords(part, 32, Limit::All, &mut frames_left).is_empty())
+            .collect();
+        assert_eq!(found, [true, true, false, false]);
+        assert_eq!(frames_left, 4);
+    }
+
+    /// Voices and their combinations are gone through until the work allowed for a sequence is done,
+    /// so that a file of many instruments and parts has an end.
+    #[test]
+    fn trios_have_an_end() {
+        // At 120 to the minute 32 seconds are 16 bars.
+        let sequence = parts(1, 32.0, &[0, 33, 128]);
+        let part = &split_on_time_changes(&sequence)[0];
+        let windows = |bars| {
+            let found = trio::windows(part, 9, &mut trio::Work(bars));
+            found.map(|windows| windows.len())
+        };
+        assert_eq!(windows(3 * 16 + 16), Some(1));
+        assert_eq!(windows(3 * 16 + 15), Some(0));
+        assert_eq!(windows(3 * 16 - 1), None);
+        let config = by_name("hierdec-trio_16bar").unwrap();
+        assert_eq!(extract(&config, &sequence, Limit::All).unwrap().len(), 1);
     }
 }

@@ -82,7 +82,11 @@ pub fn configure(
             config.override_hparams(&format!("max_seq_len={steps}"))?;
         }
         config.override_hparams(hparams)?;
-        let problems = problems(&config, &entries);
+        // Extents may be anything: those of an empty tensor, say.
+        let problems = match config.validate() {
+            Ok(()) => problems(&config, &entries),
+            Err(absurd) => vec![absurd.to_string()],
+        };
         Ok((config, problems))
     };
 
@@ -332,6 +336,35 @@ mod tests {
         assert!(message.contains("instead of"), "{message}");
         assert!(matches!(configure(&checkpoint, None, "zsize=4"), Err(GuessError::HParams(_))));
         assert!(matches!(configure(&checkpoint, Some("x"), ""), Err(GuessError::Unknown(_))));
+    }
+
+    // Extents that no layer can have, such as those of an empty tensor, are refused by name.
+    #[test]
+    fn absurd_extents_are_refused() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let (checkpoint, config) = checkpoint(folder.path(), "x", "cat-mel_2bar_big");
+        for (name, setting) in [
+            ("encoder/mu/bias", "z_size"),
+            (
+                "encoder/cell_0/bidirectional_rnn/fw/multi_rnn_cell/cell_0/lstm_cell/bias",
+                "enc_rnn_size",
+            ),
+        ] {
+            let prefix = folder.path().join("y");
+            let mut writer = Writer::create(&prefix).expect("created");
+            for variable in variables(&config) {
+                let absurd = Tensor { shape: vec![1 << 60, 0], data: Vec::new() };
+                let tensor = checkpoint.read(&variable.name).expect("reads");
+                let tensor = if variable.name == name { absurd } else { tensor };
+                writer.add(&variable.name, &tensor).expect("added");
+            }
+            writer.finish(1).expect("finished");
+            let absurd = Checkpoint::open(&prefix).expect("opens");
+            for asked in [None, Some("cat-mel_2bar_big"), Some("hierdec-mel_16bar")] {
+                let message = configure(&absurd, asked, "").expect_err("absurd").to_string();
+                assert!(message.contains(setting), "{message}");
+            }
+        }
     }
 
     // Tensors that a model of this kind has not are noticed, not ignored.

@@ -4,7 +4,7 @@
 //! the group's shards. Weights may be quantised to 8 or 16 bits. Source: the weights format of
 //! TensorFlow.js and `music/src/music_vae/model.ts` of Magenta.js.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::{Component, Path};
 
 use interlude_models::config::{DrumMap, GrooveTask, SEGMENTS, Scheme};
@@ -91,7 +91,8 @@ pub(crate) fn open(files: &Files) -> Result<BTreeMap<String, (Entry, Data)>, Che
     let damaged = |reason: String| CheckpointError::Index { file: manifest.clone(), reason };
     let groups: Vec<Group> = json(files, MANIFEST)?;
     let mut found = BTreeMap::new();
-    for group in groups {
+    let mut opened = BTreeSet::new();
+    for group in &groups {
         let mut left = VecDeque::new();
         for path in &group.paths {
             let inside =
@@ -102,13 +103,17 @@ pub(crate) fn open(files: &Files) -> Result<BTreeMap<String, (Entry, Data)>, Che
                     path.escape_debug()
                 )));
             }
+            // A small file listed many times could stand for a tensor of any size.
+            if !opened.insert(path) {
+                return Err(damaged(format!("shard `{}` is listed twice", path.escape_debug())));
+            }
             let section = files.open(path)?;
             left.push_back(Piece { bytes: section.bytes, offset: 0, section });
         }
-        for weight in group.weights {
+        for weight in &group.weights {
             let name = weight.name.clone();
             let (element_type, coding, element_bytes) =
-                kind(&weight).map_err(|reason| damaged(format!("tensor `{name}` {reason}")))?;
+                kind(weight).map_err(|reason| damaged(format!("tensor `{name}` {reason}")))?;
             let bytes = weight
                 .shape
                 .iter()
@@ -121,7 +126,7 @@ pub(crate) fn open(files: &Files) -> Result<BTreeMap<String, (Entry, Data)>, Che
                 reason: "lies beyond the end of the shards; a shard is cut off, fetch it again"
                     .to_owned(),
             })?;
-            let entry = Entry { shape: weight.shape, element_type };
+            let entry = Entry { shape: weight.shape.clone(), element_type };
             if found
                 .insert(name.clone(), (entry, Data { pieces, coding, checksum: None }))
                 .is_some()

@@ -100,6 +100,26 @@ fn shards_outside_the_folder_are_refused() {
     }
 }
 
+// A shard listed more than once is refused: a small file could stand for a tensor of any size.
+#[test]
+fn shards_listed_twice_are_refused() {
+    let weights = json!([{ "name": "encoder/mu/bias", "shape": [2], "dtype": "float32" }]);
+    let folder = folder(weights.clone(), &[0; 4], 4);
+    for groups in [
+        json!([{ "paths": ["group1-shard0", "group1-shard0"], "weights": weights }]),
+        json!([
+            { "paths": ["group1-shard0"], "weights":
+                [{ "name": "encoder/mu/bias", "shape": [1], "dtype": "float32" }] },
+            { "paths": ["group1-shard0"], "weights":
+                [{ "name": "encoder/mu/kernel", "shape": [1], "dtype": "float32" }] },
+        ]),
+    ] {
+        write_json(folder.path(), "weights_manifest.json", &groups);
+        let message = Checkpoint::open(folder.path()).expect_err("listed twice").to_string();
+        assert!(message.contains("shard `group1-shard0` is listed twice"), "{message}");
+    }
+}
+
 // Sizes beyond the shards, unknown types and codings, and doubles are refused by name.
 #[test]
 fn impossible_weights_are_refused() {
