@@ -52,6 +52,10 @@ pub struct Provenance {
     /// The checkpoint or the training data, in words.
     #[serde(default)]
     pub source: String,
+    /// What the rates followed in training, phase by phase, when it was a schedule of its own and
+    /// not the configuration's hyper-parameters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<serde_json::Value>,
     /// Training step of the weights.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub step: Option<u64>,

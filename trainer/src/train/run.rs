@@ -393,6 +393,8 @@ impl<'a> Training<'a> {
         let mut info =
             ModelInfo::new(self.options.config.clone(), "trained with `interlude train`");
         info.provenance.step = Some(self.progress.step);
+        info.provenance.schedule =
+            self.options.schedule.as_ref().map(serde_json::to_value).transpose()?;
         info.metrics = scores.by_name();
         info.metrics.insert("training_minutes".to_owned(), self.progress.seconds / 60.0);
         info.metrics.insert("training_examples".to_owned(), ratio(self.progress.examples, 1));
