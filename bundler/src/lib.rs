@@ -9,4 +9,5 @@ pub mod notices;
 pub mod platform;
 pub mod runtime;
 pub mod test;
+pub mod training_runtime;
 pub mod workspace;

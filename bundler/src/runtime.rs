@@ -17,6 +17,7 @@ use sha2::{Digest, Sha256};
 use crate::{
     doctor::{self, Apt},
     platform::System,
+    training_runtime,
     workspace::{self, beside, output_of, replace},
 };
 
@@ -104,6 +105,9 @@ pub struct RuntimeCommand {
     /// Version of ONNX Runtime.
     #[arg(long, default_value = VERSION)]
     pub version: String,
+    /// Get the official training build, 1.19.2, into `target/runtime-training` instead.
+    #[arg(long, conflicts_with_all = ["version", "onnxruntime"])]
+    pub training: bool,
     /// Where it comes from.
     #[command(flatten)]
     pub origin: Origin,
@@ -128,7 +132,8 @@ impl Origin {
     /// # Errors
     /// As [`RuntimeCommand::run`].
     pub fn get(&self) -> Result<PathBuf> {
-        RuntimeCommand { version: VERSION.to_owned(), origin: self.clone() }.run()
+        let origin = self.clone();
+        RuntimeCommand { version: VERSION.to_owned(), training: false, origin }.run()
     }
 }
 
@@ -139,6 +144,9 @@ impl RuntimeCommand {
     /// When no package source can be reached or the library's digest is wrong; the message says
     /// what was tried and what to do.
     pub fn run(&self) -> Result<PathBuf> {
+        if self.training {
+            return training_runtime::get(self.origin.no_install);
+        }
         let folder = folder();
         let library = folder.join(System::host().library("onnxruntime"));
         let variable = std::env::var_os("ORT_DYLIB_PATH").filter(|path| !path.is_empty());
@@ -373,7 +381,7 @@ fn same_file(a: &Path, b: &Path) -> bool {
 }
 
 /// SHA-256 of a file, in lower-case hexadecimal digits.
-fn digest(path: &Path) -> Result<String> {
+pub(crate) fn digest(path: &Path) -> Result<String> {
     let mut file = File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
     let mut hasher = Sha256::new();
     let mut buffer = vec![0; 1 << 20];

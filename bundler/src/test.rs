@@ -7,6 +7,7 @@ use anyhow::{Context, Result};
 use crate::{
     doctor::Doctor,
     runtime::Origin,
+    training_runtime,
     workspace::{cargo, run},
 };
 
@@ -30,6 +31,10 @@ impl Test {
     /// When something is missing and cannot be mended, or a test fails.
     pub fn run(&self) -> Result<()> {
         self.runtime.get()?;
+        // The tests of the training API say so when they are left out.
+        if let Err(error) = training_runtime::get(self.runtime.no_install) {
+            println!("runtime: no training build: {error:#}");
+        }
         Doctor { fix: !self.runtime.no_install, all: false }.run()?;
         let mut tests = cargo();
         tests.args(["test", "--workspace", "--features", "interlude-plugin/alloc-check"]);

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+pub mod compare;
 pub mod dataset;
 pub mod evaluate;
 pub mod generate;
@@ -38,6 +39,7 @@ enum Command {
     Dataset(dataset::Dataset),
     Train(Box<train::Train>),
     Evaluate(evaluate::Evaluate),
+    Compare(compare::Compare),
 }
 
 /// The whole program: runs the command and tells what went wrong.
@@ -67,6 +69,7 @@ pub fn run(arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> 
         Command::Dataset(dataset) => dataset.run(),
         Command::Train(train) => train.run(&shared),
         Command::Evaluate(evaluate) => evaluate.run(&shared),
+        Command::Compare(compare) => compare.run(),
     }
 }
 
