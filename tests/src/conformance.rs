@@ -8,6 +8,7 @@
 pub mod converters;
 mod fixture;
 mod networks;
+mod reconstruction;
 mod training;
 
 use std::fmt;
@@ -17,6 +18,7 @@ use anyhow::{Context, Result};
 
 pub use fixture::{Array, Fixture};
 pub use networks::networks;
+pub use reconstruction::reconstruction;
 pub use training::training;
 
 /// One comparison.

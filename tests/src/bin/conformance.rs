@@ -34,6 +34,7 @@ fn main() -> Result<ExitCode> {
             let rows = Fixture::open(&folder).and_then(|fixture| {
                 let mut rows = conformance::networks(runtime, &fixture)?;
                 rows.extend(conformance::training(runtime, &fixture)?);
+                rows.extend(conformance::reconstruction(runtime, &fixture)?);
                 Ok(rows)
             });
             match rows {

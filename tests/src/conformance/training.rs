@@ -15,7 +15,7 @@ use super::fixture::Arrays;
 use super::{Array, Fixture, Row, hot_positions, worst_difference};
 
 /// Tolerance of losses, relative.
-const LOSS: f64 = 1e-5;
+pub(super) const LOSS: f64 = 1e-5;
 /// Tolerance of gradients, norms and moments, relative to a tensor's largest element.
 const GRADIENT: f64 = 1e-3;
 /// Tolerance of weights after six steps that move them by up to 6e-3.
@@ -206,13 +206,13 @@ fn time_major(array: &Array, steps: usize) -> Vec<f32> {
     (0..steps).flat_map(at).collect()
 }
 
-fn mean(array: &Array) -> f64 {
+pub(super) fn mean(array: &Array) -> f64 {
     let sum: f64 = array.data.iter().copied().map(f64::from).sum();
     sum / f64::from(u32::try_from(array.data.len()).unwrap_or(u32::MAX))
 }
 
 /// The deviation of a number relative to what it should be.
-fn ratio(ours: f64, theirs: f64) -> f64 {
+pub(super) fn ratio(ours: f64, theirs: f64) -> f64 {
     (ours - theirs).abs() / theirs.abs().max(f64::MIN_POSITIVE)
 }
 

@@ -1,0 +1,154 @@
+//! The gradient graph of every configuration against differences of its own loss.
+
+use interlude_models::config::{self, Config};
+use interlude_models::network;
+use interlude_models::runtime::Runtime;
+use interlude_models::weights::Weights;
+use interlude_trainer::dataset::{Windows, layout};
+use interlude_trainer::gradient::model::{self, GradientError, Shape};
+use interlude_trainer::train::batches::{Batches, Making};
+use interlude_trainer::train::initial;
+use interlude_trainer::train::program::{Batch, Program, Purpose};
+use interlude_trainer::train::state::State;
+
+/// Examples in a batch.
+const BATCH: usize = 3;
+
+/// A configuration with layers of a few units, two or three of each.
+fn small(name: &str) -> Config {
+    let mut config = config::by_name(name).expect("known");
+    config.hparams.enc_rnn_size.iter_mut().for_each(|size| *size = 5);
+    config.hparams.dec_rnn_size.iter_mut().for_each(|size| *size = 6);
+    config.hparams.z_size = 4;
+    config.hparams.nade_num_hidden = 3;
+    config.hparams.free_bits = 0.0;
+    config
+}
+
+/// Windows of a configuration with numbers from a simple generator.
+fn windows(config: &Config) -> Windows {
+    let limits = layout::limits(config);
+    let mut windows = Windows::new(config.hparams.max_seq_len, limits.len());
+    let mut state = 1u32;
+    for _ in 0..BATCH {
+        let mut number = |limit: u32| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            u16::try_from((state >> 8) % limit).expect("limits are at most 65536")
+        };
+        let length = config.hparams.max_seq_len * limits.len();
+        let window: Vec<u16> =
+            limits.iter().cycle().take(length).map(|&limit| number(limit)).collect();
+        windows.push(&window);
+    }
+    windows
+}
+
+fn batch(config: &Config, steps: usize, sampling: Option<f32>) -> Batch {
+    let windows = windows(config);
+    let making = Making { config, steps, batch: BATCH, noise: 1.0, drop: 0.0, sampling, mix: 0.0 };
+    Batch { beta: 0.7, ..Batches::new(&windows, 1).make(0, 0, &making) }
+}
+
+/// The loss and the gradients of a batch.
+fn run(config: &Config, steps: usize, weights: &Weights, batch: &Batch) -> (f64, Weights) {
+    let runtime = Runtime::start(None).expect("an ONNX Runtime");
+    let mut state = State::new(config, weights).expect("weights of the configuration");
+    let shape = Shape { steps, batch: BATCH, sampling: !batch.sampled.is_empty() };
+    let purpose = Purpose::Differentiate;
+    let mut program =
+        Program::new(runtime, config, shape, purpose, &mut state, 1).expect("a graph");
+    let report = program.run(batch).expect("a step");
+    let mut gradients = weights.clone();
+    for (name, values) in program.gradients() {
+        gradients.0.get_mut(name).expect("a variable").data.copy_from_slice(values);
+    }
+    (f64::from(report.loss), gradients)
+}
+
+/// Compares the change of the loss along the gradient with the gradient's squared norm.
+fn check(config: &Config, steps: usize, sampling: Option<f32>) {
+    let mut weights = initial::weights(config, 3);
+    // Kernels that begin near zero would hide what lies behind them.
+    for tensor in weights.0.values_mut() {
+        let largest = tensor.data.iter().fold(0.0f32, |largest, value| largest.max(value.abs()));
+        if largest > 0.0 && largest < 0.01 {
+            tensor.data.iter_mut().for_each(|value| *value *= 300.0);
+        }
+    }
+    let batch = batch(config, steps, sampling);
+    let (loss, gradients) = run(config, steps, &weights, &batch);
+    let norm: f64 = gradients
+        .0
+        .values()
+        .flat_map(|tensor| &tensor.data)
+        .map(|&value| f64::from(value) * f64::from(value))
+        .sum();
+    // A step that changes the loss by about a thousandth of itself.
+    let step = 1e-3 * loss / norm;
+    let moved = |sign: f64| {
+        let mut moved = weights.clone();
+        for (name, tensor) in &mut moved.0 {
+            let gradient = &gradients.0[name].data;
+            for (value, &gradient) in tensor.data.iter_mut().zip(gradient) {
+                #[expect(clippy::cast_possible_truncation, reason = "weights are single")]
+                let change = (sign * step * f64::from(gradient)) as f32;
+                *value += change;
+            }
+        }
+        run(config, steps, &moved, &batch).0
+    };
+    let slope = (moved(1.0) - moved(-1.0)) / (2.0 * step);
+    let error = (slope / norm - 1.0).abs();
+    assert!(error < 0.01, "{}: slope {slope}, squared norm {norm}", config.name);
+}
+
+// The gradients of every configuration, dropout included where it has some, lead up the loss as
+// steeply as they say.
+#[test]
+fn gradients_are_slopes() {
+    for config in config::all() {
+        let config = small(&config.name);
+        check(&config, config.hparams.max_seq_len, None);
+    }
+}
+
+// The same holds with scheduled sampling, for one part, several, segments and bits, as long as the
+// sampled outputs stay the same.
+#[test]
+fn gradients_are_slopes_with_scheduled_sampling() {
+    for name in ["cat-mel_2bar_small", "flat-trio_16bar", "hierdec-trio_16bar"] {
+        let config = small(name);
+        check(&config, 32, Some(0.5));
+    }
+    let mut config = small("nade-drums_2bar_reduced");
+    config.hparams.max_seq_len = 8;
+    check(&config, 8, Some(0.5));
+}
+
+// The variables of the training graph are those of the networks, in name and shape.
+#[test]
+fn variables_are_those_of_the_networks() {
+    for config in config::all() {
+        let config = small(&config.name);
+        let shape = Shape { steps: config.hparams.max_seq_len, batch: BATCH, sampling: false };
+        let built = model::gradients(&config, shape).expect("a graph");
+        let mut wanted: Vec<(String, Vec<usize>)> =
+            network::variables(&config).into_iter().map(|v| (v.name, v.shape)).collect();
+        wanted.sort();
+        assert_eq!(built.variables, wanted, "{}", config.name);
+    }
+}
+
+// What does not fit is refused with a reason: windows that are no whole number of segments, and
+// scheduled sampling with dropout.
+#[test]
+fn misfits_are_refused() {
+    let shape = Shape { steps: 24, batch: BATCH, sampling: false };
+    let refused = model::gradients(&small("hierdec-mel_16bar"), shape).expect_err("24 steps");
+    let name = "hierdec-mel_16bar".to_owned();
+    assert_eq!(refused, GradientError::Segments { name, steps: 24, segment: 16 });
+    let shape = Shape { steps: 32, batch: BATCH, sampling: true };
+    let refused = model::gradients(&small("groovae_2bar_humanize"), shape).expect_err("dropout");
+    let name = "groovae_2bar_humanize".to_owned();
+    assert_eq!(refused, GradientError::SamplingAndDropout(name));
+}
