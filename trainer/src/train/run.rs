@@ -403,9 +403,13 @@ impl<'a> Training<'a> {
     }
 }
 
-/// What the best checkpoint is best in.
+/// What the best checkpoint is best in: steps right when running freely; of grooves, whose hits may
+/// be given and whose velocities and offsets are never just right, the loss.
 fn score(scores: &Scores) -> f64 {
-    scores.all.accuracy_free_running
+    match scores.groove_errors {
+        Some(_) => -scores.r_loss,
+        None => scores.all.accuracy_free_running,
+    }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]

@@ -21,7 +21,7 @@
 
 use std::path::{Path, PathBuf};
 
-use interlude_models::config::{Config, HParams, SamplingSchedule};
+use interlude_models::config::{Config, HParams, SEGMENTS, SamplingSchedule};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -61,7 +61,7 @@ pub struct Phase {
     /// End as a share of the schedule's minutes.
     #[serde(default)]
     pub until: Option<f64>,
-    /// Steps of a window; the configuration's if missing.
+    /// Steps of a window; the configuration's if missing. Of hierarchical models a number of segments.
     #[serde(default)]
     pub window_steps: Option<usize>,
     /// Examples in a batch; that of the run if missing.
@@ -193,12 +193,10 @@ impl Phase {
             return Err("`window_steps` must be between 1 and the model's length");
         }
         let hierarchical = config.hierarchical_encoder || config.hierarchical_decoder;
-        if hierarchical
-            && self.window_steps.is_some_and(|steps| steps != config.hparams.max_seq_len)
-        {
-            return Err(
-                "a hierarchical model has windows of its own length, without `window_steps`",
-            );
+        let segment = config.hparams.max_seq_len / SEGMENTS;
+        if hierarchical && self.window_steps.is_some_and(|steps| !steps.is_multiple_of(segment)) {
+            return Err("`window_steps` of a hierarchical model must be whole segments: a \
+                        sixteenth of its length, or a multiple of that");
         }
         if self.batch_size.is_some_and(|size| size == 0 || size > usize::from(u16::MAX)) {
             return Err("`batch_size` must be between 1 and 65535");
