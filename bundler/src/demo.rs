@@ -287,6 +287,7 @@ fn measure(performance: &Performance, score: &Score<'_>, rolls: &[Clip]) -> Repo
         hanging_notes: performance.spans.iter().filter(|span| span.end.is_none()).count(),
         worst_timing_error_samples: played.map(|span| timing_error(span, score)).max().unwrap_or(0),
         process_ns: Percentiles::of(performance.times.clone()),
+        control_ns: Percentiles::of(performance.control.clone()),
         realtime_priority: performance.realtime_priority,
     }
 }

@@ -9,7 +9,7 @@ mod instance;
 mod session;
 
 pub use events::{EventKind, Input, OutputEvent, Span, hanging, spans};
-pub use instance::{Block, Instance, Parameter, Settings};
+pub use instance::{Block, Instance, NotePort, Parameter, Settings};
 pub use session::{Session, Transport};
 
 use std::{

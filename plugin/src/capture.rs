@@ -9,6 +9,7 @@ use interlude_models::clip::{Clip, Note};
 
 use crate::{
     keyboard::KeyEvent,
+    memory::room_for,
     transport::{Grid, Motion, PATTERN_BAR_BEATS, Segment},
 };
 
@@ -33,7 +34,8 @@ pub struct Take {
 impl Take {
     /// A take with room for all its notes.
     pub fn new() -> Self {
-        Self { slot: 0, notes: Vec::with_capacity(MOST_NOTES), length: 0.0 }
+        let any = Note { start: 0.0, end: 0.0, pitch: 0, velocity: 0, channel: 0, program: 0 };
+        Self { slot: 0, notes: room_for(MOST_NOTES, any), length: 0.0 }
     }
 
     /// A take of a clip.
@@ -103,11 +105,8 @@ pub struct Capture {
 
 impl Default for Capture {
     fn default() -> Self {
-        Self {
-            recorders: Default::default(),
-            pressed: Vec::with_capacity(MOST_PRESSED),
-            grid: None,
-        }
+        let any = Pressed { channel: 0, pitch: 0, velocity: 0, since: 0.0, notes: [None; SLOTS] };
+        Self { recorders: Default::default(), pressed: room_for(MOST_PRESSED, any), grid: None }
     }
 }
 

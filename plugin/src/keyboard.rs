@@ -6,6 +6,8 @@
 
 use nice_plug::midi::{Channel, Key, NoteEvent, VoiceID};
 
+use crate::memory::room_for;
+
 /// Most keys held at once; a note-on beyond is ignored.
 const MOST_HELD: usize = 256;
 
@@ -39,7 +41,8 @@ pub struct Keyboard {
 
 impl Default for Keyboard {
     fn default() -> Self {
-        Self { held: Vec::with_capacity(MOST_HELD) }
+        let any = Held { channel: 0, pitch: 0, voice_id: VoiceID::Wildcard, passed: false };
+        Self { held: room_for(MOST_HELD, any) }
     }
 }
 

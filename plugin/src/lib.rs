@@ -3,13 +3,14 @@
 //! `process` in [`plugin`] reads the host's [`transport`] and notes; [`keyboard`] resolves them,
 //! [`capture`] records armed slots, [`player`] asks for patterns and plays them. Everything slow
 //! happens on the [`worker`]'s thread, reached through [`link`]; [`shared`] is what all sides see.
-//! [`state`] and [`params`] are what a project saves, [`resources`] finds runtime and models.
+//! [`memory`] is what the audio thread may use. [`state`] and [`params`] are what a project saves, [`resources`] finds runtime and models.
 //! [`editor`] draws from plain data, [`window`] connects it, [`surface`] is its place in the host.
 
 pub mod capture;
 pub mod editor;
 pub mod keyboard;
 pub mod link;
+pub mod memory;
 pub mod params;
 pub mod player;
 pub mod plugin;

@@ -33,6 +33,10 @@ pub struct InterludeParams {
     /// Whether incoming notes are passed on.
     #[id = "thru"]
     pub thru: BoolParam,
+    /// What the host's own bypass button switches: nothing is generated and all that comes in is
+    /// passed on. Without it hosts stop calling the plug-in, and notes that sound would not end.
+    #[id = "bypass"]
+    pub bypass: BoolParam,
     /// Whether slot A is armed.
     #[id = "capture_a"]
     pub capture_a: BoolParam,
@@ -62,6 +66,7 @@ impl Default for InterludeParams {
             evolve: BoolParam::new("Evolve", false),
             output: BoolParam::new("Output", true),
             thru: BoolParam::new("Thru", true),
+            bypass: BoolParam::new("Bypass", false).make_bypass(),
             capture_a: BoolParam::new("Capture A", false),
             capture_b: BoolParam::new("Capture B", false),
         }
@@ -77,6 +82,16 @@ impl InterludeParams {
             seed: self.seed.value().clamp(0, LAST_SEED).unsigned_abs(),
             evolve: self.evolve.value(),
         }
+    }
+
+    /// Whether generated notes go out.
+    pub fn generates(&self) -> bool {
+        self.output.value() && !self.bypass.value()
+    }
+
+    /// Whether incoming notes are passed on.
+    pub fn passes_on(&self) -> bool {
+        self.thru.value() || self.bypass.value()
     }
 
     /// Which slots are armed.

@@ -11,6 +11,7 @@ use crate::{
     capture::{Capture, SLOTS, Take},
     keyboard::{KeyEvent, Keyboard},
     link::{AudioEnd, Pace, link},
+    memory::room_for,
     params::InterludeParams,
     player::{Conditions, Event, MOST_EVENTS, Player},
     shared::Shared,
@@ -47,6 +48,7 @@ impl Default for Interlude {
         let shared = Shared::new(params.song.clone());
         let (audio, worker) = link(Arc::clone(&shared.signals));
         shared.keep_worker_end(worker);
+        let any = KeyEvent { offset: 0, channel: 0, pitch: 0, velocity: None };
         let mut capture = Capture::default();
         for _ in 0..SLOTS {
             capture.supply(Box::new(Take::new()));
@@ -61,7 +63,7 @@ impl Default for Interlude {
             timeline: Timeline::default(),
             sample_rate: 48_000.0,
             release: false,
-            keys: Vec::with_capacity(MOST_KEYS),
+            keys: room_for(MOST_KEYS, any),
             outgoing: Outgoing::default(),
         }
     }
@@ -154,7 +156,7 @@ impl Interlude {
         if std::mem::take(&mut self.release) {
             keyboard.release(|event| outgoing.push(event));
         }
-        let thru = self.params.thru.value();
+        let thru = self.params.passes_on();
         while let Some(event) = context.next_event() {
             let key = |key| {
                 if keys.len() < MOST_KEYS {
@@ -178,7 +180,7 @@ impl Interlude {
             settings: self.params.settings(),
             model: signals.model.load(std::sync::atomic::Ordering::Acquire),
             contents: signals.contents.load(std::sync::atomic::Ordering::Acquire),
-            output: self.params.output.value(),
+            output: self.params.generates(),
         };
         let grid = Grid { bar_beats: block.bar_beats, bars };
         let armed = self.params.armed();
@@ -230,7 +232,13 @@ const MOST_UNSENT: usize = 512;
 
 impl Default for Outgoing {
     fn default() -> Self {
-        Self { events: Vec::with_capacity(MOST_PASSED + MOST_EVENTS + MOST_UNSENT) }
+        let any = NoteEvent::Choke {
+            timing: 0,
+            voice_id: VoiceID::Wildcard,
+            channel: Channel::Wildcard,
+            key: Key::Wildcard,
+        };
+        Self { events: room_for(MOST_PASSED + MOST_EVENTS + MOST_UNSENT, (0, any)) }
     }
 }
 

@@ -103,6 +103,7 @@ impl Window {
             seed: params.seed.value(),
             evolve: params.evolve.value(),
             output: params.output.value(),
+            bypass: params.bypass.value(),
             thru: params.thru.value(),
         };
         let status = self.shared.status.lock();

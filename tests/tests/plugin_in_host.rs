@@ -9,7 +9,7 @@ use std::{
 
 use interlude_bundler::{
     bundle::BundleCommand,
-    host::{PluginFile, Session, Settings, Span, hanging, spans},
+    host::{Input, NotePort, PluginFile, Session, Settings, Span, hanging, spans},
     workspace,
 };
 use interlude_models::{
@@ -227,6 +227,96 @@ fn a_tempo_change_within_a_cycle_keeps_notes_on_the_grid() {
     }
 }
 
+#[test]
+fn a_new_sample_rate_ends_notes_and_keeps_the_grid() {
+    // Contract: when a host restarts the plug-in at another sample rate, what sounded is ended in
+    // the first block after it, and notes lie on the grid of the new rate.
+    let mut session = filled(true);
+    for sample_rate in [44_100.0, 192_000.0, 22_050.0] {
+        session.seek(-4.0);
+        session.play();
+        session.run_to(3.1).unwrap();
+        assert!(hanging(session.events()) > 0, "no note sounds at {sample_rate}");
+        let before = spans(session.events()).len();
+        session.seek(session.beats());
+        let settings = Settings { sample_rate, block: 480, offline: true };
+        session.instance().activate(settings).unwrap();
+        session.run(480).unwrap();
+        let now = spans(session.events());
+        let still = now[..before].iter().filter(|span| span.end.is_none()).count();
+        assert_eq!(still, 0, "left sounding at {sample_rate}");
+        session.take_events();
+        session.run_to(16.0).unwrap();
+        let heard = spans(session.events());
+        assert!(heard.len() > 4, "{heard:?}");
+        for span in heard.iter().filter(|span| span.beats > 3.5) {
+            let steps = span.beats * 4.0;
+            let off = (steps - steps.round()).abs() * sample_rate * 60.0 / 120.0 / 4.0;
+            assert!(off < 1.01, "{span:?} is {off} samples off at {sample_rate}");
+        }
+        session.stop();
+        session.run(4800).unwrap();
+        assert_eq!(hanging(session.events()), 0);
+        session.take_events();
+    }
+}
+
+#[test]
+fn bypass_ends_notes_and_passes_input() {
+    // Contract: bypassed by the host, the plug-in ends its notes at once, generates none and passes
+    // on what comes in even without Thru; switched back it plays on, and nothing hangs.
+    let mut session = filled(true);
+    session.set_text("Thru", "Off").unwrap();
+    session.seek(-4.0);
+    session.play();
+    session.run_to(3.1).unwrap();
+    assert!(hanging(session.events()) > 0, "no note sounds");
+    session.set_text("Bypass", "On").unwrap();
+    session.run(256).unwrap();
+    assert_eq!(hanging(session.events()), 0);
+    session.take_events();
+    let frame = session.frame() + 1000;
+    session.schedule_note(frame, 9000, 2, 90, 0.5);
+    session.run_to(11.0).unwrap();
+    let heard = spans(session.events());
+    assert_eq!(heard.len(), 1, "{heard:?}");
+    assert_eq!((heard[0].start, heard[0].channel, heard[0].key), (frame, 2, 90));
+    session.set_text("Bypass", "Off").unwrap();
+    session.run_to(24.0).unwrap();
+    session.stop();
+    session.run(4800).unwrap();
+    assert!(spans(session.events()).len() > 1);
+    assert_eq!(hanging(session.events()), 0);
+}
+
+#[test]
+fn hosts_may_speak_midi_or_clap() {
+    // Contract: one note port each way that takes CLAP notes, by preference, and raw MIDI; raw
+    // note-ons, also those of velocity 0 that end notes, are passed on as notes without delay.
+    let mut session = session(true);
+    for is_input in [true, false] {
+        let expected = NotePort { clap: true, midi: true, prefers_clap: true };
+        assert_eq!(session.instance().note_ports(is_input), [expected]);
+    }
+    assert_eq!(session.instance().latency(), 0);
+    for (frame, message) in [
+        (100, [0x93, 60, 100]),
+        (300, [0x83, 60, 64]),
+        (500, [0x93, 62, 1]),
+        (700, [0x93, 62, 0]),
+        (750, [0xc3, 5, 0]),
+        (800, [0xb3, 1, 64]),
+    ] {
+        session.schedule(frame, Input::Midi(message));
+    }
+    session.run(2048).unwrap();
+    let heard: Vec<_> = spans(session.events())
+        .iter()
+        .map(|span| (span.channel, span.key, span.start, span.end))
+        .collect();
+    assert_eq!(heard, [(3, 60, 100, Some(300)), (3, 62, 500, Some(700))]);
+}
+
 #[derive(Clone, Debug)]
 enum Action {
     Run(u64),
@@ -254,7 +344,8 @@ fn action() -> impl Strategy<Value = Action> {
         1 => prop_oneof![
             Just(("Output", "Off")), Just(("Output", "On")), Just(("Thru", "On")),
             Just(("Thru", "Off")), Just(("Capture A", "On")), Just(("Capture A", "Off")),
-            Just(("Evolve", "On")), Just(("Seed", "77")),
+            Just(("Evolve", "On")), Just(("Seed", "77")), Just(("Bypass", "On")),
+            Just(("Bypass", "Off")),
         ]
         .prop_map(|(name, text)| Action::Set(name, text)),
         1 => (0_u8..128).prop_map(Action::Note),

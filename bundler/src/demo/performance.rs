@@ -26,6 +26,10 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// and not the processor's way back from an idle state.
 const AWAKE: Duration = Duration::from_micros(150);
 
+/// Steps of the work that `process` is compared with; two to three microseconds, as the program
+/// around it is built without optimisation.
+const CONTROL_STEPS: u32 = 100;
+
 /// What to play.
 #[derive(Clone, Debug)]
 pub(super) struct Score<'a> {
@@ -68,6 +72,8 @@ pub(super) struct Performance {
     pub(super) spans: Vec<Span>,
     /// Wall-clock times of the `process` calls during the morph.
     pub(super) times: Vec<Duration>,
+    /// Wall-clock times of a fixed piece of arithmetic before each of them.
+    pub(super) control: Vec<Duration>,
     /// The worker's trace.
     pub(super) trace: Vec<Event>,
     /// Name of the model.
@@ -109,6 +115,7 @@ pub(super) fn perform(plugin: &Path, score: &Score<'_>) -> Result<Performance> {
     }
     stage.capture(score)?;
     let (spans, times) = stage.morph(score)?;
+    let control = std::mem::take(&mut stage.clock.control);
 
     let trace = stage.trace.events();
     let (model, provider) = trace
@@ -119,7 +126,7 @@ pub(super) fn perform(plugin: &Path, score: &Score<'_>) -> Result<Performance> {
             _ => None,
         })
         .unwrap_or_default();
-    Ok(Performance { spans, times, trace, model, provider, realtime_priority })
+    Ok(Performance { spans, times, control, trace, model, provider, realtime_priority })
 }
 
 /// The plug-in, its trace, and the clock on the wall.
@@ -170,6 +177,7 @@ impl Stage {
         self.session.seek(-BAR);
         self.session.take_events();
         self.session.take_times();
+        self.clock.control.clear();
         self.session.play();
         for cycle in 1..score.cycles {
             // A cycle is decided a beat before it begins; the automation is in place by then.
@@ -178,6 +186,7 @@ impl Stage {
         }
         self.play_to(f64::from(score.cycles) * length)?;
         let times = self.session.take_times();
+        self.clock.control.truncate(times.len());
         self.session.stop();
         self.pass(Duration::from_millis(100))?;
         let spans = spans(&self.session.take_events());
@@ -224,16 +233,24 @@ impl Stage {
 struct Clock {
     rate: f64,
     origin: Option<(Instant, u64)>,
+    control: Vec<Duration>,
 }
 
 impl Clock {
     fn new(speed: f64) -> Self {
-        Self { rate: SAMPLE_RATE * speed, origin: None }
+        Self { rate: SAMPLE_RATE * speed, origin: None, control: Vec::new() }
     }
 
     /// Sleeps until a frame is due. A host that is far behind goes on from where it is, as a sound
     /// card does after an underrun.
     fn pace(&mut self, frame: u64) {
+        self.wait(frame);
+        let begun = Instant::now();
+        std::hint::black_box(arithmetic());
+        self.control.push(begun.elapsed());
+    }
+
+    fn wait(&mut self, frame: u64) {
         let now = Instant::now();
         let (start, first) = *self.origin.get_or_insert((now, frame));
         #[expect(clippy::cast_precision_loss, reason = "a demo has less than 2^53 frames")]
@@ -249,6 +266,12 @@ impl Clock {
             None => {}
         }
     }
+}
+
+/// Work that always takes the same instructions, and about as long as `process`. How much longer it
+/// takes now and then tells what the system adds to any work on this thread.
+fn arithmetic() -> u32 {
+    (0..CONTROL_STEPS).fold(1_u32, |state, _| std::hint::black_box(state.rotate_left(5) ^ 0x9e37))
 }
 
 #[expect(

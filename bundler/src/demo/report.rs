@@ -32,6 +32,9 @@ pub(super) struct Report {
     pub(super) worst_timing_error_samples: u64,
     /// Wall-clock nanoseconds of the `process` calls of 64 samples at 48 kHz while it played.
     pub(super) process_ns: Percentiles,
+    /// The same for a fixed piece of arithmetic just before each of these calls: what the system's
+    /// interruptions add to any work on that thread.
+    pub(super) control_ns: Percentiles,
     /// Whether the audio thread had a real-time priority, as in a workstation.
     pub(super) realtime_priority: bool,
 }
@@ -119,16 +122,21 @@ impl Report {
             );
         }
         let Percentiles { p50, p999, max, .. } = self.process_ns;
+        let control = self.control_ns;
         let _ = write!(
             text,
             "late cycles {}, hanging notes {}, worst timing error {} samples\n\
-             process of 64 samples: p50 {:.1} µs, p99.9 {:.1} µs, max {:.1} µs",
+             process of 64 samples: p50 {:.1} µs, p99.9 {:.1} µs, max {:.1} µs\n\
+             for comparison, fixed arithmetic: p50 {:.1} µs, p99.9 {:.1} µs, max {:.1} µs",
             self.late_cycles,
             self.hanging_notes,
             self.worst_timing_error_samples,
             micros(p50),
             micros(p999),
-            micros(max)
+            micros(max),
+            micros(control.p50),
+            micros(control.p999),
+            micros(control.max)
         );
         text
     }

@@ -7,6 +7,8 @@ use std::{
 };
 
 use clack_extensions::{
+    latency::PluginLatency,
+    note_ports::{NoteDialect, NoteDialects, NotePortInfoBuffer, PluginNotePorts},
     params::{ParamInfoBuffer, PluginParams},
     render::{PluginRender, RenderMode},
     state::PluginState,
@@ -75,6 +77,17 @@ pub struct Parameter {
     pub default: f64,
 }
 
+/// What a note port takes or gives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NotePort {
+    /// Whether CLAP note events are understood.
+    pub clap: bool,
+    /// Whether raw MIDI is understood.
+    pub midi: bool,
+    /// Whether CLAP note events are preferred.
+    pub prefers_clap: bool,
+}
+
 /// What came out of one block.
 #[derive(Debug, Default)]
 pub struct Block {
@@ -126,6 +139,29 @@ impl Instance {
             let names: Vec<_> = self.parameters.iter().map(|p| p.name.as_str()).collect();
             HostError::UnknownParameter { name: name.to_owned(), known: names.join(", ") }
         })
+    }
+
+    /// Samples by which what comes out lags behind what goes in, as the plug-in reports it.
+    pub fn latency(&mut self) -> u32 {
+        let handle = self.plugin.plugin_handle();
+        handle.get_extension::<PluginLatency>().map_or(0, |latency| latency.get(&handle))
+    }
+
+    /// The note ports for input or output.
+    pub fn note_ports(&mut self, is_input: bool) -> Vec<NotePort> {
+        let handle = self.plugin.plugin_handle();
+        let Some(ports) = handle.get_extension::<PluginNotePorts>() else { return Vec::new() };
+        let mut buffer = NotePortInfoBuffer::new();
+        (0..ports.count(&handle, is_input))
+            .filter_map(|index| {
+                let info = ports.get(&handle, index, is_input, &mut buffer)?;
+                Some(NotePort {
+                    clap: info.supported_dialects.contains(NoteDialects::CLAP),
+                    midi: info.supported_dialects.contains(NoteDialects::MIDI),
+                    prefers_clap: info.preferred_dialect == Some(NoteDialect::Clap),
+                })
+            })
+            .collect()
     }
 
     /// The present CLAP value of a parameter.

@@ -55,9 +55,10 @@ pub(super) fn show(ui: &mut Ui, rect: Rect, view: &View, state: &mut EditorState
             roll.paint_ghosts(&painter, clip, palette::slot(id), 0.25 + 0.5 * weight);
         }
     }
-    let sounding = (pattern.playing && view.parameters.output).then_some(beat);
+    let audible = view.parameters.output && !view.parameters.bypass;
+    let sounding = (pattern.playing && audible).then_some(beat);
     if let Some(clip) = &pattern.clip {
-        let hue = if view.parameters.output { hue } else { palette::faded(hue, 0.45) };
+        let hue = if audible { hue } else { palette::faded(hue, 0.45) };
         roll.paint_notes(&painter, clip, hue, sounding);
     }
     if pattern.playing || pattern.position > 0.0 {
@@ -126,6 +127,7 @@ fn title(ui: &mut Ui, rect: Rect, view: &View, bar: usize, state: &mut EditorSta
     let room = save_place.left() - rect.left() - 8.0;
     let silent = pattern.clip.as_ref().is_none_or(Clip::is_empty);
     let (name, colour) = match (pattern.playing, view.parameters.output) {
+        _ if view.parameters.bypass => ("Bypassed", palette::SECONDARY),
         (false, _) => ("Stopped", palette::SECONDARY),
         (true, _) if silent => ("Waiting", palette::SECONDARY),
         (true, true) => ("Playing", palette::TEXT),

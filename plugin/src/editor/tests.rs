@@ -462,14 +462,15 @@ fn patterns() -> impl Strategy<Value = PatternView> {
 }
 
 fn views() -> impl Strategy<Value = View> {
-    let parameters = (any::<f32>(), any::<f32>(), any::<i32>(), any::<[bool; 3]>()).prop_map(
-        |(morph, temperature, seed, [evolve, output, thru])| ParameterView {
+    let parameters = (any::<f32>(), any::<f32>(), any::<i32>(), any::<[bool; 4]>()).prop_map(
+        |(morph, temperature, seed, [evolve, output, thru, bypass])| ParameterView {
             morph,
             temperature,
             seed,
             evolve,
             output,
             thru,
+            bypass,
         },
     );
     let engine = ("[ -~]{0,20}", "[ -~]{0,20}", any::<bool>(), any::<Option<f32>>(), any::<u64>())

@@ -130,6 +130,8 @@ pub struct ParameterView {
     pub output: bool,
     /// Whether incoming notes are passed on.
     pub thru: bool,
+    /// Whether the host bypasses the plug-in.
+    pub bypass: bool,
 }
 
 impl Default for ParameterView {
@@ -141,6 +143,7 @@ impl Default for ParameterView {
             evolve: false,
             output: true,
             thru: true,
+            bypass: false,
         }
     }
 }

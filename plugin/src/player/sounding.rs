@@ -1,5 +1,7 @@
 //! Note events of one block, and the notes that sound.
 
+use crate::memory::room_for;
+
 /// Most events in one block.
 pub const MOST_EVENTS: usize = 1024;
 /// Most notes that sound at once.
@@ -38,7 +40,9 @@ pub struct Sounding {
 
 impl Default for Sounding {
     fn default() -> Self {
-        Self { notes: Vec::with_capacity(MOST_SOUNDING), events: Vec::with_capacity(MOST_EVENTS) }
+        let note = SoundingNote { channel: 0, pitch: 0, end: 0.0, earliest: 0 };
+        let event = Event { offset: 0, channel: 0, pitch: 0, velocity: None };
+        Self { notes: room_for(MOST_SOUNDING, note), events: room_for(MOST_EVENTS, event) }
     }
 }
 
