@@ -31,8 +31,9 @@ thread_local! {
 pub fn run(bytes: &[u8]) {
     let Ok(sequence) = NoteSequence::from_bytes(bytes) else { return };
     assert!(sequence.notes.iter().all(|note| note.start <= note.end && note.start >= 0.0));
-    // Chords take a hundred times as long as all the rest.
-    let with_chords = bytes.iter().fold(0u8, |sum, byte| sum.wrapping_add(*byte)) < 8;
+    // Chords take a hundred times as long as all the rest, a second for half an hour of music.
+    let with_chords = bytes.iter().fold(0u8, |sum, byte| sum.wrapping_add(*byte)) < 8
+        && sequence.total_time < 60.0;
     CONFIGS_BY_NAME.with(|configs| {
         for config in configs.iter() {
             if config.scheme == Scheme::MelodyChords && !with_chords {

@@ -7,6 +7,7 @@
 mod graph;
 mod ops;
 pub mod proto;
+pub mod quantise;
 
 pub(crate) use graph::extent;
 pub use graph::{Attribute, Dim, ElementType, Graph, Value};

@@ -11,18 +11,23 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::{self, BufWriter, Read, Write};
+use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
+use prost::Message;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::config::{Config, InvalidConfig};
 use crate::network::{self, NetworkError, Part};
+use crate::onnx::proto::ModelProto;
+use crate::onnx::quantise::quantise;
 use crate::weights::Weights;
 
 /// Name of the file that describes a model.
 pub const INFO_FILE: &str = "model.json";
+/// Name of the model card, a text for people.
+pub const CARD_FILE: &str = "README.md";
 /// Version of the folder's layout that is written, and the newest that is read.
 pub const FORMAT: u32 = 1;
 /// Largest description that is read; real ones have a few kilobytes.
@@ -135,6 +140,14 @@ pub enum PackageError {
     /// The weights do not fit the configuration.
     #[error(transparent)]
     Network(#[from] NetworkError),
+    /// A graph cannot have weights of 8 bits.
+    #[error("`{}` cannot be quantised: {reason}", path.display())]
+    Quantise {
+        /// The graph.
+        path: PathBuf,
+        /// Why not.
+        reason: String,
+    },
     /// Something else is where the model should go.
     #[error("`{}` exists and is no model folder; choose another place", dir.display())]
     Occupied {
@@ -187,16 +200,68 @@ impl Package {
     pub fn write(dir: &Path, info: &ModelInfo, weights: &Weights) -> Result<Self, PackageError> {
         let path = dir.join(INFO_FILE);
         let config = &info.config;
-        config.validate().map_err(|source| PackageError::Config { path: path.clone(), source })?;
+        config.validate().map_err(|source| PackageError::Config { path, source })?;
         network::check(config, weights)?;
+        Self::replace(dir, info, |new| {
+            for part in Part::all(config) {
+                let data = new.join(part.data_file());
+                let mut writer = BufWriter::new(File::create(&data).map_err(io(&data))?);
+                let graph =
+                    network::build(config, weights, part, &mut writer).map_err(io(&data))?;
+                writer.flush().map_err(io(&data))?;
+                let file = new.join(part.file());
+                fs::write(&file, graph).map_err(io(&file))?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Writes this model with weights of 8 bits to another folder, whole or not at all, described by
+    /// `info` and by a model card.
+    ///
+    /// # Errors
+    /// [`PackageError::Quantise`] names the graph that cannot be quantised, or is already; others
+    /// as for [`Package::write`].
+    pub fn quantise(&self, dir: &Path, info: &ModelInfo, card: &str) -> Result<Self, PackageError> {
+        Self::replace(dir, info, |new| {
+            let mut count = 0;
+            for part in Part::all(&info.config) {
+                let file = self.graph(part);
+                let graph = fs::read(&file).map_err(io(&file))?;
+                let wrong = |reason: String| PackageError::Quantise { path: file.clone(), reason };
+                let model = ModelProto::decode(graph.as_slice())
+                    .map_err(|error| wrong(format!("it is no whole ONNX file ({error})")))?;
+                let data = self.dir.join(part.data_file());
+                let mut source = BufReader::new(File::open(&data).map_err(io(&data))?);
+                let data = new.join(part.data_file());
+                let mut writer = BufWriter::new(File::create(&data).map_err(io(&data))?);
+                let (model, quantised) =
+                    quantise(model, &mut source, &part.data_file(), &mut writer)
+                        .map_err(|error| wrong(error.to_string()))?;
+                writer.flush().map_err(io(&data))?;
+                let path = new.join(part.file());
+                fs::write(&path, model.encode_to_vec()).map_err(io(&path))?;
+                count += quantised;
+            }
+            if count == 0 {
+                let reason = "no weight is left to quantise".to_owned();
+                return Err(PackageError::Quantise { path: self.dir.clone(), reason });
+            }
+            let path = new.join(CARD_FILE);
+            fs::write(&path, card).map_err(io(&path))
+        })
+    }
+
+    /// Has a new folder filled and puts it, with its description, where `dir` is.
+    fn replace(
+        dir: &Path,
+        info: &ModelInfo,
+        fill: impl FnOnce(&Path) -> Result<(), PackageError>,
+    ) -> Result<Self, PackageError> {
         let occupied = dir.exists() && !is_replaceable(dir);
         if occupied {
             return Err(PackageError::Occupied { dir: dir.to_owned() });
         }
-        let io = |path: &Path| {
-            let path = path.to_owned();
-            move |source| PackageError::Io { path, source }
-        };
         let parent = match dir.parent() {
             Some(parent) if !parent.as_os_str().is_empty() => parent,
             _ => Path::new("."),
@@ -208,14 +273,8 @@ impl Package {
             .map_err(io(parent))?;
         let new = temporary.path().join("new");
         fs::create_dir(&new).map_err(io(&new))?;
-        for part in Part::all(config) {
-            let data = new.join(part.data_file());
-            let mut writer = BufWriter::new(File::create(&data).map_err(io(&data))?);
-            let graph = network::build(config, weights, part, &mut writer).map_err(io(&data))?;
-            writer.flush().map_err(io(&data))?;
-            let file = new.join(part.file());
-            fs::write(&file, graph).map_err(io(&file))?;
-        }
+        fill(&new)?;
+        let path = dir.join(INFO_FILE);
         let text = serde_json::to_string_pretty(info)
             .map_err(|error| PackageError::Info { path, reason: error.to_string() })?;
         let file = new.join(INFO_FILE);
@@ -231,6 +290,11 @@ impl Package {
     pub fn graph(&self, part: Part) -> PathBuf {
         self.dir.join(part.file())
     }
+}
+
+fn io(path: &Path) -> impl FnOnce(io::Error) -> PackageError {
+    let path = path.to_owned();
+    move |source| PackageError::Io { path, source }
 }
 
 /// Whether a folder is a model or empty.

@@ -88,10 +88,10 @@ fn hot_positions(rows: &[f32], sizes: &[usize]) -> Vec<i64> {
 /// # Errors
 /// When a folder cannot be read.
 pub fn fixture_folders(folder: &Path) -> Result<Vec<PathBuf>> {
-    if folder.join("meta.json").is_file() {
-        return Ok(vec![folder.to_owned()]);
-    }
     let mut found = Vec::new();
+    if folder.join("meta.json").is_file() {
+        found.push(folder.to_owned());
+    }
     let entries = std::fs::read_dir(folder)
         .with_context(|| format!("cannot read the folder `{}`", folder.display()))?;
     for entry in entries {

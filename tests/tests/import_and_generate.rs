@@ -159,6 +159,66 @@ fn codes_are_encoded_and_decoded() {
     assert_ne!(files(&other)[0], files(&varied)[0]);
 }
 
+/// Bytes of all files of a folder.
+fn size(folder: &Path) -> usize {
+    files(folder).iter().map(Vec::len).sum()
+}
+
+/// The posterior's means and deviations that a model gives a file.
+fn posterior(model: &Path, input: &Path, place: &Path) -> Vec<f64> {
+    let codes = place.join("codes.json");
+    let arguments = ["generate", "encode", text(input), "--model", text(model), "--out"];
+    interlude(&[&arguments[..], &[text(&codes)]].concat()).expect("encodes");
+    let codes = fs::read(codes).expect("reads");
+    let codes: serde_json::Value = serde_json::from_slice(&codes).expect("JSON");
+    let numbers = |name: &str| codes["codes"][0][name].as_array().cloned().unwrap_or_default();
+    let all = [numbers("mu"), numbers("sigma")].concat();
+    all.iter().filter_map(serde_json::Value::as_f64).collect()
+}
+
+// With weights of 8 bits every fixture becomes smaller and makes music, and what it makes of a tune
+// stays near.
+#[test]
+fn every_fixture_is_quantised_and_makes_music() {
+    let place = tempfile::tempdir().expect("a temporary folder");
+    for (name, tar) in fixtures() {
+        let [model, small, out] = ["model", "small", "out"].map(|part| place.path().join(part));
+        interlude(&["import", text(&tar), "--out", text(&model)]).expect(&name);
+        interlude(&["quantize", "--model", text(&model), "--out", text(&small)]).expect(&name);
+        assert!(size(&small) < size(&model) * 2 / 3, "{name}: {} bytes", size(&small));
+        assert_eq!(
+            Package::open(&small).expect(&name).info.config,
+            Package::open(&model).expect(&name).info.config
+        );
+        let hits = tune(place.path(), "hits.mid", 36, 8);
+        let mut arguments = vec!["generate", "sample", "--model", text(&small)];
+        arguments.extend(["--out", text(&out), "--num-outputs", "1"]);
+        if name.contains("chords") {
+            arguments.extend(["--chords", "C,Am,F,G"]);
+        }
+        if name.contains("hits_control") {
+            arguments.extend(["--hits", text(&hits)]);
+        }
+        interlude(&arguments).expect(&name);
+        if name == "cat-mel_2bar_big" {
+            let input = tune(place.path(), "a.mid", 60, 8);
+            let [old, new] = [&model, &small].map(|model| posterior(model, &input, place.path()));
+            assert_eq!(old.len(), 32);
+            let length = |numbers: &mut dyn Iterator<Item = f64>| {
+                numbers.map(|number| number * number).sum::<f64>().sqrt()
+            };
+            let moved = length(&mut old.iter().zip(&new).map(|(old, new)| old - new));
+            let moved = moved / length(&mut old.iter().copied());
+            assert!(moved > 0.0 && moved < 0.03, "{moved}");
+        }
+        let again = place.path().join("again");
+        let message =
+            interlude(&["quantize", "--model", text(&small), "--out", text(&again)]).expect_err("");
+        assert!(message.to_string().contains("no weight is left"), "{message}");
+        assert!(!again.exists());
+    }
+}
+
 // A file with several windows is taken apart into files, which is an error that says so; each of
 // them can be used. Other mistakes are errors that write nothing.
 #[test]

@@ -12,6 +12,7 @@ pub mod dataset;
 pub mod evaluate;
 pub mod generate;
 pub mod import;
+pub mod quantize;
 pub mod train;
 
 /// Options of every subcommand.
@@ -40,6 +41,7 @@ enum Command {
     Train(Box<train::Train>),
     Evaluate(evaluate::Evaluate),
     Compare(compare::Compare),
+    Quantize(quantize::Quantize),
 }
 
 /// The whole program: runs the command and tells what went wrong.
@@ -70,6 +72,7 @@ pub fn run(arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> 
         Command::Train(train) => train.run(&shared),
         Command::Evaluate(evaluate) => evaluate.run(&shared),
         Command::Compare(compare) => compare.run(),
+        Command::Quantize(quantize) => quantize.run(&shared),
     }
 }
 

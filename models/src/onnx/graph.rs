@@ -262,16 +262,8 @@ impl Graph {
         range: std::ops::Range<u64>,
     ) -> Value {
         let name = format!("{}{name}", self.prefix);
-        let entry = |key: &str, value: String| StringStringEntryProto { key: key.into(), value };
-        self.proto.initializer.push(TensorProto {
-            external_data: vec![
-                entry("location", file.to_owned()),
-                entry("offset", range.start.to_string()),
-                entry("length", (range.end - range.start).to_string()),
-            ],
-            data_location: EXTERNAL,
-            ..tensor(&name, element, &extents(shape), Vec::new())
-        });
+        let weight = tensor(&name, element, &extents(shape), Vec::new());
+        self.proto.initializer.push(external(weight, file, range));
         Value::named(&name)
     }
 
@@ -351,18 +343,10 @@ impl Graph {
         outputs: Vec<String>,
         attributes: Vec<(&str, Attribute)>,
     ) {
-        let node = NodeProto {
-            input: inputs.iter().map(|value| value.name().to_owned()).collect(),
-            name: outputs[0].clone(),
-            output: outputs,
-            op_type: op.to_owned(),
-            domain: domain.to_owned(),
-            attribute: attributes
-                .into_iter()
-                .map(|(name, attribute)| attribute.into_proto(name))
-                .collect(),
-        };
-        self.proto.node.push(node);
+        let inputs: Vec<&str> = inputs.iter().map(|value| value.name()).collect();
+        let outputs: Vec<&str> = outputs.iter().map(String::as_str).collect();
+        let node = node(op, &inputs, &outputs, &attributes);
+        self.proto.node.push(NodeProto { domain: domain.to_owned(), ..node });
     }
 
     /// The finished body, to be given to `Scan` or `Loop` as [`Attribute::Graph`].
@@ -387,6 +371,42 @@ impl Graph {
     /// The finished graph as the bytes of an `.onnx` file.
     pub fn into_model(self) -> Vec<u8> {
         self.into_proto().encode_to_vec()
+    }
+}
+
+/// A standard operator, called as its first output.
+pub(super) fn node(
+    op: &str,
+    inputs: &[&str],
+    outputs: &[&str],
+    attributes: &[(&str, Attribute)],
+) -> NodeProto {
+    let attributes = attributes.iter().cloned();
+    NodeProto {
+        input: inputs.iter().map(|&name| name.to_owned()).collect(),
+        output: outputs.iter().map(|&name| name.to_owned()).collect(),
+        name: outputs[0].to_owned(),
+        op_type: op.to_owned(),
+        domain: String::new(),
+        attribute: attributes.map(|(name, attribute)| attribute.into_proto(name)).collect(),
+    }
+}
+
+/// A tensor whose elements lie in another file.
+pub(super) fn external(
+    tensor: TensorProto,
+    file: &str,
+    range: std::ops::Range<u64>,
+) -> TensorProto {
+    let entry = |key: &str, value: String| StringStringEntryProto { key: key.into(), value };
+    TensorProto {
+        external_data: vec![
+            entry("location", file.to_owned()),
+            entry("offset", range.start.to_string()),
+            entry("length", (range.end - range.start).to_string()),
+        ],
+        data_location: EXTERNAL,
+        ..tensor
     }
 }
 

@@ -8,7 +8,14 @@ use anyhow::{Result, ensure};
 use interlude_models::runtime::Runtime;
 use interlude_tests::conformance::{self, Fixture, Row, converters};
 
-fn main() -> Result<ExitCode> {
+fn main() -> ExitCode {
+    run().unwrap_or_else(|error| {
+        eprintln!("conformance: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+fn run() -> Result<ExitCode> {
     let roots: Vec<PathBuf> = std::env::args_os().skip(1).map(PathBuf::from).collect();
     ensure!(!roots.is_empty(), "name at least one folder with fixtures");
     let (mut passed, mut failed) = (0, 0);
@@ -19,7 +26,6 @@ fn main() -> Result<ExitCode> {
             *(if row.passed() { &mut passed } else { &mut failed }) += 1;
         }
     };
-    let mut unusable = 0;
     for root in roots {
         let files = converters::find(&root)?;
         let folders = conformance::fixture_folders(&root)?;
@@ -37,16 +43,17 @@ fn main() -> Result<ExitCode> {
                 rows.extend(conformance::reconstruction(runtime, &fixture)?);
                 Ok(rows)
             });
-            match rows {
-                Ok(rows) => print(rows),
-                Err(error) => {
-                    println!("{}: {error:#}", folder.display());
-                    unusable += 1;
-                }
-            }
+            print(rows.unwrap_or_else(|error| {
+                let fixture = folder.file_name().unwrap_or_default().to_string_lossy();
+                vec![Row {
+                    fixture: fixture.into_owned(),
+                    what: format!("folder: {error:#}"),
+                    error: f64::NAN,
+                    tolerance: 0.0,
+                }]
+            }));
         }
     }
-    failed += unusable;
     println!("{passed} passed, {failed} failed");
     Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

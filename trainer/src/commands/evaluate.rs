@@ -5,9 +5,11 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
+use interlude_models::config::Config;
 use interlude_models::engine::{Engine, EngineOptions};
 use interlude_models::package::Package;
 use interlude_models::runtime::{Provider, Runtime};
+use interlude_models::tokens::Window;
 
 use super::Shared;
 use crate::dataset::{Split, Windows, store};
@@ -58,7 +60,7 @@ pub struct Evaluate {
 
 /// Splits of a dataset.
 #[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
-enum Part {
+pub(super) enum Part {
     /// What weights were made from.
     Train,
     /// What told how training went.
@@ -85,6 +87,30 @@ impl Part {
             _ => "all",
         }
     }
+
+    /// Windows of a dataset, at most `count`, spread evenly over all; 0 takes all. There is at least
+    /// one.
+    pub(super) fn read(
+        self,
+        dataset: &Path,
+        config: &Config,
+        count: usize,
+    ) -> anyhow::Result<Vec<Window>> {
+        let mut windows: Option<Windows> = None;
+        for &split in self.splits() {
+            let more = store::read(dataset, split, config)?;
+            match &mut windows {
+                Some(windows) => (0..more.len()).for_each(|index| windows.push(more.get(index))),
+                None => windows = Some(more),
+            }
+        }
+        let windows = windows.context("there is at least one split")?;
+        if windows.is_empty() {
+            let name = self.name();
+            bail!("`{}` has no window for {name}; choose another --split", dataset.display());
+        }
+        Ok(chosen(config, &windows, count))
+    }
 }
 
 impl Evaluate {
@@ -98,20 +124,8 @@ impl Evaluate {
         }
         let package = Package::open(&self.model)?;
         let config = &package.info.config;
-        let mut windows: Option<Windows> = None;
-        for &split in self.split.splits() {
-            let more = store::read(&self.dataset, split, config)?;
-            match &mut windows {
-                Some(windows) => (0..more.len()).for_each(|index| windows.push(more.get(index))),
-                None => windows = Some(more),
-            }
-        }
-        let windows = windows.context("there is at least one split")?;
+        let windows = self.split.read(&self.dataset, config, self.windows)?;
         let name = self.split.name();
-        if windows.is_empty() {
-            bail!("`{}` has no window for {name}; choose another --split", self.dataset.display());
-        }
-        let windows = chosen(config, &windows, self.windows);
         let runtime = Runtime::start(shared.onnxruntime.as_deref())?;
         let options = EngineOptions { provider: Provider::Cpu, threads: self.threads };
         let mut engine = Engine::load(runtime, &package, &options)?;
