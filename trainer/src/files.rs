@@ -5,6 +5,9 @@ use std::path::Path;
 
 use tempfile::NamedTempFile;
 
+/// What the names of files and folders begin with that are not whole yet.
+pub const TEMPORARY: &str = ".interlude-";
+
 /// An empty file beside the place where a file is to be; [`NamedTempFile::persist`] puts it there.
 /// It has the permissions of any new file.
 ///
@@ -13,7 +16,7 @@ use tempfile::NamedTempFile;
 pub fn beside(path: &Path) -> io::Result<NamedTempFile> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     let mut builder = tempfile::Builder::new();
-    builder.prefix(".interlude-");
+    builder.prefix(TEMPORARY);
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
     builder.tempfile_in(folder.unwrap_or(Path::new(".")))

@@ -18,7 +18,7 @@ use super::initial;
 use super::metrics::{Line, Metrics};
 use super::program::Report;
 use super::schedule::{self, Rates, Schedule};
-use super::snapshot::{self, Progress};
+use super::snapshot::{self, Progress, Sums};
 use super::state::State;
 use crate::dataset::Windows;
 use crate::gradient::model::Shape;
@@ -103,24 +103,16 @@ struct Training<'a> {
     runtime: &'a Runtime,
     options: &'a Options,
     batches: Batches<'a>,
+    /// Windows to train on.
+    windows: usize,
     validation: Option<(&'a Windows, Evaluation)>,
     state: State,
     program: Option<(Shape, Stepper)>,
     progress: Progress,
     metrics: Metrics,
-    sums: Sums,
     clock: Instant,
     saved: f64,
     evaluated: f64,
-}
-
-/// Sums since the last line of metrics.
-#[derive(Clone, Copy, Debug, Default)]
-struct Sums {
-    report: [f64; 5],
-    steps: u32,
-    examples: u64,
-    from: f64,
 }
 
 impl<'a> Training<'a> {
@@ -130,6 +122,7 @@ impl<'a> Training<'a> {
         windows: &'a Windows,
         validation: Option<&'a Windows>,
     ) -> anyhow::Result<Self> {
+        snapshot::clean(&options.out)?;
         let last = if options.resume { snapshot::list(&options.out)?.pop() } else { None };
         let (progress, weights) = match last {
             Some((_, path)) => {
@@ -154,6 +147,7 @@ impl<'a> Training<'a> {
                     phase_examples: 0,
                     phase_seconds: 0.0,
                     best: None,
+                    sums: Sums::default(),
                 };
                 let mut weights = initial::weights(&options.config, options.seed);
                 if let Some(schedule) = &options.schedule {
@@ -174,15 +168,23 @@ impl<'a> Training<'a> {
         };
         let metrics = Metrics::open(&options.out, progress.step)
             .with_context(|| format!("cannot write metrics in `{}`", options.out.display()))?;
+        if windows.len() < options.batch_size {
+            metrics.say(&format!(
+                "the dataset has {} windows, fewer than a batch of {}: batches hold each of them \
+                 once",
+                windows.len(),
+                options.batch_size
+            ));
+        }
         Ok(Self {
             runtime,
             options,
             batches: Batches::new(windows, progress.seed),
+            windows: windows.len(),
             validation,
             state,
             program: None,
             metrics,
-            sums: Sums { from: progress.seconds, ..Sums::default() },
             clock: Instant::now(),
             saved: progress.seconds,
             evaluated: progress.seconds,
@@ -243,11 +245,12 @@ impl<'a> Training<'a> {
                 }
                 let steps = phase.window_steps.unwrap_or(full);
                 let batch = phase.batch_size.unwrap_or(self.options.batch_size);
-                (rates, steps, batch, schedule.adam_beta_2)
+                (rates, steps, batch.min(self.windows), schedule.adam_beta_2)
             }
             None => {
                 let rates = schedule::reference(hparams, self.progress.step);
-                (rates, full, self.options.batch_size, crate::gradient::adam::BETA_2)
+                let batch = self.options.batch_size.min(self.windows);
+                (rates, full, batch, crate::gradient::adam::BETA_2)
             }
         }
     }
@@ -278,8 +281,7 @@ impl<'a> Training<'a> {
         let (_, program) = self.program.as_mut().expect("it was made above");
         let report = program.run(&inputs)?;
         if !report.loss.is_finite() || !report.global_norm.is_finite() {
-            let last = snapshot::list(&self.options.out)?.pop();
-            let kept = last.map_or_else(String::new, |(_, path)| {
+            let kept = self.last_good()?.map_or_else(String::new, |path| {
                 format!("; the last good checkpoint is `{}`", path.display())
             });
             bail!(
@@ -300,6 +302,18 @@ impl<'a> Training<'a> {
         Ok(())
     }
 
+    /// The newest checkpoint from before the state that gave no number. One of that very state is
+    /// removed when there is an earlier one.
+    fn last_good(&self) -> anyhow::Result<Option<PathBuf>> {
+        let mut found = snapshot::list(&self.options.out)?;
+        let bad = found.len() > 1 && found.last().is_some_and(|last| last.0 == self.progress.step);
+        if let Some((_, path)) = found.pop_if(|_| bad) {
+            fs::remove_file(&path)
+                .with_context(|| format!("cannot remove `{}`", path.display()))?;
+        }
+        Ok(found.pop().map(|(_, path)| path))
+    }
+
     fn advance(&mut self, report: &Report, batch: usize) {
         let examples = batch as u64;
         self.progress.step += 1;
@@ -307,11 +321,11 @@ impl<'a> Training<'a> {
         self.progress.phase_examples += examples;
         self.tick();
         let values = [report.loss, report.r_loss, report.kl, report.accuracy, report.global_norm];
-        for (sum, value) in self.sums.report.iter_mut().zip(values) {
+        for (sum, value) in self.progress.sums.report.iter_mut().zip(values) {
             *sum += f64::from(value);
         }
-        self.sums.steps += 1;
-        self.sums.examples += examples;
+        self.progress.sums.steps += 1;
+        self.progress.sums.examples += examples;
         let phases = self.options.schedule.as_ref().map_or(0, |schedule| schedule.phases.len());
         if self.progress.phase < phases && self.phase_done() >= 1.0 {
             self.progress.phase += 1;
@@ -329,9 +343,10 @@ impl<'a> Training<'a> {
     }
 
     fn log(&mut self, rates: &Rates) -> anyhow::Result<()> {
-        let steps = f64::from(self.sums.steps.max(1));
-        let [loss, r_loss, kl, accuracy, global_norm] = self.sums.report.map(|sum| sum / steps);
-        let seconds = (self.progress.seconds - self.sums.from).max(1e-9);
+        let sums = &self.progress.sums;
+        let steps = f64::from(sums.steps.max(1));
+        let [loss, r_loss, kl, accuracy, global_norm] = sums.report.map(|sum| sum / steps);
+        let seconds = (self.progress.seconds - sums.from).max(1e-9);
         let line = Line {
             step: self.progress.step,
             examples: self.progress.examples,
@@ -344,9 +359,9 @@ impl<'a> Training<'a> {
             global_norm,
             beta: f64::from(rates.beta),
             lr: rates.learning_rate,
-            examples_per_second: ratio(self.sums.examples, 1) / seconds,
+            examples_per_second: ratio(sums.examples, 1) / seconds,
         };
-        self.sums = Sums { from: self.progress.seconds, ..Sums::default() };
+        self.progress.sums = Sums { from: self.progress.seconds, ..Sums::default() };
         let done = self.done();
         let path = self.metrics.path().to_owned();
         self.metrics.step(&line, done).with_context(|| format!("cannot write `{}`", path.display()))

@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 use std::fs;
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use interlude_models::config::Config;
@@ -17,6 +17,10 @@ use thiserror::Error;
 const KEY: &str = "interlude-progress";
 /// What names of checkpoints begin with; the step follows.
 const STEM: &str = "checkpoint-";
+
+/// What names begin with of files that were not finished: ours, and those that the writer of
+/// safetensors makes.
+const UNFINISHED: [&str; 2] = [crate::files::TEMPORARY, ".tmp"];
 
 /// Where a run is.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -39,6 +43,22 @@ pub struct Progress {
     pub phase_seconds: f64,
     /// Best score of an evaluation so far.
     pub best: Option<f64>,
+    /// Sums since the last line of metrics, so that the next line is that of an unbroken run.
+    #[serde(default)]
+    pub sums: Sums,
+}
+
+/// Sums over steps.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Sums {
+    /// Loss, reconstruction loss, divergence, accuracy, norm of the gradients.
+    pub report: [f64; 5],
+    /// Steps.
+    pub steps: u32,
+    /// Examples.
+    pub examples: u64,
+    /// Seconds trained before the first of them.
+    pub from: f64,
 }
 
 /// A checkpoint cannot be written or read.
@@ -109,9 +129,10 @@ pub fn write(
     let format = |reason: String| SnapshotError::Format { path: path.clone(), reason };
     let text = serde_json::to_string(progress).map_err(|error| format(error.to_string()))?;
     let metadata = HashMap::from([(KEY.to_owned(), text)]);
-    let temporary = crate::files::beside(&path).map_err(failed)?;
-    safetensors::serialize_to_file(weights.iter(), Some(metadata), temporary.path())
+    let content = safetensors::serialize(weights.iter(), Some(metadata))
         .map_err(|error| format(error.to_string()))?;
+    let mut temporary = crate::files::beside(&path).map_err(failed)?;
+    temporary.write_all(&content).map_err(failed)?;
     temporary.as_file().sync_all().map_err(failed)?;
     temporary.persist(&path).map_err(|error| failed(error.error))?;
     let found = list(run)?;
@@ -119,6 +140,27 @@ pub fn write(
         fs::remove_file(old).map_err(|source| SnapshotError::Io { path: old.clone(), source })?;
     }
     Ok(path)
+}
+
+/// Removes what a killed run left half written.
+///
+/// # Errors
+/// [`SnapshotError::Io`] when the folder cannot be listed or a file cannot be removed.
+pub fn clean(run: &Path) -> Result<(), SnapshotError> {
+    let failed = |path: &Path| {
+        let path = path.to_owned();
+        move |source| SnapshotError::Io { path, source }
+    };
+    for entry in fs::read_dir(run).map_err(failed(run))? {
+        let path = entry.map_err(failed(run))?.path();
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or("");
+        if UNFINISHED.iter().any(|prefix| name.starts_with(prefix)) {
+            let removed =
+                if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+            removed.map_err(failed(&path))?;
+        }
+    }
+    Ok(())
 }
 
 /// Reads a checkpoint.
