@@ -1,6 +1,8 @@
 //! Comparison with the original implementation on the fixtures of this repository.
 
+use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 use anyhow::Result;
 use interlude_models::runtime::Runtime;
@@ -40,4 +42,50 @@ fn training() {
 #[test]
 fn reconstruction() {
     check(conformance::reconstruction);
+}
+
+// The command finds fixtures at any depth, prints a row for each comparison, and fails when a single
+// number of them is wrong, a file is damaged, or there is nothing to compare.
+#[test]
+fn the_command_tells_what_deviates() {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures");
+    let place = tempfile::tempdir().expect("a temporary folder");
+    let [first, second] = ["a", "b/c/d"].map(|folder| place.path().join(folder));
+    for (folder, fixture) in [(&first, "01_mono_4bar"), (&second, "03_poly_chords")] {
+        fs::create_dir_all(folder).expect("made");
+        for kind in ["mid", "json"] {
+            let name = format!("{fixture}.{kind}");
+            let source = fixtures.join("converters").join(&name);
+            fs::copy(source, folder.join(name)).expect("copied");
+        }
+    }
+    let run = || {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_conformance"));
+        let output = command.arg(place.path()).output().expect("runs");
+        let text = String::from_utf8(output.stdout).expect("text");
+        (output.status.success(), text)
+    };
+    let (success, text) = run();
+    assert!(success && !text.contains("FAIL"), "{text}");
+    for part in ["01_mono_4bar ", "03_poly_chords ", "mel_2bar ", "trio_16bar ", " pass"] {
+        assert!(text.contains(part), "no {part} in {text}");
+    }
+
+    let json = second.join("03_poly_chords.json");
+    let whole = fs::read_to_string(&json).expect("reads");
+    let mut changed: serde_json::Value = serde_json::from_str(&whole).expect("JSON");
+    changed["converters"]["mel_2bar"]["sequences"][0]["tokens"][0] = 88.into();
+    fs::write(&json, changed.to_string()).expect("written");
+    let (success, text) = run();
+    let failed: Vec<&str> = text.lines().filter(|line| line.contains("FAIL")).collect();
+    assert!(!success && failed.len() == 1, "{text}");
+    assert!(failed[0].contains("03_poly_chords") && failed[0].contains("mel_2bar"), "{text}");
+
+    fs::write(&json, &whole[..whole.len() / 2]).expect("written");
+    let (success, text) = run();
+    assert!(!success && text.contains("is not JSON"), "{text}");
+    for folder in [first, second] {
+        fs::remove_dir_all(folder).expect("removed");
+    }
+    assert!(!run().0);
 }

@@ -1,5 +1,6 @@
 //! Encoder, decoder and variables of one fixture folder.
 
+use std::fs;
 use std::ops::ControlFlow;
 
 use anyhow::{Context, Result};
@@ -10,9 +11,9 @@ use interlude_models::engine::{
 use interlude_models::network;
 use interlude_models::package::{ModelInfo, Package};
 use interlude_models::runtime::Runtime;
-use interlude_models::tokens::Controls;
+use interlude_models::tokens::{Controls, Tokens};
 
-use super::{Array, Fixture, Row, count_different, hot_positions, worst_difference};
+use super::{Array, Fixture, Row, converters, count_different, hot_positions, worst_difference};
 
 /// Tolerance of posteriors.
 const POSTERIOR: f64 = 1e-4;
@@ -126,9 +127,39 @@ impl Comparison<'_> {
                 self.row(name, count_different(&samples, &theirs.data), 0.0);
             }
         }
+        self.notes(&samples, z.len())?;
         let theirs = self.fixture.need("decode_rnn_output")?;
         let ours = by_example(&logits, z.len(), theirs.shape[0]);
         self.row("decode_rnn_output", worst_difference(&ours, &theirs.data), LOGITS);
+        Ok(())
+    }
+
+    /// The notes of what was decoded, of `count` examples, and the MIDI files of them.
+    fn notes(&mut self, samples: &[f32], count: usize) -> Result<()> {
+        let path = self.fixture.folder.join("decode_notes.json");
+        if !path.is_file() {
+            return Ok(());
+        }
+        let recorded =
+            fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        let recorded: Vec<serde_json::Value> = serde_json::from_slice(&recorded)
+            .with_context(|| format!("cannot understand {}", path.display()))?;
+        let config = &self.fixture.config;
+        let values = matches!(config.output_kind(), OutputKind::Groove | OutputKind::Nade);
+        let mut worst = if recorded.len() == count { 0.0 } else { f64::NAN };
+        for (recorded, rows) in recorded.iter().zip(samples.chunks_exact(samples.len() / count)) {
+            let tokens = if values {
+                Tokens::from_output_rows(config, rows)?
+            } else {
+                #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "ids")]
+                let ids: Vec<u16> = rows.iter().map(|&id| id as u16).collect();
+                Tokens::from_ids(config, &ids)?
+            };
+            let difference = converters::check_way_back(config, recorded, &tokens)?;
+            worst = if difference > worst { difference } else { worst };
+        }
+        let tolerance = if config.output_kind() == OutputKind::Groove { LOGITS } else { 0.0 };
+        self.row("decode_notes", worst, tolerance);
         Ok(())
     }
 
