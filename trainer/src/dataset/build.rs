@@ -136,7 +136,7 @@ pub fn build(
         .filter_map(|outcome| Some((&*outcome.name, outcome.windows.as_ref().err()?.as_str())))
         .collect();
     let lines: String =
-        skipped.iter().map(|(name, reason)| format!("{name}: {reason}\n")).collect();
+        skipped.iter().map(|(name, reason)| one_line(&format!("{name}: {reason}"))).collect();
     write_text(&options.out.join(SKIPPED), &lines)?;
 
     let (steps, width) =
@@ -291,6 +291,11 @@ pub fn describe(dataset: &Path) -> Result<Description, DatasetError> {
 fn write_text(path: &Path, text: &str) -> Result<(), DatasetError> {
     crate::files::write(path, text.as_bytes())
         .map_err(|source| DatasetError::Io { path: path.to_owned(), source })
+}
+
+/// A text without line breaks of its own, which names from archives may have, and one at its end.
+fn one_line(text: &str) -> String {
+    text.replace(char::is_control, " ") + "\n"
 }
 
 /// The windows of several pieces of music; the error is that of the first when none has any.

@@ -14,6 +14,8 @@ use super::{leadsheets, patterns};
 
 /// Largest file that is read, unpacked; real ones are far smaller.
 const LARGEST: u64 = 16 << 20;
+/// Bytes that are unpacked of one archive: a small file can hold any number of zeros.
+const LARGEST_ARCHIVE: u64 = 16 << 30;
 /// Folders within folders that are followed.
 const DEEPEST: usize = 32;
 
@@ -57,6 +59,9 @@ fn send(path: &Path, sender: &SyncSender<SourceFile>, depth: usize) -> Result<()
         content: Err(error.to_string()),
     };
     if path.is_dir() {
+        if depth > 0 && path.is_symlink() {
+            return give(sender, failed(&"a link to a folder is not followed"));
+        }
         if depth == DEEPEST {
             return give(sender, failed(&"the folders are nested too deeply"));
         }
@@ -70,10 +75,14 @@ fn send(path: &Path, sender: &SyncSender<SourceFile>, depth: usize) -> Result<()
         entries.sort();
         return entries.iter().try_for_each(|entry| send(entry, sender, depth + 1));
     }
+    if path.exists() && !path.is_file() {
+        return give(sender, failed(&"it is no regular file"));
+    }
     let sent = if lower.ends_with(".zip") {
         zip(path, &name, sender)
     } else if lower.ends_with(".tar.gz") || lower.ends_with(".tgz") {
-        open(path).and_then(|file| tar(GzDecoder::new(file), &name, sender))
+        let unpacked = |file| GzDecoder::new(file).take(LARGEST_ARCHIVE);
+        open(path).and_then(|file| tar(unpacked(file), &name, sender))
     } else if lower.ends_with(".tar") {
         open(path).and_then(|file| tar(file, &name, sender))
     } else if let Some(kind) = Kind::of(&lower) {
@@ -202,8 +211,21 @@ fn tar(
 fn zip(path: &Path, name: &str, sender: &SyncSender<SourceFile>) -> io::Result<Result<(), HungUp>> {
     let mut archive = zip::ZipArchive::new(open(path)?).map_err(io::Error::other)?;
     for index in 0..archive.len() {
-        let entry = archive.by_index(index).map_err(io::Error::other)?;
-        let inner = entry.name().map_err(io::Error::other)?.into_owned();
+        let entry = match archive.by_index(index) {
+            Ok(entry) => entry,
+            Err(error) => {
+                let name = format!("{name}!{index}");
+                let file = SourceFile { name, content: Err(error.to_string()) };
+                match give(sender, file) {
+                    Ok(()) => continue,
+                    Err(HungUp) => return Ok(Err(HungUp)),
+                }
+            }
+        };
+        let inner = match entry.name() {
+            Ok(inner) => inner.into_owned(),
+            Err(_) => String::from_utf8_lossy(entry.name_raw()).into_owned(),
+        };
         let kind = Kind::of(&inner.to_lowercase());
         let Some(kind) = kind.filter(|_| entry.is_file()) else { continue };
         if kind.send(entry, format!("{name}!{inner}"), sender).is_err() {

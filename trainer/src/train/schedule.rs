@@ -286,3 +286,95 @@ pub fn step_size(learning_rate: f64, step: u64, beta_2: f64) -> f32 {
     let time = (step + 1) as f64;
     single(learning_rate * (1.0 - beta_2.powf(time)).sqrt() / (1.0 - adam::BETA_1.powf(time)))
 }
+
+#[cfg(test)]
+mod tests {
+    use interlude_models::config;
+
+    use super::*;
+
+    fn read(text: &str) -> Result<Schedule, ScheduleError> {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("schedule.json");
+        std::fs::write(&path, text).expect("writes");
+        Schedule::read(&path, &config::by_name("cat-mel_2bar_small").expect("known"))
+    }
+
+    // Learning rates go geometrically from end to end, all else linearly, and what a phase leaves
+    // out has its default.
+    #[test]
+    fn rates_go_from_end_to_end() {
+        let schedule = read(
+            r#"{"phases": [{"examples": 10, "learning_rate": [0.01, 0.0001], "beta": [0, 0.2],
+                "drop": [0.5, 0.1], "sampling": [0, 1], "grad_clip": 3}]}"#,
+        )
+        .expect("valid");
+        assert_eq!(schedule.adam_beta_2, adam::BETA_2);
+        let hparams = HParams::default();
+        let at = |done| schedule.phases[0].rates(done, &hparams);
+        for (done, rate) in [(0.0, 0.01), (0.5, 0.001), (1.0, 0.0001)] {
+            assert!((at(done).learning_rate / rate - 1.0f64).abs() < 1e-9, "{done}");
+        }
+        assert_eq!((at(0.0).beta, at(0.5).beta, at(1.0).beta), (0.0, 0.1, 0.2));
+        assert_eq!((at(0.5).drop, at(0.5).noise, at(0.5).clip), (0.3, 1.0, 3.0));
+        assert_eq!(at(0.25).sampling, Some(0.25));
+        let plain =
+            read(r#"{"phases": [{"examples": 1, "learning_rate": [1, 1]}]}"#).expect("valid");
+        let rates = plain.phases[0].rates(0.5, &hparams);
+        assert_eq!((rates.sampling, rates.clip), (None, 1.0));
+    }
+
+    // What makes no sense is refused with the number of its phase and what it should be.
+    #[test]
+    fn impossible_phases_are_named() {
+        let rate = r#""learning_rate": [0.1, 0.1]"#;
+        for (phase, word) in [
+            (format!("{{{rate}}}"), "either"),
+            (format!(r#"{{"examples": 1, "until": 0.5, {rate}}}"#), "either"),
+            (format!(r#"{{"until": 1.5, {rate}}}"#), "between 0 and 1"),
+            (format!(r#"{{"examples": 1, "window_steps": 64, {rate}}}"#), "window_steps"),
+            (format!(r#"{{"examples": 1, "batch_size": 0, {rate}}}"#), "batch_size"),
+            (r#"{"examples": 1, "learning_rate": [0, 1]}"#.to_owned(), "learning_rate"),
+            (format!(r#"{{"examples": 1, "sampling": [0, 2], {rate}}}"#), "sampling"),
+            (format!(r#"{{"examples": 1, "beta": [-1, 0], {rate}}}"#), "beta"),
+            (format!(r#"{{"examples": 1, "grad_clip": 0, {rate}}}"#), "grad_clip"),
+        ] {
+            let first = format!(r#"{{"examples": 1, {rate}}}"#);
+            let text = format!(r#"{{"minutes": 1, "phases": [{first}, {phase}]}}"#);
+            let message = read(&text).expect_err(&phase).to_string();
+            assert!(message.contains("phase 2") && message.contains(word), "{phase}: {message}");
+        }
+        let text = format!(r#"{{"phases": [{{"until": 1, {rate}}}]}}"#);
+        assert!(read(&text).expect_err("no measure").to_string().contains("minutes"));
+        assert!(
+            read(r#"{"phases": [], "typo": 1}"#).expect_err("unknown").to_string().contains("typo")
+        );
+        assert!(read("{").is_err());
+    }
+
+    // Without a file the rates are the original's: the learning rate decays towards its least, the
+    // divergence's weight rises towards its most, and sampling follows its schedule.
+    #[test]
+    fn the_reference_decays() {
+        let config = config::by_name("cat-mel_2bar_small").expect("known");
+        let hparams = &config.hparams;
+        let first = reference(hparams, 0);
+        assert!((first.learning_rate - 1e-3).abs() < 1e-9);
+        assert_eq!(first.beta, 0.0);
+        let later = reference(hparams, 10_000);
+        assert!((later.learning_rate - (9.9e-4 * 0.9999f64.powi(10_000) + 1e-5)).abs() < 1e-6);
+        assert!((f64::from(later.beta) - 0.2 * (1.0 - 0.99999f64.powi(10_000))).abs() < 1e-4);
+        let probability = f64::from(later.sampling.expect("scheduled"));
+        assert!((probability - (1.0 - 1000.0 / (1000.0 + 10f64.exp()))).abs() < 1e-6);
+        let end = reference(hparams, 10_000_000);
+        assert!((end.learning_rate - 1e-5).abs() < 1e-8 && (end.beta - 0.2).abs() < 1e-6);
+    }
+
+    // Adam's step size has the correction of both moments: √(1 − β₂)/(1 − β₁) at first, 1 in the end.
+    #[test]
+    fn step_sizes_are_corrected() {
+        let first = f64::from(step_size(0.5, 0, 0.99));
+        assert!((first - 0.5 * 0.1 / (1.0 - adam::BETA_1)).abs() < 1e-6, "{first}");
+        assert!((step_size(0.5, 100_000, 0.99) - 0.5).abs() < 1e-6);
+    }
+}
