@@ -27,6 +27,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         ("message", message(), default, 1.0, None),
         ("message-small", message(), small, 1.0, None),
         ("long", long(), default, 1.0, None),
+        ("drums", drums(), default, 1.0, None),
+        ("trio", trio(), default, 1.0, None),
         ("models", playing(), default, 1.0, Some(model_menu)),
         ("load", playing(), default, 1.0, Some(load)),
         ("save", playing(), default, 1.0, Some(save)),
@@ -52,6 +54,58 @@ fn clip(notes: &[(f64, f64, u8, u8)], length: f64) -> Clip {
         })
         .collect();
     Clip::new(notes, length)
+}
+
+/// Two bars of drums in each slot and between them.
+fn drums() -> View {
+    let beat = |shift: usize| {
+        let hit = |step: usize, pitch| Note {
+            start: f64::from(u32::try_from(step).unwrap_or(0)) * 0.25,
+            end: f64::from(u32::try_from(step).unwrap_or(0)) * 0.25 + 0.25,
+            pitch,
+            velocity: if step.is_multiple_of(4) { 110 } else { 60 },
+            channel: 9,
+            program: 0,
+        };
+        let mut notes: Vec<Note> = (0..32).step_by(2).map(|step| hit(step, 42)).collect();
+        notes.extend((0..32).step_by(8).map(|step| hit(step + 4, 38)));
+        notes.extend((0..32).step_by(8 - shift).map(|step| hit(step, 36)));
+        notes.extend([hit(30, 46), hit(31 - shift, 45), hit(shift, 51)]);
+        Clip::new(notes, 8.0)
+    };
+    let mut view = playing();
+    view.slots[0].clip = Some(beat(0));
+    view.slots[1].clip = Some(beat(3));
+    view.pattern.clip = Some(beat(2));
+    view.models = vec!["groovae-2bar".to_owned()];
+    view
+}
+
+/// Sixteen bars of melody, bass and drums.
+fn trio() -> View {
+    let mut view = long();
+    let slots = view.slots.iter_mut().map(|slot| &mut slot.clip);
+    for clip in slots.chain([&mut view.pattern.clip]).flatten() {
+        let drums = (0..128_u8).map(|step| Note {
+            start: f64::from(step) * 0.5,
+            end: f64::from(step) * 0.5 + 0.25,
+            pitch: [36, 42, 38, 42][usize::from(step % 4)],
+            velocity: 90,
+            channel: 9,
+            program: 0,
+        });
+        let bass = (0..32_u8).map(|step| Note {
+            start: f64::from(step) * 2.0,
+            end: f64::from(step) * 2.0 + 1.5,
+            pitch: 28 + step % 7,
+            velocity: 100,
+            channel: 1,
+            program: 33,
+        });
+        let notes = clip.notes.iter().copied().chain(drums).chain(bass).collect();
+        *clip = Clip::new(notes, clip.length);
+    }
+    view
 }
 
 fn playing() -> View {

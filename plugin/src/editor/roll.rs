@@ -26,7 +26,22 @@ pub(super) struct Roll {
     lowest: u8,
     highest: u8,
     bars: usize,
+    /// The keys of the notes, one bit each, if all are drums; otherwise 0.
+    drums: u128,
 }
+
+/// Names of the drums that models play, as drum machines write them.
+const DRUMS: [(u8, &str); 9] = [
+    (36, "BD"),
+    (38, "SD"),
+    (42, "CH"),
+    (45, "LT"),
+    (46, "OH"),
+    (48, "MT"),
+    (49, "CY"),
+    (50, "HT"),
+    (51, "RD"),
+];
 
 impl Roll {
     /// A roll of `bars` bars whose pitches hold all notes of `clips`.
@@ -36,6 +51,13 @@ impl Roll {
         clips: impl IntoIterator<Item = &'a Clip>,
     ) -> Self {
         let rect = Rect::from_min_max(rect.min, rect.max.max(rect.min + vec2(1.0, 1.0)));
+        let clips: Vec<&Clip> = clips.into_iter().filter(|clip| !clip.is_empty()).collect();
+        let notes = || clips.iter().flat_map(|clip| &clip.notes);
+        let drums = if notes().all(Note::is_drum) {
+            notes().fold(0, |keys, note| keys | 1_u128 << note.pitch.min(127))
+        } else {
+            0
+        };
         let range = clips
             .into_iter()
             .filter_map(Clip::pitch_range)
@@ -55,7 +77,7 @@ impl Roll {
             }
             below = !below;
         }
-        Self { rect, lowest, highest, bars: bars.clamp(1, BARS_MAX) }
+        Self { rect, lowest, highest, bars: bars.clamp(1, BARS_MAX), drums }
     }
 
     /// How many bars a clip needs, at least one.
@@ -95,7 +117,11 @@ impl Roll {
         }
         let row = self.row(note.pitch);
         let inset = if row.span() > 6.0 { 1.0 } else { 0.0 };
-        let right = (right - 1.0).max(left + 2.0).min(self.rect.right());
+        let mut right = (right - 1.0).max(left + 2.0).min(self.rect.right());
+        if note.is_drum() {
+            // A hit has no length: a dot, as high as the row at most.
+            right = right.min(left + (row.span() - 2.0 * inset).max(2.0));
+        }
         Some(Rect::from_x_y_ranges(
             left.max(self.rect.left())..=right,
             (row.min + inset)..=(row.max - inset),
@@ -119,10 +145,10 @@ impl Roll {
         for pitch in self.lowest..=self.highest {
             let row = self.row(pitch);
             let room = self.rect.height().min(row.max - self.rect.top() + 6.0);
-            if pitch % 12 != 0 || room < 14.0 || row.max > self.rect.bottom() - 1.0 {
+            let Some(name) = self.name(pitch) else { continue };
+            if self.drums == 0 && (room < 14.0 || row.max > self.rect.bottom() - 1.0) {
                 continue;
             }
-            let name = format!("C{}", i16::from(pitch / 12) - 1);
             painter.text(
                 pos2(self.rect.left() - 5.0, row.center()),
                 Align2::RIGHT_CENTER,
@@ -175,9 +201,9 @@ impl Roll {
         hue: Color32,
         sounding: Option<f64>,
     ) {
-        let radius = self.note_radius();
         for note in &clip.notes {
             let Some(place) = self.place(note) else { continue };
+            let radius = self.radius(note);
             let strength = 0.42 + 0.58 * f32::from(note.velocity.min(127)) / 127.0;
             let rest = palette::CARD.lerp_to_gamma(hue, strength);
             let light = sounding.map_or(0.0, |beat| light(note, beat));
@@ -194,9 +220,9 @@ impl Roll {
 
     /// Paints a clip's notes as outlines, for comparison.
     pub(super) fn paint_ghosts(&self, painter: &Painter, clip: &Clip, hue: Color32, opacity: f32) {
-        let radius = self.note_radius();
         for note in &clip.notes {
             let Some(place) = self.place(note) else { continue };
+            let radius = self.radius(note);
             painter.rect(
                 place,
                 radius,
@@ -231,9 +257,22 @@ impl Roll {
         }
     }
 
-    fn note_radius(&self) -> u8 {
+    /// What is written beside a key: octaves, or the drums that are hit.
+    fn name(&self, pitch: u8) -> Option<String> {
+        if self.drums != 0 {
+            let hit = self.row_height() >= 7.0 && self.drums >> pitch & 1 == 1;
+            let known = DRUMS.iter().find(|(key, _)| hit && *key == pitch);
+            return known.map(|(_, name)| (*name).to_owned());
+        }
+        pitch.is_multiple_of(12).then(|| format!("C{}", i16::from(pitch / 12) - 1))
+    }
+
+    fn radius(&self, note: &Note) -> u8 {
         let height = self.row_height();
-        if height > 9.0 {
+        if note.is_drum() {
+            // More than half of the dot, so that it is round at every size.
+            8
+        } else if height > 9.0 {
             3
         } else if height > 5.0 {
             2
@@ -309,6 +348,22 @@ mod tests {
             assert!(low == 0 || roll.lowest < low);
             assert!(high == 127 || roll.highest > high);
         }
+    }
+
+    /// Drums alone have their names beside the rows and round hits; with other notes rows are keys.
+    #[test]
+    fn drums_have_names() {
+        let rect = Rect::from_min_size(pos2(0.0, 0.0), vec2(300.0, 240.0));
+        let drum = Note { channel: 9, ..note(36, 0.0, 1.0) };
+        let kit = Clip::new(vec![drum, Note { pitch: 42, ..drum }], 8.0);
+        let roll = Roll::fit(rect, 2, [&kit]);
+        assert_eq!([roll.name(36), roll.name(48)], [Some("BD".into()), None]);
+        assert_eq!(roll.name(42), Some("CH".into()));
+        let place = roll.place(&drum).expect("it is inside");
+        assert!((place.width() - place.height()).abs() < 0.1, "{place:?}");
+        let band = Clip::new(vec![drum, note(60, 0.0, 1.0)], 8.0);
+        let roll = Roll::fit(rect, 2, [&kit, &band]);
+        assert_eq!([roll.name(36), roll.name(38)], [Some("C2".into()), None]);
     }
 
     /// A note is lit while it sounds and fades after its end.
