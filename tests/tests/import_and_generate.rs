@@ -267,6 +267,52 @@ fn several_windows_are_taken_apart() {
     assert!(!nothing.exists());
 }
 
+// All windows of a file are taken apart, not only five as in the original.
+#[test]
+fn more_than_five_windows_are_taken_apart() {
+    let place = tempfile::tempdir().expect("a temporary folder");
+    let model = model("cat-mel_2bar_big", place.path());
+    let note = |beat: u8| Note {
+        start: beat.into(),
+        end: f64::from(beat) + 0.5,
+        pitch: 40 + beat,
+        velocity: 80,
+        channel: 0,
+        program: 0,
+    };
+    let long = place.path().join("long.mid");
+    let clip = Clip::new((0..48).map(note).collect(), 48.0);
+    fs::write(&long, to_bytes(&clip, 120.0)).expect("written");
+    let out = place.path().join("out");
+    let words = ["generate", "vary", text(&long), "--model", text(&model), "--out", text(&out)];
+    let message = interlude(&words).expect_err("several windows").to_string();
+    assert!(message.contains("holds 11 windows of 2 bars"), "{message}");
+    assert_eq!(files(&out).len(), 11);
+}
+
+// Drums that no class has are left out, where the original fails.
+#[test]
+fn unmapped_drums_are_left_out() {
+    let place = tempfile::tempdir().expect("a temporary folder");
+    let model = model("groovae_2bar_humanize", place.path());
+    let drum = |beat: u8, pitch| Note {
+        start: beat.into(),
+        end: f64::from(beat) + 0.25,
+        pitch,
+        velocity: 90,
+        channel: 9,
+        program: 0,
+    };
+    let code = |pitches: &[u8]| {
+        let notes = (0..8).flat_map(|beat| pitches.iter().map(move |pitch| drum(beat, *pitch)));
+        let path = place.path().join("drums.mid");
+        fs::write(&path, to_bytes(&Clip::new(notes.collect(), 8.0), 120.0)).expect("written");
+        posterior(&model, &path, place.path())
+    };
+    assert_eq!(code(&[36, 13, 120]), code(&[36]));
+    assert_ne!(code(&[36, 42]), code(&[36]));
+}
+
 // A model of the original's full size with random weights is imported and makes music. It writes
 // three gigabytes for the largest; `cargo test --release -- --ignored` runs it.
 #[test]
