@@ -13,6 +13,8 @@ mod locate;
 mod magenta_js;
 mod names;
 mod table;
+
+pub(crate) use table::masked_crc;
 #[cfg(test)]
 mod tests;
 mod writer;

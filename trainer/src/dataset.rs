@@ -6,13 +6,17 @@
 
 pub mod arrange;
 pub mod build;
+pub mod journal;
 pub mod layout;
 pub mod leadsheets;
 pub mod merge;
 pub mod monophony;
 pub mod patterns;
+pub mod reading;
+pub mod records;
 pub mod source;
 pub mod splits;
+pub mod statistics;
 pub mod store;
 
 use std::path::PathBuf;

@@ -38,6 +38,7 @@ fn options(sources: &[PathBuf], out: &Path) -> Options {
         roland: None,
         drums: None,
         every: 1,
+        shard: None,
     }
 }
 
@@ -216,4 +217,71 @@ fn splits_follow_tables_and_names() {
     };
     assert!(holds(Split::Test, 40) && holds(Split::Validation, 41));
     assert!(!holds(Split::Train, 40) && !holds(Split::Train, 41));
+}
+
+// Shares of the files, built apart and merged, have the windows of one build.
+#[test]
+fn shares_make_the_whole() {
+    let place = tempfile::tempdir().expect("a temporary folder");
+    let data = place.path().join("data");
+    fs::create_dir(&data).expect("a folder");
+    for pitch in 40..70 {
+        fs::write(data.join(format!("{pitch}.mid")), midi(pitch)).expect("writes");
+    }
+    let whole = place.path().join("whole");
+    dataset(std::slice::from_ref(&data), &whole).expect("builds");
+    let mut shares = Vec::new();
+    let mut files = 0;
+    for number in 1..=3 {
+        let share = place.path().join(format!("share-{number}"));
+        let options =
+            Options { shard: Some((number, 3)), ..options(std::slice::from_ref(&data), &share) };
+        files += build::build(&options, &|_| {}).expect("builds").files;
+        shares.push(share);
+    }
+    assert_eq!(files, 30, "every file is in one share");
+    let merged = place.path().join("merged");
+    interlude_trainer::dataset::merge::merge(&shares, &merged).expect("merges");
+    let sorted = |out: &Path, split| {
+        let windows = windows(out, split);
+        let mut all: Vec<_> = (0..windows.len()).map(|index| windows.get(index).to_vec()).collect();
+        all.sort();
+        all
+    };
+    for split in Split::ALL {
+        assert_eq!(sorted(&merged, split), sorted(&whole, split), "{}", split.name());
+    }
+}
+
+// A build that stopped in the middle goes on: what its journal holds is not read again, and the
+// dataset is that of an unbroken build.
+#[test]
+fn interrupted_builds_go_on() {
+    let place = tempfile::tempdir().expect("a temporary folder");
+    let data = place.path().join("data");
+    fs::create_dir(&data).expect("a folder");
+    for pitch in 40..60 {
+        fs::write(data.join(format!("{pitch}.mid")), midi(pitch)).expect("writes");
+    }
+    let (whole, broken) = (place.path().join("whole"), place.path().join("broken"));
+    let expected = dataset(std::slice::from_ref(&data), &whole).expect("builds");
+    let stopped = std::panic::catch_unwind(|| {
+        let options = options(std::slice::from_ref(&data), &broken);
+        build::build(&options, &|files| assert!(files < 10, "stopped on purpose"))
+    });
+    assert!(stopped.is_err());
+    assert!(broken.join(interlude_trainer::dataset::journal::FILE).is_file());
+    // A file that was read already may change now: what it gave is known.
+    let journal = fs::read(broken.join(interlude_trainer::dataset::journal::FILE)).expect("reads");
+    let known = (40..60).map(|pitch| data.join(format!("{pitch}.mid"))).filter(|path| {
+        let name = path.to_str().expect("Unicode").as_bytes();
+        journal.windows(name.len()).any(|part| part == name)
+    });
+    let known: Vec<PathBuf> = known.collect();
+    assert!(known.len() >= 5, "{}", known.len());
+    known.iter().for_each(|path| fs::write(path, b"").expect("writes"));
+    let description = dataset(&[data], &broken).expect("builds");
+    assert_eq!(description, expected);
+    assert_eq!(all(&broken), all(&whole));
+    assert!(!broken.join(interlude_trainer::dataset::journal::FILE).exists());
 }

@@ -8,6 +8,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use interlude_models::config;
 
 use crate::dataset::build::{self, Description, Options, SKIPPED};
+use crate::dataset::statistics::Statistics;
 use crate::dataset::{merge, splits};
 
 /// Make datasets from MIDI files, and look at them.
@@ -26,6 +27,9 @@ enum Action {
 }
 
 /// Read MIDI files from folders and archives (.zip, .tar, .tar.gz) into a dataset.
+///
+/// Magenta's TFRecords of NoteSequences, lead sheets (.jsonl) and drum patterns (.json) are read too.
+/// A build that was interrupted goes on where it stopped when it is started again.
 #[derive(Args, Debug)]
 struct Build {
     /// Folders, archives or MIDI files.
@@ -57,6 +61,10 @@ struct Build {
     /// Keep one window of so many in a row.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
     every: u16,
+    /// Read only one share of the files, such as 2/8, for several machines; `merge` puts the shares
+    /// together.
+    #[arg(long, value_name = "I/N", value_parser = shard)]
+    shard: Option<(u32, u32)>,
 }
 
 /// Make trios of 16 bars by rule, from music that lacks some of the parts.
@@ -103,11 +111,17 @@ struct Merge {
     out: PathBuf,
 }
 
-/// Describe a dataset.
+/// Describe a dataset: windows, files, notes, pitches, drums.
 #[derive(Args, Debug)]
 struct Info {
     /// Folder of the dataset.
     dataset: PathBuf,
+    /// Write the numbers to standard output as JSON.
+    #[arg(long)]
+    json: bool,
+    /// File to draw them and some windows to (.svg).
+    #[arg(long, value_name = "FILE")]
+    picture: Option<PathBuf>,
 }
 
 /// Kinds of windows.
@@ -188,6 +202,7 @@ impl Build {
             roland: self.roland,
             drums: None,
             every: self.every.into(),
+            shard: self.shard,
         };
         run(&options)
     }
@@ -206,6 +221,7 @@ impl Arrange {
             roland: self.roland,
             drums: Some(self.drums),
             every: self.every.into(),
+            shard: None,
         })
     }
 }
@@ -232,8 +248,51 @@ fn run(options: &Options) -> anyhow::Result<()> {
 
 impl Info {
     fn run(self) -> anyhow::Result<()> {
-        print(&build::describe(&self.dataset)?);
-        Ok(())
+        let description = build::describe(&self.dataset)?;
+        let mut config = config::by_name(&description.config)?;
+        config.hparams.max_seq_len = description.steps;
+        let found = Statistics::of(&self.dataset, &config)?;
+        if let Some(path) = &self.picture {
+            let title = self.dataset.display().to_string();
+            crate::files::write(path, found.picture(&title).svg().as_bytes())
+                .with_context(|| format!("cannot write `{}`", path.display()))?;
+        }
+        if self.json {
+            let all = serde_json::json!({ "description": description, "statistics": found });
+            return super::print(&(serde_json::to_string_pretty(&all)? + "\n"));
+        }
+        print(&description);
+        let mut text = format!(
+            "{:.1} notes in a window, {} different steps, {:.1} % of all steps without an event\n",
+            found.mean_notes(),
+            found.different_steps,
+            100.0 * found.empty_steps
+        );
+        if let (Some(low), Some(high)) =
+            (found.pitches.keys().next(), found.pitches.keys().next_back())
+        {
+            text += &format!("pitches {low} to {high}\n");
+        }
+        let hits: usize = found.drums.values().sum();
+        for (name, count) in &found.drums {
+            let share = 100.0 * crate::picture::as_float(*count) / crate::picture::as_float(hits);
+            text += &format!("{name:>10}: {share:.1} % of the hits\n");
+        }
+        if found.arranged > 0 {
+            text += &format!("{} windows were made by rule\n", found.arranged);
+        }
+        super::print(&text)
+    }
+}
+
+fn shard(text: &str) -> Result<(u32, u32), String> {
+    let (number, count) = text.split_once('/').ok_or("write it as 2/8: the second of eight")?;
+    let number: u32 = number.parse().map_err(|_| "the share is a whole number from 1")?;
+    let count: u32 = count.parse().map_err(|_| "the number of shares is a whole number")?;
+    if (1..=count).contains(&number) {
+        Ok((number, count))
+    } else {
+        Err(format!("there is no share {number} of {count}"))
     }
 }
 

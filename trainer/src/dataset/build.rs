@@ -3,19 +3,12 @@
 use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::sync_channel;
 
 use interlude_models::config::{self, Config};
-use interlude_models::midi::NoteSequence;
-use interlude_models::tokens::{self, Limit};
-use rayon::iter::{ParallelBridge, ParallelIterator};
 use serde::{Deserialize, Serialize};
 
-use super::arrange::Drums;
-use super::source::{self, Content, SourceFile};
-use super::splits::{self, Splits};
-use super::{DatasetError, Split, layout, monophony, store};
+use super::journal::{Journal, Outcome};
+use super::{DatasetError, Split, layout, reading, splits, store};
 
 /// Name of the description in a dataset's folder.
 pub const DESCRIPTION: &str = "dataset.json";
@@ -23,8 +16,6 @@ pub const DESCRIPTION: &str = "dataset.json";
 pub const SKIPPED: &str = "skipped.txt";
 /// What the sources of windows begin with that were made by rule.
 pub const ARRANGED: &str = "arranged:";
-/// Files that wait for a thread.
-const WAITING: usize = 64;
 /// Share of the files, in thousandths, that validation and test get each.
 const HELD_OUT: u32 = 50;
 
@@ -51,6 +42,8 @@ pub struct Options {
     pub drums: Option<Vec<PathBuf>>,
     /// One window of so many in a row is kept.
     pub every: usize,
+    /// Which share of the files is read: number (from 1) and count of the shares.
+    pub shard: Option<(u32, u32)>,
 }
 
 /// What a dataset's folder says about it.
@@ -99,12 +92,6 @@ pub struct Count {
     pub files: usize,
 }
 
-/// What one file gave.
-struct Outcome {
-    name: String,
-    windows: Result<Vec<Vec<u16>>, String>,
-}
-
 /// The split of a file that no table names: by the last part of its path, so that it is the same
 /// wherever the data lies.
 pub fn split_of(path: &str, seed: u64) -> Split {
@@ -127,10 +114,15 @@ pub fn build(
     options: &Options,
     progress: &(dyn Fn(usize) + Sync),
 ) -> Result<Description, DatasetError> {
-    let drums = options.drums.as_ref().map(|sources| performances(sources, options));
-    let (outcomes, splits) = read_all(options, drums.as_ref(), progress);
     fs::create_dir_all(&options.out)
         .map_err(|source| DatasetError::Io { path: options.out.clone(), source })?;
+    let drums = options.drums.as_ref().map(|sources| reading::performances(sources, options));
+    let in_journal =
+        |source| DatasetError::Io { path: options.out.join(super::journal::FILE), source };
+    let (mut journal, known) = Journal::open(&options.out, &options.key()).map_err(in_journal)?;
+    let (outcomes, splits) =
+        reading::read_all(options, drums.as_ref(), (&mut journal, known), progress)
+            .map_err(in_journal)?;
     let skipped: Vec<(&str, &str)> = outcomes
         .iter()
         .filter_map(|outcome| Some((&*outcome.name, outcome.windows.as_ref().err()?.as_str())))
@@ -171,6 +163,7 @@ pub fn build(
         let reasons: Vec<String> =
             skipped.iter().take(3).map(|(name, reason)| format!("{name}: {reason}")).collect();
         let reasons = reasons.join("; ");
+        journal.remove().map_err(in_journal)?;
         return Err(DatasetError::Empty { files: outcomes.len(), reasons });
     }
     let description = Description {
@@ -187,7 +180,20 @@ pub fn build(
         splits: counts,
     };
     write_description(&options.out, &description)?;
+    journal.remove().map_err(in_journal)?;
     Ok(description)
+}
+
+impl Options {
+    /// What decides about the windows of a file: a journal of another build is of no use.
+    fn key(&self) -> String {
+        let Self { config, seed, monophonic, least_notes, roland, drums, every, .. } = self;
+        let version = env!("CARGO_PKG_VERSION");
+        let (name, steps) = (&config.name, config.hparams.max_seq_len);
+        format!(
+            "{version} {name} {steps} {seed} {monophonic} {least_notes} {roland:?} {drums:?} {every}"
+        )
+    }
 }
 
 /// Writes what a dataset's folder says about it.
@@ -197,83 +203,6 @@ pub(super) fn write_description(
 ) -> Result<(), DatasetError> {
     let text = serde_json::to_string_pretty(description).expect("plain data has a JSON form");
     write_text(&dataset.join(DESCRIPTION), &text)
-}
-
-/// Reads the drum performances that pieces are arranged with.
-fn performances(sources: &[PathBuf], options: &Options) -> Drums {
-    let (sender, receiver) = sync_channel(WAITING);
-    let mut splits = Splits::default();
-    let mut all = Vec::new();
-    std::thread::scope(|scope| {
-        scope.spawn(move || source::send_all(sources, &sender));
-        for SourceFile { name, content } in receiver {
-            match content {
-                Ok(Content::Table(bytes)) => {
-                    // A table that cannot be read is told of when it is among the sources.
-                    let _ = splits.add(&bytes, &options.split_column);
-                }
-                Ok(Content::Midi(bytes)) => {
-                    all.extend(NoteSequence::from_bytes(&bytes).ok().map(|music| (name, music)));
-                }
-                Ok(Content::Music(music)) => {
-                    all.extend(music.into_iter().map(|music| (name.clone(), music)));
-                }
-                Err(_) => {}
-            }
-        }
-    });
-    let mut drums = Drums::default();
-    for (name, mut music) in all {
-        if is_of_roland(&name, options) {
-            tokens::roland_to_general(&mut music);
-        }
-        drums.add(splits.of(&name).unwrap_or_else(|| split_of(&name, options.seed)), &music);
-    }
-    drums
-}
-
-/// Whether a file has the drum pitches of Roland's kits.
-fn is_of_roland(name: &str, options: &Options) -> bool {
-    options.roland.as_ref().is_some_and(|roland| name.contains(roland))
-}
-
-/// Reads all files: what each of them gave, by name, and the splits that tables among them name.
-fn read_all(
-    options: &Options,
-    drums: Option<&Drums>,
-    progress: &(dyn Fn(usize) + Sync),
-) -> (Vec<Outcome>, Splits) {
-    let done = AtomicUsize::new(0);
-    let (sender, receiver) = sync_channel(WAITING);
-    let splits = std::sync::Mutex::new(Splits::default());
-    let mut outcomes: Vec<Outcome> = std::thread::scope(|scope| {
-        scope.spawn(move || source::send_all(&options.sources, &sender));
-        receiver
-            .into_iter()
-            .par_bridge()
-            .filter_map(|SourceFile { name, content }| {
-                let windows = match content {
-                    Ok(Content::Table(bytes)) => {
-                        let mut splits = splits.lock().unwrap_or_else(|lock| lock.into_inner());
-                        match splits.add(&bytes, &options.split_column) {
-                            Ok(_) => return None,
-                            Err(reason) => Err(reason),
-                        }
-                    }
-                    Ok(Content::Midi(bytes)) => NoteSequence::from_bytes(&bytes)
-                        .map_err(|error| error.to_string())
-                        .and_then(|sequence| windows(sequence, &name, options, drums)),
-                    Ok(Content::Music(music)) => several(music, &name, options, drums),
-                    Err(reason) => Err(reason),
-                };
-                progress(done.fetch_add(1, Ordering::Relaxed) + 1);
-                let name = if drums.is_some() { format!("{ARRANGED}{name}") } else { name };
-                Some(Outcome { name, windows })
-            })
-            .collect()
-    });
-    outcomes.sort_by(|a, b| a.name.cmp(&b.name));
-    (outcomes, splits.into_inner().unwrap_or_else(|lock| lock.into_inner()))
 }
 
 /// Reads what a dataset's folder says about it.
@@ -296,60 +225,4 @@ fn write_text(path: &Path, text: &str) -> Result<(), DatasetError> {
 /// A text without line breaks of its own, which names from archives may have, and one at its end.
 fn one_line(text: &str) -> String {
     text.replace(char::is_control, " ") + "\n"
-}
-
-/// The windows of several pieces of music; the error is that of the first when none has any.
-fn several(
-    music: Vec<NoteSequence>,
-    name: &str,
-    options: &Options,
-    drums: Option<&Drums>,
-) -> Result<Vec<Vec<u16>>, String> {
-    let (mut found, mut reason) = (Vec::new(), None);
-    for sequence in music {
-        match windows(sequence, name, options, drums) {
-            Ok(mut more) => found.append(&mut more),
-            Err(error) => reason = reason.or(Some(error)),
-        }
-    }
-    match reason {
-        Some(reason) if found.is_empty() => Err(reason),
-        _ => Ok(found),
-    }
-}
-
-/// The windows of a piece of music that are good enough; the error says why there is none.
-fn windows(
-    mut sequence: NoteSequence,
-    name: &str,
-    options: &Options,
-    drums: Option<&Drums>,
-) -> Result<Vec<Vec<u16>>, String> {
-    if let Some(drums) = drums {
-        // A table cannot change the split of such a piece: it has the drums of its own.
-        let split = split_of(name, options.seed);
-        sequence = drums.arrange(&sequence, name, split, options.seed)?;
-    }
-    if options.monophonic {
-        monophony::keep_melodies(&mut sequence);
-        if sequence.notes.is_empty() {
-            return Err("no part of it plays one note at a time".to_owned());
-        }
-    }
-    if is_of_roland(name, options) {
-        tokens::roland_to_general(&mut sequence);
-    }
-    let found = tokens::extract(&options.config, &sequence, Limit::All)
-        .map_err(|error| error.to_string())?;
-    let kept: Vec<Vec<u16>> = found
-        .iter()
-        .step_by(options.every.max(1))
-        .filter(|window| layout::notes(window) >= options.least_notes)
-        .map(|window| layout::write(&options.config, window))
-        .collect();
-    if kept.is_empty() {
-        let least = options.least_notes;
-        return Err(format!("no window has {least} notes that begin in it"));
-    }
-    Ok(kept)
 }

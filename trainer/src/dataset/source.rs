@@ -1,4 +1,4 @@
-//! MIDI files, drum patterns, lead sheets and tables of splits in folders and archives.
+//! MIDI files, TFRecords, drum patterns, lead sheets and tables of splits in folders and archives.
 //!
 //! Nothing is unpacked to disk: names inside archives serve as names only.
 
@@ -10,7 +10,7 @@ use std::sync::mpsc::SyncSender;
 use flate2::read::GzDecoder;
 use interlude_models::midi::NoteSequence;
 
-use super::{leadsheets, patterns};
+use super::{leadsheets, patterns, records};
 
 /// Largest file that is read, unpacked; real ones are far smaller.
 const LARGEST: u64 = 16 << 20;
@@ -117,6 +117,7 @@ enum Kind {
     Table,
     Patterns { packed: bool },
     LeadSheets { packed: bool },
+    Records,
 }
 
 impl Kind {
@@ -130,6 +131,8 @@ impl Kind {
             Some(Self::Patterns { packed: lower.ends_with(".gz") })
         } else if lower.ends_with(".jsonl") || lower.ends_with(".jsonl.gz") {
             Some(Self::LeadSheets { packed: lower.ends_with(".gz") })
+        } else if lower.contains(".tfrecord") {
+            Some(Self::Records)
         } else {
             None
         }
@@ -142,6 +145,9 @@ impl Kind {
         name: String,
         sender: &SyncSender<SourceFile>,
     ) -> Result<(), HungUp> {
+        if let Self::Records = self {
+            return send_records(BufReader::new(file), &name, sender);
+        }
         let bytes = match self {
             Self::Patterns { packed: true } | Self::LeadSheets { packed: true } => {
                 read(GzDecoder::new(file))
@@ -162,6 +168,7 @@ impl Kind {
             (Self::Table, Ok(bytes)) => {
                 return give(sender, SourceFile { name, content: Ok(Content::Table(bytes)) });
             }
+            (Self::Records, Ok(_)) => unreachable!("records are sent one by one"),
             (_, Err(reason)) => Err(reason),
         };
         match groups {
@@ -172,6 +179,33 @@ impl Kind {
             Err(reason) => give(sender, SourceFile { name, content: Err(reason) }),
         }
     }
+}
+
+/// Sends the note sequences of a TFRecord, as far as it is whole.
+fn send_records(
+    mut file: impl Read,
+    name: &str,
+    sender: &SyncSender<SourceFile>,
+) -> Result<(), HungUp> {
+    for number in 0.. {
+        let record = match records::next(&mut file) {
+            Ok(Some(record)) => record,
+            Ok(None) => break,
+            Err(error) => {
+                let content = Err(error.to_string());
+                return give(sender, SourceFile { name: name.to_owned(), content });
+            }
+        };
+        let file = match records::note_sequence(&record, number) {
+            Ok((own, music)) => SourceFile {
+                name: format!("{name}!{own}"),
+                content: Ok(Content::Music(vec![music])),
+            },
+            Err(reason) => SourceFile { name: format!("{name}!{number}"), content: Err(reason) },
+        };
+        give(sender, file)?;
+    }
+    Ok(())
 }
 
 fn open(path: &Path) -> io::Result<BufReader<File>> {
