@@ -59,10 +59,15 @@ impl Slider<'_> {
         let mut gestures = Vec::new();
         let mut value = finite_share(grab.map_or(self.value, |grab| grab.value));
 
+        // A tap may press and release between two frames.
+        let tapped = grab.is_none() && response.clicked();
         self.follow_pointer(&response, grab, &mut value, &mut gestures);
         if grab.is_none() {
             let target = if response.double_clicked() {
                 self.reset
+            } else if let (true, Some(pointer)) = (tapped, response.interact_pointer_pos()) {
+                let near = (self.centre(value) - pointer.x).abs() <= self.reach;
+                if near { value } else { self.value_at(pointer.x) }
             } else {
                 self.stepped(ui, &response, value)
             };

@@ -211,6 +211,31 @@ fn clicks_move_the_morph() {
     assert_eq!(harness.state().view.parameters.morph, MORPH_DEFAULT);
 }
 
+/// A tap whose press and release come in one frame moves the slider too, but not when it is on the
+/// handle.
+#[test]
+fn taps_move_the_morph() {
+    let mut harness = open(full());
+    let track = harness.get_by_label("Morph").rect();
+    let place = Pos2::new(track.left() + track.width() * 0.75, track.center().y);
+    for (place, moves) in [(place, true), (place + vec2(4.0, 0.0), false)] {
+        harness.hover_at(place);
+        harness.run_steps(20);
+        let button = |pressed| Event::PointerButton {
+            pos: place,
+            button: egui::PointerButton::Primary,
+            pressed,
+            modifiers: Modifiers::NONE,
+        };
+        harness.input_mut().events.extend([button(true), button(false)]);
+        harness.run_steps(2);
+        let actions = harness.state_mut().take();
+        assert_gestures(&actions);
+        assert_eq!(!morph_values(&actions).is_empty(), moves, "{actions:?}");
+        assert!((harness.state().view.parameters.morph - 0.77).abs() < 0.03);
+    }
+}
+
 /// The round buttons go all the way to A and to B.
 #[test]
 fn ends_are_one_click_away() {
