@@ -4,13 +4,16 @@
 //! the rates of a [`schedule`], and now and then saves a [`snapshot`] and an [`evaluation`].
 
 pub mod backend;
+pub mod batch_size;
 pub mod batches;
 pub mod evaluation;
+pub mod events;
 pub mod hosted;
 pub mod initial;
 pub mod inputs;
 pub mod metrics;
 pub mod program;
+pub mod report;
 pub mod run;
 pub mod schedule;
 pub mod snapshot;

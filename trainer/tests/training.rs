@@ -216,7 +216,33 @@ fn what_cannot_be_trained_is_refused() {
     refused(&place, &["--hparams", "max_seq_len=64"], &["32 numbers", "64 steps"]);
     refused(&place, &["--hparams", "learning_rate=-1"], &["learning_rate", "-1"]);
     refused(&place, &["--hparams", "z_size=0"], &["z_size"]);
-    refused(&place, &["--batch-size", "0"], &["--batch-size"]);
+    let output = place.command(&run, 2, &["--batch-size", "0"]).output().expect("runs");
+    assert_eq!(output.status.code(), Some(2), "what clap refuses");
+    assert!(stderr(&output).contains("from 1 to 65535"), "{}", stderr(&output));
+}
+
+// A finished run leaves a page with curves and music, and event files; a batch size that the program
+// chose is kept when the run goes on.
+#[test]
+fn a_run_reports_and_keeps_the_batch_size_it_chose() {
+    let place = Place::new(40);
+    let run = place.run("run");
+    let more = ["--hparams", SMALL, "--batch-size", "auto"];
+    let output = place.command(&run, 2, &more).output().expect("runs");
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(stderr(&output).contains("batches of 32 examples"), "{}", stderr(&output));
+    let progress = |step| snapshot::read(&snapshot::path(&run, step)).expect("whole").0;
+    assert_eq!((progress(2).batch_size, progress(2).examples), (Some(32), 64));
+    let page = fs::read_to_string(run.join("report.html")).expect("a report");
+    assert!(page.matches("<svg").count() == 4 && page.contains("free-running"));
+    for folder in ["train", "eval"] {
+        let files = fs::read_dir(run.join(folder)).expect("events").flatten();
+        assert!(files.count() == 1, "{folder}");
+    }
+    let output = place.command(&run, 3, &more).output().expect("runs");
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(!stderr(&output).contains("batches of"), "{}", stderr(&output));
+    assert_eq!(progress(3).examples, 96);
 }
 
 // A folder with a run of other sizes is refused with the checkpoint's name, and stays as it was.

@@ -11,6 +11,7 @@ use interlude_models::runtime::Runtime;
 use crate::commands::Shared;
 use crate::dataset::{Split, store};
 use crate::train::backend::Backend;
+use crate::train::batch_size;
 use crate::train::hosted::{self, HostError, TrainingBuild};
 use crate::train::run::{self, End, Options};
 use crate::train::schedule::Schedule;
@@ -43,9 +44,10 @@ pub struct Train {
     /// Folder of the run: checkpoints, metrics, models.
     #[arg(long)]
     out: PathBuf,
-    /// Examples in a batch; the configuration's if missing.
-    #[arg(long)]
-    batch_size: Option<usize>,
+    /// Examples in a batch, or `auto`: the largest number that makes this machine faster; a resumed
+    /// run keeps it. The configuration's if missing.
+    #[arg(long, value_name = "NUMBER", value_parser = batch_size)]
+    batch_size: Option<BatchSize>,
     /// What runs the steps: `auto` takes ONNX Runtime's training API where the runtime offers it,
     /// ordinary sessions otherwise.
     #[arg(long, value_enum, default_value_t = Choice::Auto)]
@@ -74,6 +76,23 @@ pub struct Train {
     /// Checkpoints to keep.
     #[arg(long, default_value_t = 3)]
     keep: usize,
+}
+
+/// Examples in a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum BatchSize {
+    /// As many as make the machine faster.
+    Auto,
+    /// So many.
+    Of(u16),
+}
+
+fn batch_size(text: &str) -> Result<BatchSize, String> {
+    match text.parse() {
+        _ if text == "auto" => Ok(BatchSize::Auto),
+        Ok(size) if size > 0 => Ok(BatchSize::Of(size)),
+        _ => Err("it is `auto` or a number from 1 to 65535".to_owned()),
+    }
 }
 
 /// Which back end is asked for.
@@ -136,15 +155,34 @@ impl Train {
             Some(path) => Some(Schedule::read(path, &config)?),
             None => None,
         };
-        let batch_size = self.batch_size.unwrap_or(config.hparams.batch_size);
-        if batch_size == 0 || batch_size > usize::from(u16::MAX) {
-            bail!("--batch-size must be between 1 and 65535, it is {batch_size}");
-        }
         let windows = store::read(&self.dataset, Split::Train, &config)?;
         if windows.is_empty() {
             bail!("`{}` has no window to train on", self.dataset.display());
         }
         let validation = store::read(&self.dataset, Split::Validation, &config)?;
+        let batch_size = match self.batch_size {
+            Some(BatchSize::Of(size)) => size.into(),
+            None => config.hparams.batch_size,
+            Some(BatchSize::Auto) => {
+                let last = crate::train::snapshot::list(&self.out)?.pop();
+                let kept = match last {
+                    Some((_, path)) => crate::train::snapshot::read(&path)?.0.batch_size,
+                    None => None,
+                };
+                match kept {
+                    Some(size) => size,
+                    None => {
+                        let model = (&config, backend);
+                        let size = batch_size::find(runtime, model, &windows, self.threads)?;
+                        eprintln!("batches of {size} examples");
+                        size
+                    }
+                }
+            }
+        };
+        if batch_size == 0 || batch_size > usize::from(u16::MAX) {
+            bail!("the batch size must be between 1 and 65535, it is {batch_size}");
+        }
         static STOP: AtomicBool = AtomicBool::new(false);
         ctrlc::set_handler(|| STOP.store(true, Ordering::Relaxed))
             .context("cannot listen to Ctrl-C")?;

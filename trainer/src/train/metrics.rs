@@ -1,4 +1,4 @@
-//! What a run tells: lines of JSON in `metrics.jsonl`, and a progress bar.
+//! What a run tells: lines of JSON in `metrics.jsonl`, events for TensorBoard, a progress bar.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::evaluation::Scores;
+use super::events::Events;
 
 /// Name of the file in a run's folder.
 pub const FILE: &str = "metrics.jsonl";
@@ -38,6 +39,9 @@ pub struct Line {
     pub beta: f64,
     /// Learning rate at the last step.
     pub lr: f64,
+    /// Probability that the decoder is fed its own token, when sampling is scheduled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sampling: Option<f64>,
     /// Examples in a second.
     pub examples_per_second: f64,
 }
@@ -55,6 +59,7 @@ struct Validation<'a> {
 pub struct Metrics {
     path: PathBuf,
     file: File,
+    events: Events,
     bar: ProgressBar,
 }
 
@@ -87,7 +92,8 @@ impl Metrics {
         );
         let style = ProgressStyle::with_template("{percent:>3}% {bar:30} {msg}, {eta} left");
         bar.set_style(style.expect("the template is valid"));
-        Ok(Self { path, file, bar })
+        let events = Events::create(run, step)?;
+        Ok(Self { path, file, events, bar })
     }
 
     /// The file.
@@ -107,6 +113,7 @@ impl Metrics {
     /// When the file cannot be written.
     pub fn step(&mut self, line: &Line, done: f64) -> io::Result<()> {
         self.append(line)?;
+        self.events.step(line)?;
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0..=10000")]
         let position = (done.clamp(0.0, 1.0) * f64::from(PARTS)) as u64;
         self.bar.set_position(position);
@@ -123,6 +130,7 @@ impl Metrics {
     /// When the file cannot be written.
     pub fn validation(&mut self, step: u64, seconds: f64, scores: &Scores) -> io::Result<()> {
         self.append(&Validation { step, seconds, validation: scores })?;
+        self.events.validation(step, scores)?;
         self.say(&format!(
             "step {step}, {:.1} min: {:.2} nats, {:.1} bits, right: {:.3} teacher-forced, {:.3} \
              free-running ({:.3} without holds), {:.3} of the windows",

@@ -17,6 +17,7 @@ use super::evaluation::{Evaluation, Scores};
 use super::initial;
 use super::metrics::{Line, Metrics};
 use super::program::Report;
+use super::report;
 use super::schedule::{self, Rates, Schedule};
 use super::snapshot::{self, Progress, Sums};
 use super::state::State;
@@ -88,6 +89,7 @@ pub fn run(
         if training.finished() {
             training.evaluate()?;
             training.save()?;
+            training.report()?;
             return Ok(End::Finished);
         }
         if stop.load(Ordering::Relaxed) {
@@ -147,6 +149,7 @@ impl<'a> Training<'a> {
                     phase_examples: 0,
                     phase_seconds: 0.0,
                     best: None,
+                    batch_size: Some(options.batch_size),
                     sums: Sums::default(),
                 };
                 let mut weights = initial::weights(&options.config, options.seed);
@@ -359,6 +362,7 @@ impl<'a> Training<'a> {
             global_norm,
             beta: f64::from(rates.beta),
             lr: rates.learning_rate,
+            sampling: rates.sampling.map(f64::from),
             examples_per_second: ratio(sums.examples, 1) / seconds,
         };
         self.progress.sums = Sums { from: self.progress.seconds, ..Sums::default() };
@@ -398,6 +402,20 @@ impl<'a> Training<'a> {
             self.progress.best = Some(score(&scores));
             self.write_model(BEST, &weights, &scores)?;
         }
+        Ok(())
+    }
+
+    /// Writes the page about the run, when there is a model to tell of.
+    fn report(&self) -> anyhow::Result<()> {
+        let Options { out, threads, .. } = self.options;
+        let model = if out.join(BEST).is_dir() { BEST } else { LAST };
+        let Some((windows, _)) = self.validation.as_ref().filter(|_| out.join(model).is_dir())
+        else {
+            return Ok(());
+        };
+        report::write(self.runtime, out, model, windows, *threads)
+            .with_context(|| format!("cannot write `{}`", out.join(report::FILE).display()))?;
+        self.metrics.say(&format!("the report is `{}`", out.join(report::FILE).display()));
         Ok(())
     }
 

@@ -43,6 +43,9 @@ pub struct Progress {
     pub phase_seconds: f64,
     /// Best score of an evaluation so far.
     pub best: Option<f64>,
+    /// Examples in a batch where the schedule does not say; of use when the program chose them.
+    #[serde(default)]
+    pub batch_size: Option<usize>,
     /// Sums since the last line of metrics, so that the next line is that of an unbroken run.
     #[serde(default)]
     pub sums: Sums,
