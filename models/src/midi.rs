@@ -15,6 +15,9 @@ pub use write::to_bytes;
 
 /// Largest file that is read, in bytes.
 pub const MAX_FILE_BYTES: u64 = 64 << 20;
+/// Most notes, and most changes of tempo or time signature, of one file. An opera has some hundred
+/// thousand notes; a file within [`MAX_FILE_BYTES`] could have twenty million, which take gigabytes.
+pub const MAX_EVENTS: usize = 1 << 20;
 
 /// One note of a [`NoteSequence`]. Times are in seconds.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -124,6 +127,12 @@ pub enum MidiError {
     TooLarge {
         /// Its size.
         bytes: u64,
+    },
+    /// More than [`MAX_EVENTS`] of a kind.
+    #[error("the file holds more than {MAX_EVENTS} {what}; export a part of it")]
+    TooMany {
+        /// Of what.
+        what: &'static str,
     },
     /// The file system refused.
     #[error("cannot read the file: {0}")]
@@ -243,6 +252,22 @@ mod tests {
         assert!(with(12, [0, 0]).contains("0 ticks"));
         // The first event of the first track: a system message, which no file may hold.
         assert!(with(22, [0, 0xF1]).contains("track 1, byte 0"));
+    }
+
+    /// A file with more notes, or changes of tempo, than any music has is refused.
+    #[test]
+    fn events_are_counted() {
+        let error = |track: Vec<u8>| {
+            let length = u32::try_from(track.len()).unwrap().to_be_bytes();
+            let header = b"MThd\0\0\0\x06\0\0\0\x01\0\x18MTrk";
+            NoteSequence::from_bytes(&[&header[..], &length, &track].concat()).unwrap_err()
+        };
+        // Notes that never end, so that only the number of beginnings can tell.
+        let notes = error([0, 0x90, 60, 80].repeat(MAX_EVENTS + 1)).to_string();
+        assert!(notes.contains("more than 1048576 notes"), "{notes}");
+        let tempos = [1, 0xff, 0x51, 3, 7, 0xa1, 0x20, 1, 0xff, 0x51, 3, 6, 0xa1, 0x20];
+        let tempos = error(tempos.repeat(MAX_EVENTS / 2 + 1)).to_string();
+        assert!(tempos.contains("more than 1048576 changes of tempo"), "{tempos}");
     }
 
     /// Missing files are named.

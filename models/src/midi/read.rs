@@ -10,7 +10,7 @@ use std::collections::HashMap;
 
 use midly::{EventIter, MetaMessage, MidiMessage, TrackEventKind};
 
-use super::{MidiError, NoteSequence, SequenceNote, Tempo, TimeSignature};
+use super::{MAX_EVENTS, MidiError, NoteSequence, SequenceNote, Tempo, TimeSignature};
 use crate::clip::DRUM_CHANNEL;
 
 /// Microseconds in a quarter note until the file says otherwise.
@@ -21,28 +21,38 @@ pub(super) fn sequence(bytes: &[u8]) -> Result<NoteSequence, MidiError> {
     let mut tempo_map = TempoMap::new(ticks_per_quarter);
     let mut time_signatures = Vec::new();
     if let Some(first) = tracks.first() {
-        for_each_event(first, 0, |tick, kind| match kind {
-            TrackEventKind::Meta(MetaMessage::Tempo(tempo)) => tempo_map.add(tick, tempo.as_int()),
-            TrackEventKind::Meta(MetaMessage::TimeSignature(numerator, power, ..)) => {
-                // A denominator beyond 2^31 cannot be told from one of 2^31: neither makes a bar.
-                time_signatures.push((tick, numerator, 1u32 << power.min(31)));
+        for_each_event(first, 0, |tick, kind| {
+            match kind {
+                TrackEventKind::Meta(MetaMessage::Tempo(tempo)) => {
+                    tempo_map.add(tick, tempo.as_int());
+                }
+                TrackEventKind::Meta(MetaMessage::TimeSignature(numerator, power, ..)) => {
+                    // A denominator beyond 2^31 cannot be told from one of 2^31: neither makes a
+                    // bar.
+                    time_signatures.push((tick, numerator, 1u32 << power.min(31)));
+                }
+                _ => {}
             }
-            _ => {}
+            within(tempo_map.changes.len(), "changes of tempo")?;
+            within(time_signatures.len(), "time signatures")
         })?;
     }
 
     let mut instruments = Instruments::default();
     let mut open = OpenNotes::new();
+    let mut begun = 0;
     for (index, track) in tracks.iter().enumerate() {
         let mut programs = [0u8; 16];
         for_each_event(track, index, |tick, kind| {
-            let TrackEventKind::Midi { channel, message } = kind else { return };
+            let TrackEventKind::Midi { channel, message } = kind else { return Ok(()) };
             let channel = channel.as_int();
             match message {
                 MidiMessage::ProgramChange { program } => {
                     programs[usize::from(channel)] = program.as_int();
                 }
                 MidiMessage::NoteOn { key, vel } if vel.as_int() > 0 => {
+                    begun += 1;
+                    within(begun, "notes")?;
                     open.start(channel, key.as_int(), OpenNote { tick, velocity: vel.as_int() });
                 }
                 MidiMessage::NoteOn { key, .. } | MidiMessage::NoteOff { key, .. } => {
@@ -61,6 +71,7 @@ pub(super) fn sequence(bytes: &[u8]) -> Result<NoteSequence, MidiError> {
                 }
                 _ => {}
             }
+            Ok(())
         })?;
         open.clear();
     }
@@ -81,6 +92,11 @@ pub(super) fn sequence(bytes: &[u8]) -> Result<NoteSequence, MidiError> {
         chords: Vec::new(),
         ticks_per_quarter,
     })
+}
+
+/// Refuses more things of a kind than any music has.
+fn within(count: usize, what: &'static str) -> Result<(), MidiError> {
+    if count > MAX_EVENTS { Err(MidiError::TooMany { what }) } else { Ok(()) }
 }
 
 /// Takes a file apart into its resolution and the bytes of its tracks.
@@ -140,11 +156,11 @@ fn chunk<'a>(rest: &mut &'a [u8], place: &str) -> Result<(&'a [u8], &'a [u8]), M
     Ok((kind, data))
 }
 
-/// Calls `each` with the absolute tick of every event of a track.
+/// Calls `each` with the absolute tick of every event of a track, until it refuses one.
 fn for_each_event<'a>(
     track: &'a [u8],
     index: usize,
-    mut each: impl FnMut(u64, TrackEventKind<'a>),
+    mut each: impl FnMut(u64, TrackEventKind<'a>) -> Result<(), MidiError>,
 ) -> Result<(), MidiError> {
     let mut events = EventIter::new(track);
     let mut tick = 0u64;
@@ -165,7 +181,7 @@ fn for_each_event<'a>(
             // not all know, and the original lets it live on.
             *events.running_status_mut() = status;
         }
-        each(tick, event.kind);
+        each(tick, event.kind)?;
     }
 }
 
