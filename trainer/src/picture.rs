@@ -183,7 +183,7 @@ pub fn short(value: f64) -> String {
         size if size >= 100.0 => format!("{value:.0}"),
         size if size >= 1.0 => format!("{value:.1}"),
         size if size >= 0.001 => format!("{value:.3}"),
-        _ => format!("{value:.0e}"),
+        _ => format!("{value:.1e}"),
     }
 }
 

@@ -267,7 +267,7 @@ fn interrupted_builds_go_on() {
     let expected = dataset(std::slice::from_ref(&data), &whole).expect("builds");
     let stopped = std::panic::catch_unwind(|| {
         let options = options(std::slice::from_ref(&data), &broken);
-        build::build(&options, &|files| assert!(files < 10, "stopped on purpose"))
+        build::build(&options, &|done| assert!(done.files < 10, "stopped on purpose"))
     });
     assert!(stopped.is_err());
     assert!(broken.join(interlude_trainer::dataset::journal::FILE).is_file());

@@ -1,15 +1,17 @@
 //! `interlude dataset build` and `interlude dataset info`.
 
 use std::path::PathBuf;
+use std::time::Instant;
 
 use anyhow::Context;
 use clap::{Args, Subcommand, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use interlude_models::config;
 
-use crate::dataset::build::{self, Description, Options, SKIPPED};
+use crate::dataset::build::{self, Description, Done, Options, SKIPPED};
 use crate::dataset::statistics::Statistics;
 use crate::dataset::{merge, splits};
+use crate::picture::as_float;
 
 /// Make datasets from MIDI files, and look at them.
 #[derive(Args, Debug)]
@@ -234,10 +236,16 @@ impl Merge {
 }
 
 fn run(options: &Options) -> anyhow::Result<()> {
-    let style = ProgressStyle::with_template("{spinner} {pos} files, {elapsed}")
+    let style = ProgressStyle::with_template("{bar:30} {percent:>3}% {msg}, {eta} left")
         .context("the template of the progress bar")?;
-    let bar = ProgressBar::new_spinner().with_style(style);
-    let description = build::build(options, &|files| bar.set_position(files as u64))?;
+    let bar = ProgressBar::new(0).with_style(style);
+    let begin = Instant::now();
+    let description = build::build(options, &|Done { files, read, of }| {
+        bar.set_length(of);
+        bar.set_position(read.min(of));
+        let rate = as_float(files) / begin.elapsed().as_secs_f64().max(1e-3);
+        bar.set_message(format!("{files} files, {rate:.0} a second"));
+    })?;
     bar.finish_and_clear();
     print(&description);
     if description.skipped > 0 {
@@ -275,7 +283,7 @@ impl Info {
         }
         let hits: usize = found.drums.values().sum();
         for (name, count) in &found.drums {
-            let share = 100.0 * crate::picture::as_float(*count) / crate::picture::as_float(hits);
+            let share = 100.0 * as_float(*count) / as_float(hits);
             text += &format!("{name:>10}: {share:.1} % of the hits\n");
         }
         if found.arranged > 0 {

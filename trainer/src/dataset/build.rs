@@ -103,7 +103,18 @@ pub fn split_of(path: &str, seed: u64) -> Split {
     }
 }
 
-/// Builds a dataset. `progress` hears how many files are done.
+/// How far a build is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Done {
+    /// Files that are done.
+    pub files: usize,
+    /// Bytes that were read of the sources.
+    pub read: u64,
+    /// Bytes of all sources.
+    pub of: u64,
+}
+
+/// Builds a dataset. `progress` hears how far it is after each file.
 ///
 /// A window that several files share is kept once, in the split that comes first in
 /// [`Split::ALL`]: what is held out was never trained on.
@@ -112,7 +123,7 @@ pub fn split_of(path: &str, seed: u64) -> Split {
 /// [`DatasetError`] when no window comes out or the folder cannot be written.
 pub fn build(
     options: &Options,
-    progress: &(dyn Fn(usize) + Sync),
+    progress: &(dyn Fn(Done) + Sync),
 ) -> Result<Description, DatasetError> {
     fs::create_dir_all(&options.out)
         .map_err(|source| DatasetError::Io { path: options.out.clone(), source })?;

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::sync_channel;
 use std::sync::{Mutex, PoisonError};
 
@@ -12,7 +12,7 @@ use interlude_models::tokens::{self, Limit};
 use rayon::iter::{ParallelBridge, ParallelIterator};
 
 use super::arrange::Drums;
-use super::build::{ARRANGED, Options, split_of};
+use super::build::{ARRANGED, Done, Options, split_of};
 use super::journal::{Journal, Outcome};
 use super::source::{self, Content, SourceFile};
 use super::splits::{self, Splits};
@@ -27,7 +27,7 @@ pub(super) fn performances(sources: &[PathBuf], options: &Options) -> Drums {
     let mut splits = Splits::default();
     let mut all = Vec::new();
     std::thread::scope(|scope| {
-        scope.spawn(move || source::send_all(sources, &sender));
+        scope.spawn(move || source::send_all(sources, &sender, &AtomicU64::new(0)));
         for SourceFile { name, content } in receiver {
             match content {
                 Ok(Content::Table(bytes)) => {
@@ -68,11 +68,12 @@ pub(super) fn read_all(
     options: &Options,
     drums: Option<&Drums>,
     (journal, known): (&mut Journal, HashMap<String, Vec<Outcome>>),
-    progress: &(dyn Fn(usize) + Sync),
+    progress: &(dyn Fn(Done) + Sync),
 ) -> io::Result<(Vec<Outcome>, Splits)> {
     let journal = Mutex::new((journal, known));
     let splits = Mutex::new(Splits::default());
-    let done = AtomicUsize::new(0);
+    let (done, bytes) = (AtomicUsize::new(0), AtomicU64::new(0));
+    let size = source::size(&options.sources);
     let (sender, receiver) = sync_channel(WAITING);
     let read = |SourceFile { name, content }: SourceFile| -> Option<io::Result<Outcome>> {
         if let Ok(Content::Table(bytes)) = &content {
@@ -104,11 +105,13 @@ pub(super) fn read_all(
                 journal.0.add(&outcome).map(|()| outcome)
             }
         };
-        progress(done.fetch_add(1, Ordering::Relaxed) + 1);
+        let files = done.fetch_add(1, Ordering::Relaxed) + 1;
+        progress(Done { files, read: bytes.load(Ordering::Relaxed), of: size });
         Some(result)
     };
     let outcomes: io::Result<Vec<Outcome>> = std::thread::scope(|scope| {
-        scope.spawn(move || source::send_all(&options.sources, &sender));
+        let bytes = &bytes;
+        scope.spawn(move || source::send_all(&options.sources, &sender, bytes));
         receiver.into_iter().par_bridge().filter_map(read).collect()
     });
     let mut outcomes = outcomes?;

@@ -3,8 +3,9 @@
 //! Nothing is unpacked to disk: names inside archives serve as names only.
 
 use std::fs::{self, File};
-use std::io::{self, BufReader, Read};
+use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::SyncSender;
 
 use flate2::read::GzDecoder;
@@ -40,18 +41,65 @@ pub enum Content {
 }
 
 /// Sends the files below all sources, in the order of their names, until the other side hangs up.
-pub fn send_all(sources: &[PathBuf], sender: &SyncSender<SourceFile>) {
+/// Adds to `read` how many bytes of the files on the disk were read.
+pub fn send_all(sources: &[PathBuf], sender: &SyncSender<SourceFile>, read: &AtomicU64) {
     for source in sources {
-        if send(source, sender, 0).is_err() {
+        if send(source, sender, read, 0).is_err() {
             return;
         }
+    }
+}
+
+/// Bytes of all files below the sources that are read.
+pub fn size(sources: &[PathBuf]) -> u64 {
+    fn of(path: &Path, depth: usize) -> u64 {
+        if path.is_dir() {
+            if depth == DEEPEST || (depth > 0 && path.is_symlink()) {
+                return 0;
+            }
+            let entries = fs::read_dir(path).into_iter().flatten().flatten();
+            return entries.map(|entry| of(&entry.path(), depth + 1)).sum();
+        }
+        let lower = path.display().to_string().to_lowercase();
+        let is_read = Kind::of(&lower).is_some() || ARCHIVES.iter().any(|end| lower.ends_with(end));
+        let length = || fs::metadata(path).map_or(0, |data| data.len());
+        if is_read { length() } else { 0 }
+    }
+    sources.iter().map(|source| of(source, 0)).sum()
+}
+
+/// Ends of the names of archives.
+const ARCHIVES: [&str; 4] = [".zip", ".tar.gz", ".tgz", ".tar"];
+
+/// A file that counts what is read of it.
+struct Counted<'a> {
+    file: File,
+    read: &'a AtomicU64,
+}
+
+impl Read for Counted<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.file.read(buffer)?;
+        self.read.fetch_add(count as u64, Ordering::Relaxed);
+        Ok(count)
+    }
+}
+
+impl Seek for Counted<'_> {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.file.seek(to)
     }
 }
 
 /// The receiver is gone.
 struct HungUp;
 
-fn send(path: &Path, sender: &SyncSender<SourceFile>, depth: usize) -> Result<(), HungUp> {
+fn send(
+    path: &Path,
+    sender: &SyncSender<SourceFile>,
+    count: &AtomicU64,
+    depth: usize,
+) -> Result<(), HungUp> {
     let name = path.display().to_string();
     let lower = name.to_lowercase();
     let failed = |error: &dyn std::fmt::Display| SourceFile {
@@ -73,20 +121,20 @@ fn send(path: &Path, sender: &SyncSender<SourceFile>, depth: usize) -> Result<()
             Err(error) => return give(sender, failed(&error)),
         };
         entries.sort();
-        return entries.iter().try_for_each(|entry| send(entry, sender, depth + 1));
+        return entries.iter().try_for_each(|entry| send(entry, sender, count, depth + 1));
     }
     if path.exists() && !path.is_file() {
         return give(sender, failed(&"it is no regular file"));
     }
     let sent = if lower.ends_with(".zip") {
-        zip(path, &name, sender)
+        zip(path, &name, sender, count)
     } else if lower.ends_with(".tar.gz") || lower.ends_with(".tgz") {
         let unpacked = |file| GzDecoder::new(file).take(LARGEST_ARCHIVE);
-        open(path).and_then(|file| tar(unpacked(file), &name, sender))
+        open(path, count).and_then(|file| tar(unpacked(file), &name, sender))
     } else if lower.ends_with(".tar") {
-        open(path).and_then(|file| tar(file, &name, sender))
+        open(path, count).and_then(|file| tar(file, &name, sender))
     } else if let Some(kind) = Kind::of(&lower) {
-        return match open(path) {
+        return match open(path, count) {
             Ok(file) => kind.send(file, name, sender),
             Err(error) => give(sender, failed(&error)),
         };
@@ -208,8 +256,9 @@ fn send_records(
     Ok(())
 }
 
-fn open(path: &Path) -> io::Result<BufReader<File>> {
-    File::open(path).map(BufReader::new)
+fn open<'a>(path: &Path, read: &'a AtomicU64) -> io::Result<BufReader<Counted<'a>>> {
+    let file = File::open(path)?;
+    Ok(BufReader::new(Counted { file, read }))
 }
 
 /// The whole content, unless it is too long.
@@ -242,8 +291,13 @@ fn tar(
 }
 
 /// Sends the files of a zip archive. The outer error is one of the archive.
-fn zip(path: &Path, name: &str, sender: &SyncSender<SourceFile>) -> io::Result<Result<(), HungUp>> {
-    let mut archive = zip::ZipArchive::new(open(path)?).map_err(io::Error::other)?;
+fn zip(
+    path: &Path,
+    name: &str,
+    sender: &SyncSender<SourceFile>,
+    count: &AtomicU64,
+) -> io::Result<Result<(), HungUp>> {
+    let mut archive = zip::ZipArchive::new(open(path, count)?).map_err(io::Error::other)?;
     for index in 0..archive.len() {
         let entry = match archive.by_index(index) {
             Ok(entry) => entry,
