@@ -26,9 +26,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// and not the processor's way back from an idle state.
 const AWAKE: Duration = Duration::from_micros(150);
 
-/// Steps of the work that `process` is compared with; two to three microseconds, as the program
-/// around it is built without optimisation.
-const CONTROL_STEPS: u32 = 100;
+/// Steps of the work that `process` is compared with; about two microseconds.
+const CONTROL_STEPS: u32 = 2500;
 
 /// What to play.
 #[derive(Clone, Debug)]
