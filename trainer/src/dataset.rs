@@ -156,6 +156,19 @@ pub enum DatasetError {
         /// Numbers in a step that are needed.
         width: usize,
     },
+    /// The dataset's windows are of another kind.
+    #[error(
+        "`{}` holds windows for `{found}`, not for `{config}`; build a dataset for it",
+        dataset.display()
+    )]
+    Scheme {
+        /// Folder.
+        dataset: PathBuf,
+        /// Configuration that it was built for.
+        found: String,
+        /// Configuration that it was to be read for.
+        config: String,
+    },
     /// No window came out.
     #[error("no usable window in {files} files; the first reasons are: {reasons}")]
     Empty {

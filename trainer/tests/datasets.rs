@@ -285,3 +285,18 @@ fn interrupted_builds_go_on() {
     assert_eq!(all(&broken), all(&whole));
     assert!(!broken.join(interlude_trainer::dataset::journal::FILE).exists());
 }
+
+// Windows of another kind are refused by name, even when they are as long; those of a configuration
+// with the same steps are read.
+#[test]
+fn windows_of_another_kind_are_refused() {
+    let place = tempfile::tempdir().expect("a temporary folder");
+    let file = place.path().join("a.mid");
+    fs::write(&file, midi(60)).expect("writes");
+    let out = place.path().join("out");
+    dataset(&[file], &out).expect("builds");
+    let read = |name| store::read(&out, Split::Train, &config::by_name(name).expect("known"));
+    let error = read("cat-drums_2bar_small").expect_err("melodies").to_string();
+    assert!(error.contains("cat-mel_2bar_small") && error.contains("cat-drums"), "{error}");
+    read("cat-mel_2bar_big").expect("the same melodies");
+}

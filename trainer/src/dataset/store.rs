@@ -15,6 +15,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::basic::Compression;
 use parquet::file::properties::WriterProperties;
 
+use super::build::describe;
 use super::{DatasetError, Split, Windows, layout};
 use crate::files;
 
@@ -73,6 +74,13 @@ pub fn write(
 /// [`DatasetError`] when the file is missing, damaged, or for other models.
 pub fn read(dataset: &Path, split: Split, config: &Config) -> Result<Windows, DatasetError> {
     let (steps, limits) = (config.hparams.max_seq_len, layout::limits(config));
+    if let Ok(description) = describe(dataset)
+        && let Some((found, _)) = description.scheme()
+        && found != limits
+    {
+        let (found, config) = (description.config, config.name.clone());
+        return Err(DatasetError::Scheme { dataset: dataset.to_owned(), found, config });
+    }
     let mut windows = Windows::new(steps, limits.len());
     for_each_batch(dataset, split, &["tokens"], &mut |path, numbers, found, _| {
         if found != steps * limits.len() {
