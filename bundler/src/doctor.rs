@@ -32,13 +32,18 @@ const EDITOR: &[(&str, &str)] = &[
 /// pkg-config modules that only the feature `standalone` needs, with their Debian packages.
 const STANDALONE: &[(&str, &str)] = &[("alsa", "libasound2-dev"), ("jack", "libjack-jackd2-dev")];
 
+/// What only the feature `mpi` of the trainer needs: a command that shows it is there, with its
+/// Debian package.
+const MPI: &[(&str, &[&str], &str)] =
+    &[("mpirun", &["--version"], "openmpi-bin"), ("mpicc", &["--version"], "libopenmpi-dev")];
+
 /// Show what is missing on this machine and the command that mends it.
 #[derive(clap::Args, Clone, Debug, Default)]
 pub struct Doctor {
     /// Install what is missing, where that needs no questions.
     #[arg(long)]
     pub fix: bool,
-    /// Look at what the stand-alone program and the editor need, too.
+    /// Look at what the stand-alone program, the editor and training by MPI need, too.
     #[arg(long)]
     pub all: bool,
 }
@@ -132,6 +137,15 @@ impl Doctor {
                     Err("for the stand-alone program".to_owned())
                 },
                 remedy: Remedy::Package(package),
+            }));
+            let mpi = MPI
+                .iter()
+                .map(|&(program, arguments, package)| (program, runs(program, arguments), package));
+            let clang = ("libclang", has_library("libclang"), "libclang-dev");
+            findings.extend(mpi.chain([clang]).map(|(name, found, package)| {
+                let purpose = "for training by several processes (feature `mpi`)".to_owned();
+                let state = if found { Ok(purpose) } else { Err(purpose) };
+                Finding { name: name.to_owned(), state, remedy: Remedy::Package(package) }
             }));
         }
         findings

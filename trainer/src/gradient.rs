@@ -32,4 +32,5 @@ pub mod output;
 pub mod part;
 pub mod posterior;
 pub mod stack;
+pub mod update;
 pub mod variables;

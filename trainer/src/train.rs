@@ -6,6 +6,7 @@
 pub mod backend;
 pub mod batch_size;
 pub mod batches;
+pub mod distributed;
 pub mod evaluation;
 pub mod events;
 pub mod hosted;
@@ -13,6 +14,7 @@ pub mod initial;
 pub mod inputs;
 pub mod metrics;
 pub mod program;
+pub mod ranks;
 pub mod report;
 pub mod run;
 pub mod schedule;

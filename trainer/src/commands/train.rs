@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
@@ -13,6 +14,7 @@ use crate::dataset::{Split, store};
 use crate::train::backend::Backend;
 use crate::train::batch_size;
 use crate::train::hosted::{self, HostError, TrainingBuild};
+use crate::train::ranks::Ranks;
 use crate::train::run::{self, End, Options};
 use crate::train::schedule::Schedule;
 use crate::train::training_api;
@@ -126,6 +128,9 @@ impl Choice {
     }
 }
 
+/// How long one of several processes waits for the others.
+const GRACE: Duration = Duration::from_millis(600);
+
 /// What to do with a folder that holds a run.
 #[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
 enum Resume {
@@ -142,6 +147,33 @@ impl Train {
     /// When an option or file is wrong, or training fails.
     pub fn run(self, shared: &Shared) -> anyhow::Result<()> {
         let (runtime, backend) = self.backend.start(shared)?;
+        let ranks = Ranks::join()?;
+        let result = self.train((runtime, &ranks), backend);
+        if let Err(error) = &result
+            && ranks.size() > 1
+        {
+            // What all processes find, the leading one says.
+            if !ranks.leads() {
+                std::thread::sleep(GRACE);
+            }
+            eprintln!("interlude: {error:#}");
+            ranks.give_up();
+        }
+        let end = result?;
+        ranks.finish();
+        match end {
+            End::Finished => Ok(()),
+            End::Stopped => std::process::exit(INTERRUPTED),
+        }
+    }
+
+    fn train(self, (runtime, ranks): (&Runtime, &Ranks), backend: Backend) -> anyhow::Result<End> {
+        if ranks.size() > 1 && backend != Backend::Onnx {
+            bail!("several processes train with ordinary sessions only; take --backend onnx");
+        }
+        if ranks.size() > 1 && self.batch_size == Some(BatchSize::Auto) {
+            bail!("--batch-size auto measures one process; give several a number");
+        }
         let mut config = config::by_name(&self.config)?;
         config.override_hparams(&self.hparams)?;
         config.transpose = self.transpose.unwrap_or(config.transpose);
@@ -184,8 +216,14 @@ impl Train {
             bail!("the batch size must be between 1 and 65535, it is {batch_size}");
         }
         static STOP: AtomicBool = AtomicBool::new(false);
-        ctrlc::set_handler(|| STOP.store(true, Ordering::Relaxed))
-            .context("cannot listen to Ctrl-C")?;
+        let (several, leads) = (ranks.size() > 1, ranks.leads());
+        ctrlc::set_handler(move || {
+            STOP.store(true, Ordering::Relaxed);
+            if several {
+                leave(leads);
+            }
+        })
+        .context("cannot listen to Ctrl-C")?;
         let options = Options {
             config,
             out: self.out,
@@ -193,7 +231,7 @@ impl Train {
             schedule,
             batch_size,
             backend,
-            threads: self.threads,
+            threads: threads(self.threads, ranks),
             seed: self.seed,
             resume: self.resume == Resume::Auto,
             log_every: self.log_every,
@@ -202,9 +240,27 @@ impl Train {
             evaluate_windows: self.evaluate_windows,
             keep: self.keep,
         };
-        match run::run(runtime, &options, &windows, Some(&validation), &STOP)? {
-            End::Finished => Ok(()),
-            End::Stopped => std::process::exit(INTERRUPTED),
-        }
+        run::run((runtime, ranks), &options, &windows, Some(&validation), &STOP)
     }
+}
+
+/// Threads of one process: several share the processors, when none are asked for.
+fn threads(asked: usize, ranks: &Ranks) -> usize {
+    if asked > 0 || ranks.size() == 1 {
+        return asked;
+    }
+    std::thread::available_parallelism().map_or(1, |cores| (cores.get() / ranks.size()).max(1))
+}
+
+/// Ends one of several processes that was told to. The others may be gone, and what waits for them
+/// waits for ever; `mpirun` kills what has not ended a second after it was told to.
+fn leave(leads: bool) {
+    std::thread::sleep(GRACE);
+    if leads {
+        eprintln!(
+            "interlude: the run was stopped, or one of its processes was lost; start it again to \
+             go on from its last checkpoint"
+        );
+    }
+    std::process::exit(INTERRUPTED);
 }

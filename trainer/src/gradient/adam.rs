@@ -47,6 +47,11 @@ pub fn second_moment(variable: &str) -> String {
     format!("{variable}/Adam_1")
 }
 
+/// Whether a name is that of a moment.
+pub fn is_moment(name: &str) -> bool {
+    name.ends_with("/Adam") || name.ends_with("/Adam_1")
+}
+
 /// The norm of all gradients together: a scalar.
 pub fn global_norm(graph: &mut Graph, variables: &Variables) -> Value {
     let squares: Vec<Value> = variables

@@ -126,7 +126,7 @@ pub fn training(config: &Config, shape: Shape, beta_2: f64) -> Result<Built, Gra
 }
 
 /// How gradients are clipped and remembered.
-fn settings(config: &Config, beta_2: f64) -> Settings {
+pub(super) fn settings(config: &Config, beta_2: f64) -> Settings {
     #[expect(clippy::cast_possible_truncation, reason = "a bound in single precision")]
     let zero_from = config.hparams.grad_norm_clip_to_zero as f32;
     Settings { mode: config.hparams.clip_mode, zero_from, beta_2 }
@@ -228,7 +228,7 @@ pub fn window_width(config: &Config) -> usize {
     if draws_tokens(config) { config.outputs().len() } else { config.output_depth() }
 }
 
-fn built(graph: Graph, variables: &Variables) -> Built {
+pub(super) fn built(graph: Graph, variables: &Variables) -> Built {
     let names = variables.iter().map(|(name, variable)| (name.to_owned(), variable.shape.clone()));
     Built {
         variables: names.collect(),

@@ -1,10 +1,13 @@
-//! The two ways to run a step: a session of ONNX Runtime, or its training API.
+//! The ways to run a step: a session of ONNX Runtime, or its training API; in one process, or in
+//! several.
 
 use clap::ValueEnum;
 use interlude_models::config::Config;
 use interlude_models::runtime::Runtime;
 
+use super::distributed::{Agreement, Distributed};
 use super::program::{Batch, Program, ProgramError, Purpose, Report};
+use super::ranks::Ranks;
 use super::state::State;
 use super::training_api::TrainingApi;
 use crate::gradient::model::Shape;
@@ -26,6 +29,8 @@ pub enum Stepper {
     Onnx(Box<Program>),
     /// A trainer with a state of its own.
     TrainingApi(Box<TrainingApi>),
+    /// A session for a part of each batch.
+    Distributed(Box<Distributed>),
 }
 
 impl Stepper {
@@ -36,13 +41,18 @@ impl Stepper {
     /// [`ProgramError`] when the configuration cannot be trained, or ONNX Runtime refuses.
     pub fn new(
         runtime: &Runtime,
-        (config, backend): (&Config, Backend),
+        (config, backend, ranks): (&Config, Backend, &Ranks),
         shape: Shape,
         beta_2: f64,
         state: &mut State,
         threads: usize,
     ) -> Result<Self, ProgramError> {
         Ok(match backend {
+            Backend::Onnx if ranks.size() > 1 => {
+                let model = (config, ranks);
+                let steps = Distributed::new(runtime, model, shape, beta_2, state, threads)?;
+                Self::Distributed(Box::new(steps))
+            }
             Backend::Onnx => {
                 let purpose = Purpose::Train { beta_2 };
                 let program = Program::new(runtime, config, shape, purpose, state, threads)?;
@@ -55,14 +65,20 @@ impl Stepper {
         })
     }
 
-    /// Runs one step.
+    /// Runs one step. `own` is what this process knows; what all processes agree on comes back.
     ///
     /// # Errors
     /// [`ProgramError`] when ONNX Runtime fails.
-    pub fn run(&mut self, batch: &Batch) -> Result<Report, ProgramError> {
+    pub fn run(
+        &mut self,
+        ranks: &Ranks,
+        batch: &Batch,
+        own: Agreement,
+    ) -> Result<(Report, Agreement), ProgramError> {
         match self {
-            Self::Onnx(program) => program.run(batch),
-            Self::TrainingApi(trainer) => trainer.run(batch),
+            Self::Onnx(program) => Ok((program.run(batch)?, own)),
+            Self::TrainingApi(trainer) => Ok((trainer.run(batch)?, own)),
+            Self::Distributed(steps) => steps.run(ranks, batch, own),
         }
     }
 
@@ -72,7 +88,7 @@ impl Stepper {
     /// [`ProgramError`] when the training API does not give out its state.
     pub fn store(&self, state: &mut State) -> Result<(), ProgramError> {
         match self {
-            Self::Onnx(_) => Ok(()),
+            Self::Onnx(_) | Self::Distributed(_) => Ok(()),
             Self::TrainingApi(trainer) => trainer.store(state),
         }
     }

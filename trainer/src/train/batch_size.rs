@@ -7,8 +7,10 @@ use interlude_models::runtime::Runtime;
 
 use super::backend::{Backend, Stepper};
 use super::batches::{Batches, Making};
+use super::distributed::Agreement;
 use super::initial;
 use super::program::ProgramError;
+use super::ranks::Ranks;
 use super::schedule;
 use super::state::State;
 use crate::dataset::Windows;
@@ -36,6 +38,7 @@ pub fn find(
 ) -> Result<usize, ProgramError> {
     let mut state = State::new(config, &initial::weights(config, 0))?;
     let mut batches = Batches::new(windows, 0);
+    let alone = Ranks::alone();
     let rates = schedule::reference(&config.hparams, 0);
     let steps = config.hparams.max_seq_len;
     let (mut best, mut fastest) = (SIZES[0].min(windows.len()), 0.0);
@@ -44,7 +47,7 @@ pub fn find(
             break;
         }
         let shape = Shape { steps, batch, sampling: rates.sampling.is_some() };
-        let model = (config, backend);
+        let model = (config, backend, &alone);
         let mut stepper = Stepper::new(runtime, model, shape, adam::BETA_2, &mut state, threads)?;
         let making = Making {
             config,
@@ -61,7 +64,7 @@ pub fn find(
                 begin = Instant::now();
             }
             // A step size of 0 leaves the weights as they are.
-            stepper.run(&batches.make(step, 0, &making))?;
+            stepper.run(&alone, &batches.make(step, 0, &making), Agreement::default())?;
         }
         let measured =
             f64::from(u16::try_from(STEPS).unwrap_or(1)) * crate::picture::as_float(batch);

@@ -12,7 +12,7 @@ use prost::Message;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::program::Batch;
+use super::program::{Batch, columns};
 use crate::gradient::dropout;
 
 /// A tensor for each input that a batch fills.
@@ -83,7 +83,18 @@ impl Inputs {
                 "clip" => &[batch.clip],
                 "step_size" => &[batch.step_size],
                 name if name.starts_with(dropout::NOISE) => {
-                    tensor.extract_tensor_mut().1.fill_with(|| generator.random());
+                    let (shape, memory) = tensor.extract_tensor_mut();
+                    let width =
+                        shape.last().map_or(1, |&width| usize::try_from(width).unwrap_or(1));
+                    let Some((examples, whole)) = &batch.part else {
+                        memory.fill_with(|| generator.random());
+                        continue;
+                    };
+                    // `[steps, batch, width]` with the steps and the width of the part.
+                    let mut noise = vec![0.0f32; memory.len() / examples.len() * whole];
+                    noise.fill_with(|| generator.random());
+                    let rows = noise.len() / width / whole;
+                    memory.copy_from_slice(&columns(&noise, examples, (rows, *whole)));
                     continue;
                 }
                 _ => panic!("input {name} is not part of a batch"),

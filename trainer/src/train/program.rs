@@ -1,6 +1,7 @@
 //! A training graph in a session of ONNX Runtime, bound to the state it changes.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 use interlude_models::config::Config;
 use interlude_models::runtime::{Provider, Runtime, RuntimeError};
@@ -29,6 +30,17 @@ pub enum ProgramError {
     /// The state does not fit.
     #[error(transparent)]
     State(#[from] StateError),
+    /// A process would have nothing to do.
+    #[error(
+        "a batch of {batch} cannot be shared by {ranks} processes; take fewer, or a larger \
+         --batch-size"
+    )]
+    Ranks {
+        /// Examples in a batch.
+        batch: usize,
+        /// Processes.
+        ranks: usize,
+    },
     /// The training API's checkpoint does not serve.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
@@ -57,12 +69,48 @@ pub struct Batch {
     pub sampled: Vec<bool>,
     /// Seed of the dropout masks, another one for each step.
     pub dropout_seed: u64,
+    /// Which examples of a larger batch these are, and its size: noise of dropout is drawn for all
+    /// of it.
+    pub part: Option<(Range<usize>, usize)>,
     /// Weight of the divergence.
     pub beta: f32,
     /// Norm or value to which gradients are clipped.
     pub clip: f32,
     /// Adam's step size with its correction of bias.
     pub step_size: f32,
+}
+
+impl Batch {
+    /// Some examples of a batch of `whole` windows of so many steps.
+    pub fn part(&self, examples: Range<usize>, steps: usize, whole: usize) -> Self {
+        let of = (steps, whole);
+        Self {
+            tokens: columns(&self.tokens, &examples, of),
+            inputs: columns(&self.inputs, &examples, of),
+            encoder_inputs: columns(&self.encoder_inputs, &examples, of),
+            targets: columns(&self.targets, &examples, of),
+            controls: columns(&self.controls, &examples, of),
+            noise: columns(&self.noise, &examples, (1, whole)),
+            uniform: columns(&self.uniform, &examples, of),
+            sampled: columns(&self.sampled, &examples, of),
+            part: Some((examples, whole)),
+            ..*self
+        }
+    }
+}
+
+/// Some examples of a tensor `[steps, batch, …]`.
+pub(super) fn columns<T: Copy>(
+    values: &[T],
+    examples: &Range<usize>,
+    (steps, batch): (usize, usize),
+) -> Vec<T> {
+    let width = values.len() / (steps * batch);
+    if width == 0 {
+        return Vec::new();
+    }
+    let rows = values.chunks_exact(batch * width);
+    rows.flat_map(|row| &row[examples.start * width..examples.end * width]).copied().collect()
 }
 
 /// What a step found, all before its update.

@@ -9,19 +9,22 @@ use anyhow::{Context, bail};
 use interlude_models::config::Config;
 use interlude_models::package::{ModelInfo, Package};
 use interlude_models::runtime::Runtime;
-use interlude_models::weights::Weights;
+use interlude_models::weights::{Tensor, Weights};
 
 use super::backend::{Backend, Stepper};
 use super::batches::{Batches, Making};
+use super::distributed::Agreement;
 use super::evaluation::{Evaluation, Scores};
 use super::initial;
 use super::metrics::{Line, Metrics};
 use super::program::Report;
+use super::ranks::Ranks;
 use super::report;
 use super::schedule::{self, Rates, Schedule};
 use super::snapshot::{self, Progress, Sums};
 use super::state::State;
 use crate::dataset::Windows;
+use crate::gradient::adam;
 use crate::gradient::model::Shape;
 
 /// Folder of the model that an evaluation found best so far.
@@ -76,7 +79,7 @@ pub enum End {
 /// # Errors
 /// When files cannot be written, ONNX Runtime fails, or the loss is no longer a number.
 pub fn run(
-    runtime: &Runtime,
+    (runtime, ranks): (&Runtime, &Ranks),
     options: &Options,
     windows: &Windows,
     validation: Option<&Windows>,
@@ -84,7 +87,7 @@ pub fn run(
 ) -> anyhow::Result<End> {
     fs::create_dir_all(&options.out)
         .with_context(|| format!("cannot make the folder `{}`", options.out.display()))?;
-    let mut training = Training::start(runtime, options, windows, validation)?;
+    let mut training = Training::start((runtime, ranks), options, windows, validation)?;
     loop {
         if training.finished() {
             training.evaluate()?;
@@ -92,17 +95,20 @@ pub fn run(
             training.report()?;
             return Ok(End::Finished);
         }
-        if stop.load(Ordering::Relaxed) {
-            let path = training.save()?;
-            training.metrics.say(&format!("stopped; `{}` is saved", path.display()));
+        let asked = stop.load(Ordering::Relaxed);
+        if training.stopped || (asked && ranks.size() == 1) {
+            training.save()?;
+            let path = snapshot::path(&options.out, training.progress.step);
+            training.say(&format!("stopped; `{}` is saved", path.display()));
             return Ok(End::Stopped);
         }
-        training.step()?;
+        training.step(asked)?;
     }
 }
 
 struct Training<'a> {
     runtime: &'a Runtime,
+    ranks: &'a Ranks,
     options: &'a Options,
     batches: Batches<'a>,
     /// Windows to train on.
@@ -111,22 +117,29 @@ struct Training<'a> {
     state: State,
     program: Option<(Shape, Stepper)>,
     progress: Progress,
-    metrics: Metrics,
-    clock: Instant,
+    /// Of the leading process.
+    metrics: Option<Metrics>,
+    /// Since when this process trains, and when it last looked at the clock, in seconds from then.
+    clock: (Instant, f64),
+    /// Whether the processes have agreed to stop.
+    stopped: bool,
     saved: f64,
     evaluated: f64,
 }
 
 impl<'a> Training<'a> {
     fn start(
-        runtime: &'a Runtime,
+        (runtime, ranks): (&'a Runtime, &'a Ranks),
         options: &'a Options,
         windows: &'a Windows,
         validation: Option<&'a Windows>,
     ) -> anyhow::Result<Self> {
-        snapshot::clean(&options.out)?;
-        let last = if options.resume { snapshot::list(&options.out)?.pop() } else { None };
-        let (progress, weights) = match last {
+        if ranks.leads() {
+            snapshot::clean(&options.out)?;
+        }
+        let resume = options.resume && ranks.leads();
+        let last = if resume { snapshot::list(&options.out)?.pop() } else { None };
+        let (mut progress, mut weights) = match last {
             Some((_, path)) => {
                 let (progress, weights) = snapshot::read(&path)?;
                 if progress.config != options.config {
@@ -159,8 +172,10 @@ impl<'a> Training<'a> {
                 (progress, weights)
             }
         };
+        follow(ranks, &mut progress, &mut weights)?;
         let state = State::new(&options.config, &weights)?;
-        let validation = match validation.filter(|windows| !windows.is_empty()) {
+        let validation = validation.filter(|windows| !windows.is_empty() && ranks.leads());
+        let validation = match validation {
             Some(windows) => {
                 let count = windows.len().min(options.evaluate_windows);
                 let evaluation =
@@ -169,9 +184,10 @@ impl<'a> Training<'a> {
             }
             None => None,
         };
-        let metrics = Metrics::open(&options.out, progress.step)
+        let metrics = ranks.leads().then(|| Metrics::open(&options.out, progress.step)).transpose();
+        let metrics = metrics
             .with_context(|| format!("cannot write metrics in `{}`", options.out.display()))?;
-        if windows.len() < options.batch_size {
+        if let Some(metrics) = metrics.as_ref().filter(|_| windows.len() < options.batch_size) {
             metrics.say(&format!(
                 "the dataset has {} windows, fewer than a batch of {}: batches hold each of them \
                  once",
@@ -181,6 +197,7 @@ impl<'a> Training<'a> {
         }
         Ok(Self {
             runtime,
+            ranks,
             options,
             batches: Batches::new(windows, progress.seed),
             windows: windows.len(),
@@ -188,7 +205,8 @@ impl<'a> Training<'a> {
             state,
             program: None,
             metrics,
-            clock: Instant::now(),
+            clock: (Instant::now(), 0.0),
+            stopped: false,
             saved: progress.seconds,
             evaluated: progress.seconds,
             progress,
@@ -253,18 +271,18 @@ impl<'a> Training<'a> {
             None => {
                 let rates = schedule::reference(hparams, self.progress.step);
                 let batch = self.options.batch_size.min(self.windows);
-                (rates, full, batch, crate::gradient::adam::BETA_2)
+                (rates, full, batch, adam::BETA_2)
             }
         }
     }
 
-    fn step(&mut self) -> anyhow::Result<()> {
+    fn step(&mut self, asked_to_stop: bool) -> anyhow::Result<()> {
         let (rates, steps, batch, beta_2) = self.settings();
         let shape = Shape { steps, batch, sampling: rates.sampling.is_some() };
         if self.program.as_ref().is_none_or(|(built, _)| *built != shape) {
             self.store()?;
             let Options { config, backend, threads, .. } = self.options;
-            let (model, state) = ((config, *backend), &mut self.state);
+            let (model, state) = ((config, *backend, self.ranks), &mut self.state);
             let program = Stepper::new(self.runtime, model, shape, beta_2, state, *threads)?;
             self.program = Some((shape, program));
         }
@@ -282,9 +300,12 @@ impl<'a> Training<'a> {
         inputs.clip = rates.clip;
         inputs.step_size = schedule::step_size(rates.learning_rate, self.progress.step, beta_2);
         let (_, program) = self.program.as_mut().expect("it was made above");
-        let report = program.run(&inputs)?;
+        let own = Agreement { stop: asked_to_stop, seconds: self.clock.0.elapsed().as_secs_f64() };
+        let (report, agreed) = program.run(self.ranks, &inputs, own)?;
+        self.stopped = agreed.stop && self.ranks.size() > 1;
         if !report.loss.is_finite() || !report.global_norm.is_finite() {
-            let kept = self.last_good()?.map_or_else(String::new, |path| {
+            let good = if self.ranks.leads() { self.last_good()? } else { None };
+            let kept = good.map_or_else(String::new, |path| {
                 format!("; the last good checkpoint is `{}`", path.display())
             });
             bail!(
@@ -292,7 +313,7 @@ impl<'a> Training<'a> {
                 self.progress.step
             );
         }
-        self.advance(&report, batch);
+        self.advance(&report, batch, agreed);
         if self.progress.step.is_multiple_of(self.options.log_every) {
             self.log(&rates)?;
         }
@@ -317,12 +338,12 @@ impl<'a> Training<'a> {
         Ok(found.pop().map(|(_, path)| path))
     }
 
-    fn advance(&mut self, report: &Report, batch: usize) {
+    fn advance(&mut self, report: &Report, batch: usize, agreed: Agreement) {
         let examples = batch as u64;
         self.progress.step += 1;
         self.progress.examples += examples;
         self.progress.phase_examples += examples;
-        self.tick();
+        self.tick(agreed.seconds);
         let values = [report.loss, report.r_loss, report.kl, report.accuracy, report.global_norm];
         for (sum, value) in self.progress.sums.report.iter_mut().zip(values) {
             *sum += f64::from(value);
@@ -337,12 +358,21 @@ impl<'a> Training<'a> {
         }
     }
 
-    /// Adds the time since the last call.
-    fn tick(&mut self) {
-        let seconds = self.clock.elapsed().as_secs_f64();
-        self.clock = Instant::now();
+    /// Adds the time since the last call; several processes go by the clock of the leading one.
+    fn tick(&mut self, agreed: f64) {
+        let alone = self.ranks.size() == 1;
+        let now = if alone { self.clock.0.elapsed().as_secs_f64() } else { agreed };
+        let seconds = now - self.clock.1;
+        self.clock.1 = now;
         self.progress.seconds += seconds;
         self.progress.phase_seconds += seconds;
+    }
+
+    /// Shows a line, where this process leads.
+    fn say(&self, text: &str) {
+        if let Some(metrics) = &self.metrics {
+            metrics.say(text);
+        }
     }
 
     fn log(&mut self, rates: &Rates) -> anyhow::Result<()> {
@@ -367,8 +397,9 @@ impl<'a> Training<'a> {
         };
         self.progress.sums = Sums { from: self.progress.seconds, ..Sums::default() };
         let done = self.done();
-        let path = self.metrics.path().to_owned();
-        self.metrics.step(&line, done).with_context(|| format!("cannot write `{}`", path.display()))
+        let Some(metrics) = &mut self.metrics else { return Ok(()) };
+        let path = metrics.path().to_owned();
+        metrics.step(&line, done).with_context(|| format!("cannot write `{}`", path.display()))
     }
 
     /// Brings the state up to date with what was trained.
@@ -379,21 +410,25 @@ impl<'a> Training<'a> {
         }
     }
 
-    fn save(&mut self) -> anyhow::Result<PathBuf> {
+    fn save(&mut self) -> anyhow::Result<()> {
         self.saved = self.progress.seconds;
         self.store()?;
-        let weights = self.state.weights(true);
-        Ok(snapshot::write(&self.options.out, &self.progress, &weights, self.options.keep)?)
+        if self.ranks.leads() {
+            let weights = self.state.weights(true);
+            snapshot::write(&self.options.out, &self.progress, &weights, self.options.keep)?;
+        }
+        Ok(())
     }
 
     fn evaluate(&mut self) -> anyhow::Result<()> {
         self.store()?;
         let Some((windows, evaluation)) = &mut self.validation else { return Ok(()) };
         let scores = evaluation.run(windows, self.options.evaluate_windows)?;
-        self.tick();
+        self.tick(self.clock.1);
         self.evaluated = self.progress.seconds;
-        let path = self.metrics.path().to_owned();
-        self.metrics
+        let Some(metrics) = &mut self.metrics else { return Ok(()) };
+        let path = metrics.path().to_owned();
+        metrics
             .validation(self.progress.step, self.progress.seconds, &scores)
             .with_context(|| format!("cannot write `{}`", path.display()))?;
         let weights = self.state.weights(false);
@@ -415,7 +450,7 @@ impl<'a> Training<'a> {
         };
         report::write(self.runtime, out, model, windows, *threads)
             .with_context(|| format!("cannot write `{}`", out.join(report::FILE).display()))?;
-        self.metrics.say(&format!("the report is `{}`", out.join(report::FILE).display()));
+        self.say(&format!("the report is `{}`", out.join(report::FILE).display()));
         Ok(())
     }
 
@@ -434,6 +469,29 @@ impl<'a> Training<'a> {
         Package::write(&out.join(name), &info, weights)?;
         Ok(())
     }
+}
+
+/// Takes over where the leading process is and what it knows.
+fn follow(ranks: &Ranks, progress: &mut Progress, weights: &mut Weights) -> anyhow::Result<()> {
+    if ranks.size() == 1 {
+        return Ok(());
+    }
+    let mut text = serde_json::to_string(progress)?;
+    ranks.follow_text(&mut text);
+    *progress = serde_json::from_str(&text)?;
+    // A run that begins has no moments yet; all processes need the same tensors.
+    let names: Vec<String> = weights.0.keys().cloned().collect();
+    for moment in [adam::first_moment, adam::second_moment] {
+        for name in names.iter().filter(|name| !adam::is_moment(name)) {
+            let shape = &weights.0[name].shape;
+            let zeros = Tensor::zeros(shape);
+            weights.0.entry(moment(name)).or_insert(zeros);
+        }
+    }
+    for tensor in weights.0.values_mut() {
+        ranks.follow_numbers(&mut tensor.data);
+    }
+    Ok(())
 }
 
 /// What the best checkpoint is best in: steps right when running freely; of grooves, whose hits may
