@@ -38,7 +38,7 @@ pub struct Schedule {
     #[serde(default)]
     pub warm_up: u64,
     /// Minutes of training that the ends of phases are shares of; needed with `until`.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub minutes: Option<f64>,
     /// Bias of the posterior's deviation before training; -3 makes it 0.05 instead of 0.7.
     #[serde(default)]
@@ -56,16 +56,16 @@ pub struct Schedule {
 #[serde(deny_unknown_fields)]
 pub struct Phase {
     /// Length in examples; either this or `until` is given.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub examples: Option<u64>,
     /// End as a share of the schedule's minutes.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<f64>,
     /// Steps of a window; the configuration's if missing. Of hierarchical models a number of segments.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub window_steps: Option<usize>,
     /// Examples in a batch; that of the run if missing.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub batch_size: Option<usize>,
     /// Learning rate at both ends.
     pub learning_rate: [f64; 2],
@@ -85,7 +85,7 @@ pub struct Phase {
     #[serde(default)]
     pub sampling: [f64; 2],
     /// Norm to which gradients are clipped; the configuration's if missing.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub grad_clip: Option<f64>,
 }
 

@@ -18,9 +18,9 @@ const KEY: &str = "interlude-progress";
 /// What names of checkpoints begin with; the step follows.
 const STEM: &str = "checkpoint-";
 
-/// What names begin with of files that were not finished: ours, and those that the writer of
-/// safetensors makes.
-const UNFINISHED: [&str; 2] = [crate::files::TEMPORARY, ".tmp"];
+/// What names begin with, and how long they are, of files that the writer of safetensors did not
+/// finish.
+const UNFINISHED: (&str, usize) = (".tmp", 10);
 
 /// Where a run is.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -145,7 +145,7 @@ pub fn write(
     Ok(path)
 }
 
-/// Removes what a killed run left half written.
+/// Removes what a killed run left half written, if the folder holds a run.
 ///
 /// # Errors
 /// [`SnapshotError::Io`] when the folder cannot be listed or a file cannot be removed.
@@ -154,10 +154,15 @@ pub fn clean(run: &Path) -> Result<(), SnapshotError> {
         let path = path.to_owned();
         move |source| SnapshotError::Io { path, source }
     };
+    if !run.join(super::metrics::FILE).is_file() {
+        return Ok(());
+    }
     for entry in fs::read_dir(run).map_err(failed(run))? {
         let path = entry.map_err(failed(run))?.path();
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or("");
-        if UNFINISHED.iter().any(|prefix| name.starts_with(prefix)) {
+        let (prefix, length) = UNFINISHED;
+        let foreign = name.starts_with(prefix) && name.len() == length && path.is_file();
+        if foreign || name.starts_with(crate::files::TEMPORARY) {
             let removed =
                 if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
             removed.map_err(failed(&path))?;
@@ -180,4 +185,31 @@ pub fn read(path: &Path) -> Result<(Progress, Weights), SnapshotError> {
     let text = text.ok_or_else(|| format("it does not say where the run is".to_owned()))?;
     let progress = serde_json::from_str(text).map_err(|error| format(error.to_string()))?;
     Ok((progress, Weights::read(path)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // Half written files of a run are removed, other files never, and none where no run is.
+    #[test]
+    fn only_leftovers_of_runs_are_removed() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let names = [".interlude-abcdef", ".tmpAbCdEf", ".tmp", ".tmp-notes.txt", "music.mid"];
+        for name in names {
+            fs::write(folder.path().join(name), b"").expect("writes");
+        }
+        let left = || {
+            let entries = fs::read_dir(folder.path()).expect("lists").flatten();
+            let mut names: Vec<_> =
+                entries.map(|entry| entry.file_name().into_string().expect("Unicode")).collect();
+            names.sort();
+            names
+        };
+        clean(folder.path()).expect("no run");
+        assert_eq!(left().len(), names.len());
+        fs::write(folder.path().join(super::super::metrics::FILE), b"").expect("writes");
+        clean(folder.path()).expect("cleans");
+        assert_eq!(left(), [".tmp", ".tmp-notes.txt", "metrics.jsonl", "music.mid"]);
+    }
 }
