@@ -67,9 +67,7 @@ pub(super) fn show(ui: &mut Ui, rect: Rect, view: &View, state: &mut EditorState
     if let Some(text) = advice(view) {
         let plate =
             Rect::from_center_size(grid.center(), vec2(grid.width().min(330.0) - 24.0, 64.0));
-        if !empty {
-            painter.rect_filled(plate, palette::RADIUS, palette::faded(palette::WELL, 0.92));
-        }
+        painter.rect_filled(plate, palette::RADIUS, palette::faded(palette::WELL, 0.92));
         slot::paragraph(&painter, plate.shrink(12.0), &text, palette::SECONDARY);
     }
     let response = ui.interact(well, egui::Id::unique("pattern"), Sense::hover());
