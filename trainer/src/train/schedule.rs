@@ -324,6 +324,15 @@ mod tests {
         assert_eq!((rates.sampling, rates.clip), (None, 1.0));
     }
 
+    // The schedules that are given to people can be read.
+    #[test]
+    fn given_schedules_are_valid() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/schedules/melody-2bar.json");
+        let config = config::by_name("cat-mel_2bar_small").expect("known");
+        let schedule = Schedule::read(Path::new(path), &config).expect("valid");
+        assert_eq!((schedule.minutes, schedule.phases.len()), (Some(90.0), 6));
+    }
+
     // What makes no sense is refused with the number of its phase and what it should be.
     #[test]
     fn impossible_phases_are_named() {
