@@ -8,7 +8,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use interlude_models::config;
 
-use crate::dataset::build::{self, Description, Done, Options, SKIPPED};
+use crate::dataset::build::{self, Count, Description, Done, Options, SKIPPED};
 use crate::dataset::statistics::Statistics;
 use crate::dataset::{merge, splits};
 use crate::picture::as_float;
@@ -230,8 +230,7 @@ impl Arrange {
 
 impl Merge {
     fn run(self) -> anyhow::Result<()> {
-        print(&merge::merge(&self.datasets, &self.out)?);
-        Ok(())
+        print(&merge::merge(&self.datasets, &self.out)?)
     }
 }
 
@@ -247,9 +246,10 @@ fn run(options: &Options) -> anyhow::Result<()> {
         bar.set_message(format!("{files} files, {rate:.0} a second"));
     })?;
     bar.finish_and_clear();
-    print(&description);
+    print(&description)?;
     if description.skipped > 0 {
-        println!("why files were skipped: {}", options.out.join(SKIPPED).display());
+        let list = options.out.join(SKIPPED);
+        super::print(&format!("why files were skipped: {}\n", list.display()))?;
     }
     Ok(())
 }
@@ -269,7 +269,7 @@ impl Info {
             let all = serde_json::json!({ "description": description, "statistics": found });
             return super::print(&(serde_json::to_string_pretty(&all)? + "\n"));
         }
-        print(&description);
+        print(&description)?;
         let mut text = format!(
             "{:.1} notes in a window, {} different steps, {:.1} % of all steps without an event\n",
             found.mean_notes(),
@@ -304,13 +304,15 @@ fn shard(text: &str) -> Result<(u32, u32), String> {
     }
 }
 
-fn print(description: &Description) {
-    println!(
-        "{} files read, {} without a window; windows of {} steps for {}",
+fn print(description: &Description) -> anyhow::Result<()> {
+    let mut text = format!(
+        "{} files read, {} without a window; windows of {} steps for {}\n",
         description.files, description.skipped, description.steps, description.config
     );
     for (split, count) in &description.splits {
-        println!("{:>10}: {} windows from {} files", split.name(), count.windows, count.files);
+        let Count { windows, files } = count;
+        text += &format!("{:>10}: {windows} windows from {files} files\n", split.name());
     }
-    println!("{} windows were there more than once", description.duplicates);
+    text += &format!("{} windows were there more than once\n", description.duplicates);
+    super::print(&text)
 }
