@@ -184,6 +184,8 @@ fn every_fixture_is_quantised_and_makes_music() {
     for (name, tar) in fixtures() {
         let [model, small, out] = ["model", "small", "out"].map(|part| place.path().join(part));
         interlude(&["import", text(&tar), "--out", text(&model)]).expect(&name);
+        interlude(&["quantize", "--model", text(&model), "--out", text(&model)])
+            .expect_err("would lose the old weights");
         interlude(&["quantize", "--model", text(&model), "--out", text(&small)]).expect(&name);
         assert!(size(&small) < size(&model) * 2 / 3, "{name}: {} bytes", size(&small));
         assert_eq!(

@@ -3,10 +3,10 @@
 use std::fmt::Write;
 use std::fs;
 use std::ops::ControlFlow;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use interlude_models::engine::{DecodeSettings, Engine, EngineOptions, NoiseKey};
@@ -79,6 +79,10 @@ impl Quantize {
     /// when the dataset does not belong to it.
     pub fn run(self, shared: &Shared) -> anyhow::Result<()> {
         let package = Package::open(&self.model)?;
+        let same = |path: &Path| path.canonicalize().ok();
+        if same(&self.model) == same(&self.out) {
+            bail!("{} is the model itself; choose another --out", self.out.display());
+        }
         let windows = match &self.dataset {
             Some(dataset) => self.split.read(dataset, &package.info.config, self.windows)?,
             None => Vec::new(),
