@@ -80,6 +80,16 @@ impl From<serde_json::Value> for SongState {
 }
 
 impl SongState {
+    /// The model for a song that nobody has put anything into, where the default model is not
+    /// installed: the first one that is.
+    pub fn model_instead(&self, installed: impl IntoIterator<Item = String>) -> Option<String> {
+        let untouched =
+            self.model == DEFAULT_MODEL && self.slots.iter().all(|slot| slot.clip.is_none());
+        let mut installed = installed.into_iter().peekable();
+        let first = installed.peek().filter(|_| untouched).cloned()?;
+        installed.all(|model| model != DEFAULT_MODEL).then_some(first)
+    }
+
     /// The state without the parts that cannot be used.
     fn sanitised(mut self) -> Self {
         if self.model.is_empty() || self.model.len() > LONGEST_TEXT {
@@ -278,6 +288,22 @@ mod tests {
         assert_eq!(clip.notes.len(), 1);
         assert!(state.slots[0].latent.is_some());
         assert_eq!(state.slots[1], Slot::default());
+    }
+
+    /// An untouched song takes the first model where the default one is missing; a song with a clip
+    /// or a model of its choice keeps it.
+    #[test]
+    fn another_model_stands_in() {
+        let installed =
+            |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>();
+        let mut state = SongState::default();
+        assert_eq!(state.model_instead(installed(&["a", "b"])), Some("a".to_owned()));
+        assert_eq!(state.model_instead(installed(&["a", DEFAULT_MODEL])), None);
+        assert_eq!(state.model_instead(installed(&[])), None);
+        state.slots[1].clip = Some(Clip::new(vec![note(0.0, 1.0, 60)], 8.0));
+        assert_eq!(state.model_instead(installed(&["a", "b"])), None);
+        let chosen = SongState { model: "c".to_owned(), ..SongState::default() };
+        assert_eq!(chosen.model_instead(installed(&["a", "b"])), None);
     }
 
     /// What a slot held before its last change comes back, also after the slots were exchanged, and

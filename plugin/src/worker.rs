@@ -254,6 +254,13 @@ impl Worker {
         self.revision = Some(revision);
         let mut changed = false;
         if self.tried.as_ref() != Some(&state.model) {
+            let installed = resources::models().into_iter().map(|model| model.name);
+            if let Some(model) = state.model_instead(installed) {
+                self.shared.song.change_if(revision, |state| state.model = model);
+                // Followed as any other change, whoever made it.
+                self.revision = None;
+                return;
+            }
             self.load(&state.model);
             self.tried = Some(state.model.clone());
             changed = true;
