@@ -69,13 +69,15 @@ struct Making {
     /// Repeats an earlier result exactly; drawn and told when it is not given.
     #[arg(long)]
     seed: Option<u64>,
-    /// Chords for models that take some: names such as C,Am,F,G or, with --key, I,vi,IV,V.
+    /// Chords for models that take some: names such as C,Am,F,G or, with --key, I,vi,IV,V; those of
+    /// the input, or none, where they are missing.
     #[arg(long, value_name = "CHORDS")]
     chords: Option<String>,
     /// The key of Roman numerals in --chords, such as G or Em.
     #[arg(long, requires = "chords")]
     key: Option<String>,
-    /// A MIDI file whose drum hits are kept, for models that take some.
+    /// A MIDI file whose drum hits are kept, for models that take some; those of the input, or a plain
+    /// beat, where it is missing.
     #[arg(long, value_name = "MIDI")]
     hits: Option<PathBuf>,
     /// Tell on standard output, as JSON, what was made, with codes and notes.
@@ -339,6 +341,13 @@ impl Model {
     }
 }
 
+/// Hits of a plain beat: bass drum and snare drum in turn on the beats, hi-hat on the 8ths.
+fn beat(steps: usize) -> Controls {
+    let [bass, snare, hat] = [1, 2, 4];
+    let bar = [bass | hat, 0, hat, 0, snare | hat, 0, hat, 0];
+    Controls::Hits(bar.into_iter().cycle().take(steps).collect())
+}
+
 impl Making {
     /// The seed, drawn where none is given: small enough for any reader of JSON.
     fn seed(&self) -> u64 {
@@ -367,15 +376,10 @@ impl Making {
             let inputs = input::single_windows(config, std::slice::from_ref(hits), &self.out)?;
             return Ok(inputs.into_iter().next().and_then(|input| input.window.controls));
         }
-        match input.and_then(|input| input.window.controls.clone()) {
-            None if takes_chords => {
-                bail!("`{}` needs chords, such as --chords C,Am,F,G", config.name)
-            }
-            None if takes_hits => {
-                bail!("`{}` needs the hits to keep: --hits with a MIDI file of drums", config.name)
-            }
-            controls => Ok(controls),
-        }
+        let steps = config.hparams.max_seq_len;
+        let given = input.and_then(|input| input.window.controls.clone());
+        Ok(given
+            .or_else(|| if takes_hits { Some(beat(steps)) } else { Controls::none(config, steps) }))
     }
 
     /// Loads the model, then as [`Making::make_with`].
