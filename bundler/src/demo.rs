@@ -289,6 +289,7 @@ fn measure(performance: &Performance, score: &Score<'_>, rolls: &[Clip]) -> Repo
         process_ns: Percentiles::of(performance.times.clone()),
         control_ns: Percentiles::of(performance.control.clone()),
         realtime_priority: performance.realtime_priority,
+        processors_awake: performance.processors_awake,
     }
 }
 

@@ -37,6 +37,8 @@ pub(super) struct Report {
     pub(super) control_ns: Percentiles,
     /// Whether the audio thread had a real-time priority, as in a workstation.
     pub(super) realtime_priority: bool,
+    /// Whether the processors were kept from idle states, as in a workstation.
+    pub(super) processors_awake: bool,
 }
 
 /// One cycle as it was played.
