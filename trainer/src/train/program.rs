@@ -234,6 +234,8 @@ pub fn start(runtime: &Runtime, built: &Built, threads: usize) -> Result<Session
     // Moments of rare tokens fade away to numbers so small that the processor takes ten times as
     // long for each; nothing is lost when they become zero.
     let builder = runtime.session(Provider::Cpu, threads)?;
-    let mut builder = builder.with_flush_to_zero().map_err(ort::Error::from)?;
+    let builder = builder.with_flush_to_zero().map_err(ort::Error::from)?;
+    // A plan of the memory would come on top of what the first step has allocated, which is kept.
+    let mut builder = builder.with_memory_pattern(false).map_err(ort::Error::from)?;
     Ok(builder.commit_from_memory(&built.model)?)
 }
