@@ -14,7 +14,9 @@ use crate::{
     workspace::{self, beside, copy, replace, run},
 };
 
-/// The shipped model, from the workspace's root.
+/// Folder of the shipped models, from the workspace's root.
+const MODELS: &str = "models/pretrained";
+/// The shipped model that the plug-in begins with, from the workspace's root.
 pub const MODEL: &str = "models/pretrained/mel-2bar";
 
 /// Licence files that travel with the plug-in beside the folder `licences`, from the workspace's root.
@@ -32,7 +34,7 @@ pub struct BundleCommand {
     /// Folder for the bundles [default: target/bundled, or target/bundled-debug].
     #[arg(long, value_name = "FOLDER")]
     pub out: Option<PathBuf>,
-    /// A model folder to ship instead of the trained one; may be given more than once.
+    /// A model folder to ship instead of those in models/pretrained; may be given more than once.
     #[arg(long, value_name = "FOLDER")]
     pub model: Vec<PathBuf>,
     /// Where ONNX Runtime comes from.
@@ -74,11 +76,7 @@ impl BundleCommand {
     /// When the runtime or the model is missing, or the build fails.
     pub fn run(&self) -> Result<Bundled> {
         let runtime = self.runtime.get()?;
-        let models = if self.model.is_empty() {
-            vec![workspace::root().join(MODEL)]
-        } else {
-            self.model.clone()
-        };
+        let models = if self.model.is_empty() { shipped()? } else { self.model.clone() };
         for model in &models {
             ensure!(
                 model.join("model.json").is_file(),
@@ -125,6 +123,22 @@ impl BundleCommand {
         ensure!(library.is_file(), "the build left no {}", library.display());
         Ok(library)
     }
+}
+
+/// The folders of the shipped models.
+fn shipped() -> Result<Vec<PathBuf>> {
+    let folder = workspace::root().join(MODELS);
+    let unreadable = || format!("cannot read {}", folder.display());
+    let entries = fs::read_dir(&folder).with_context(unreadable)?;
+    let mut models = Vec::new();
+    for entry in entries {
+        let path = entry.with_context(unreadable)?.path();
+        if path.is_dir() {
+            models.push(path);
+        }
+    }
+    models.sort();
+    Ok(models)
 }
 
 fn lay_out(bundle: &Bundle, library: &Path, runtime: &Path, models: &[PathBuf]) -> Result<()> {
