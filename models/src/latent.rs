@@ -1,4 +1,8 @@
-//! Moving through latent space: blends of codes, and codes from the prior.
+//! Moving through latent space: blends of codes, codes from the prior, and models of codes.
+
+pub mod personal;
+
+use rand_chacha::ChaCha8Rng;
 
 use crate::engine::{generator, uniform};
 
@@ -83,16 +87,22 @@ pub fn bilinear(corners: [&[f32]; 4], x: f32, y: f32) -> Vec<f32> {
 
 /// A code from the prior, the standard normal distribution: the one with this index under a seed.
 pub fn prior(seed: u64, index: u64, size: usize) -> Vec<f32> {
-    let mut generator = generator(seed, *b"prior\0\0\0", index);
-    let mut code = Vec::with_capacity(size + 1);
-    while code.len() < size {
-        // Box and Muller: two uniform numbers give two normal ones.
-        let radius = (-2.0 * uniform(&mut generator).ln()).sqrt();
-        let (sine, cosine) = (std::f64::consts::TAU * uniform(&mut generator)).sin_cos();
-        code.extend([narrow(radius * cosine), narrow(radius * sine)]);
-    }
-    code.truncate(size);
+    let mut code = vec![0.0; size];
+    fill_normal(&mut generator(seed, *b"prior\0\0\0", index), &mut code);
     code
+}
+
+/// Fills a slice with standard normal numbers.
+fn fill_normal(generator: &mut ChaCha8Rng, values: &mut [f32]) {
+    for pair in values.chunks_mut(2) {
+        // Box and Muller: two uniform numbers give two normal ones.
+        let radius = (-2.0 * uniform(generator).ln()).sqrt();
+        let (sine, cosine) = (std::f64::consts::TAU * uniform(generator)).sin_cos();
+        pair[0] = narrow(radius * cosine);
+        if let Some(second) = pair.get_mut(1) {
+            *second = narrow(radius * sine);
+        }
+    }
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "codes are 32-bit floats")]

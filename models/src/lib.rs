@@ -2,11 +2,13 @@
 //!
 //! Data flows down this list: a [`clip`] is read from [`midi`] or a host, becomes [`tokens`] by a
 //! model's [`config`]; [`onnx`] graphs built by [`network`] lie in a [`package`], are started by
-//! [`runtime`] and run by the [`engine`]; [`latent`] blends what it encodes.
+//! [`runtime`] and run by the [`engine`]; [`latent`] blends what it encodes, with small networks that
+//! [`gradient`] trains.
 
 pub mod clip;
 pub mod config;
 pub mod engine;
+pub mod gradient;
 pub mod latent;
 pub mod midi;
 pub mod network;

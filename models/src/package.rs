@@ -80,6 +80,15 @@ impl ModelInfo {
             metrics: BTreeMap::new(),
         }
     }
+
+    /// A name of the model's latent space: that of its configuration and the training step, which
+    /// models of other trainings rarely share.
+    pub fn latent_space(&self) -> String {
+        match self.provenance.step {
+            Some(step) => format!("{}, step {step}", self.config.name),
+            None => self.config.name.clone(),
+        }
+    }
 }
 
 /// A model's folder whose description was read and whose files are there.

@@ -104,14 +104,22 @@ impl Weights {
             fs::read(path).map_err(|source| WeightsError::Io { path: path.to_owned(), source })?;
         let file = SafeTensors::deserialize(&bytes)
             .map_err(|source| WeightsError::Format { path: path.to_owned(), source })?;
+        Self::of(&file).map_err(|(tensor, found)| WeightsError::ElementType {
+            path: path.to_owned(),
+            tensor,
+            found,
+        })
+    }
+
+    /// Takes all tensors of a safetensors file; otherwise the name and type of one that is not F32.
+    ///
+    /// # Errors
+    /// The tensor's name and element type.
+    pub(crate) fn of(file: &SafeTensors<'_>) -> Result<Self, (String, Dtype)> {
         let mut weights = Self::default();
         for (name, view) in file.iter() {
             if view.dtype() != Dtype::F32 {
-                return Err(WeightsError::ElementType {
-                    path: path.to_owned(),
-                    tensor: name.to_owned(),
-                    found: view.dtype(),
-                });
+                return Err((name.to_owned(), view.dtype()));
             }
             let (words, _) = view.data().as_chunks::<4>();
             let data = words.iter().map(|&word| f32::from_le_bytes(word)).collect();

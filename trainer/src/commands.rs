@@ -12,6 +12,7 @@ pub mod dataset;
 pub mod evaluate;
 pub mod generate;
 pub mod import;
+pub mod personal;
 pub mod quantize;
 pub mod train;
 
@@ -42,6 +43,7 @@ enum Command {
     Evaluate(evaluate::Evaluate),
     Compare(compare::Compare),
     Quantize(quantize::Quantize),
+    Personal(personal::Command),
 }
 
 /// The whole program: runs the command and tells what went wrong.
@@ -73,6 +75,7 @@ pub fn run(arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> 
         Command::Evaluate(evaluate) => evaluate.run(&shared),
         Command::Compare(compare) => compare.run(),
         Command::Quantize(quantize) => quantize.run(&shared),
+        Command::Personal(personal) => personal.run(&shared),
     }
 }
 

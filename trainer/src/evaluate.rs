@@ -6,6 +6,7 @@ pub mod interpolation;
 pub mod prior;
 pub mod reconstruction;
 pub mod report;
+pub mod resemblance;
 
 use std::collections::BTreeMap;
 

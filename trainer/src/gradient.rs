@@ -17,12 +17,10 @@
 //! | [`model`] | all of it |
 //! | [`artifacts`] | the same for ONNX Runtime's training API |
 
-pub mod adam;
 pub mod artifacts;
 pub mod conductor;
 pub mod core_decoder;
 pub mod decoder;
-pub mod dense;
 pub mod dropout;
 pub mod encoder;
 pub mod layer;
@@ -33,4 +31,5 @@ pub mod part;
 pub mod posterior;
 pub mod stack;
 pub mod update;
-pub mod variables;
+
+pub use interlude_models::gradient::{adam, dense, variables};

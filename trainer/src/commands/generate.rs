@@ -1,6 +1,6 @@
 //! `interlude generate`: music from a model, as `music_vae_generate` of the original makes it.
 
-mod input;
+pub(super) mod input;
 mod output;
 
 use std::path::PathBuf;
@@ -11,6 +11,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use interlude_models::clip::Clip;
 use interlude_models::config::{Config, GrooveTask, Scheme};
 use interlude_models::engine::{Engine, EngineOptions};
+use interlude_models::latent::personal::Personal;
 use interlude_models::latent::{prior, slerp};
 use interlude_models::package::Package;
 use interlude_models::runtime::{Provider, Runtime};
@@ -40,7 +41,7 @@ enum Mode {
 
 /// Where the model is and what runs it.
 #[derive(Debug, Args)]
-struct Model {
+pub(super) struct Model {
     /// The model folder, as `interlude import` or `interlude train` writes it.
     #[arg(long, value_name = "DIR")]
     model: PathBuf,
@@ -103,6 +104,9 @@ struct Sample {
     /// Draw one code for all pieces, which then differ only by their noise.
     #[arg(long)]
     same_z: bool,
+    /// Draw codes from a personal model, as `interlude personal` writes it, instead.
+    #[arg(long, value_name = "FILE")]
+    personal: Option<PathBuf>,
 }
 
 /// Makes pieces on the way from one MIDI file to another, or in the square between four.
@@ -196,7 +200,17 @@ impl Sample {
         let config = &package.info.config;
         let controls = self.making.controls(config, None)?;
         let seed = self.making.seed();
-        let code = |index| prior(seed, if self.same_z { 0 } else { index }, config.hparams.z_size);
+        let size = config.hparams.z_size;
+        let personal = self.personal.as_deref().map(Personal::read).transpose()?;
+        let space = package.info.latent_space();
+        let personal = personal.map(|personal| personal.fitting(&space, size)).transpose()?;
+        let code = |index| {
+            let index = if self.same_z { 0 } else { index };
+            match &personal {
+                Some(personal) => personal.sample(seed, index, 1.0),
+                None => prior(seed, index, size),
+            }
+        };
         let codes: Vec<_> = (0..u64::from(self.count.num_outputs)).map(code).collect();
         let controls = vec![controls; codes.len()];
         self.making.make("sample", seed, shared, &package, &codes, &controls, |_, _| {})
@@ -330,11 +344,11 @@ impl Decode {
 }
 
 impl Model {
-    fn open(&self) -> anyhow::Result<Package> {
+    pub(super) fn open(&self) -> anyhow::Result<Package> {
         Ok(Package::open(&self.model)?)
     }
 
-    fn load(&self, shared: &Shared, package: &Package) -> anyhow::Result<Engine> {
+    pub(super) fn load(&self, shared: &Shared, package: &Package) -> anyhow::Result<Engine> {
         let runtime = Runtime::start(shared.onnxruntime.as_deref())?;
         let options = EngineOptions { provider: self.provider, threads: self.threads };
         Ok(Engine::load(runtime, package, &options)?)
@@ -453,7 +467,7 @@ fn provider(text: &str) -> Result<Provider, String> {
     }
 }
 
-fn temperature(text: &str) -> Result<f32, String> {
+pub(super) fn temperature(text: &str) -> Result<f32, String> {
     number(text, 100.0)
 }
 

@@ -14,11 +14,11 @@ use crate::generate::velocities::Dynamics;
 
 /// One window of a file.
 #[derive(Clone, Debug)]
-pub(super) struct Input {
+pub(in crate::commands) struct Input {
     pub(super) path: PathBuf,
     /// Which window of the file.
     pub(super) number: usize,
-    pub(super) window: Window,
+    pub(in crate::commands) window: Window,
     sequence: Rc<NoteSequence>,
 }
 
@@ -34,7 +34,7 @@ impl Input {
 }
 
 /// All windows of a file; there is at least one.
-pub(super) fn windows(config: &Config, path: &Path) -> anyhow::Result<Vec<Input>> {
+pub(in crate::commands) fn windows(config: &Config, path: &Path) -> anyhow::Result<Vec<Input>> {
     let sequence = Rc::new(NoteSequence::open(path)?);
     let windows = extract(config, &sequence, Limit::All)
         .map_err(|error| anyhow!("{}: {error}; try another MIDI file", path.display()))?;
@@ -82,7 +82,10 @@ pub(super) fn single_windows(
 }
 
 /// Encodes windows, each with its own controls where the model has some.
-pub(super) fn encode(engine: &mut Engine, inputs: &[Input]) -> anyhow::Result<Vec<Posterior>> {
+pub(in crate::commands) fn encode(
+    engine: &mut Engine,
+    inputs: &[Input],
+) -> anyhow::Result<Vec<Posterior>> {
     let tokens: Vec<_> = inputs.iter().map(|input| input.window.tokens.clone()).collect();
     let controls: Option<Vec<_>> =
         inputs.iter().map(|input| input.window.controls.clone()).collect();

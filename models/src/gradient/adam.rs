@@ -3,8 +3,8 @@
 //! `m ← β₁m + (1 − β₁)g`, `v ← β₂v + (1 − β₂)g²`, `w ← w − s·m / (√v + ε)` with the step size
 //! `s = lr·√(1 − β₂ᵗ)/(1 − β₁ᵗ)` given as an input.
 
-use interlude_models::config::ClipMode;
-use interlude_models::onnx::{Attribute, ElementType, Graph, Value};
+use crate::config::ClipMode;
+use crate::onnx::{Attribute, ElementType, Graph, Value};
 
 use super::variables::{Variables, dims};
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use interlude_models::onnx::{Dim, ElementType, Graph, Value};
+use crate::onnx::{Dim, ElementType, Graph, Value};
 
 /// A variable as an input of the graph.
 #[derive(Clone, Debug)]

@@ -1,6 +1,6 @@
 //! A dense layer `y = x·W + b`.
 
-use interlude_models::onnx::{Graph, Value};
+use crate::onnx::{Graph, Value};
 
 use super::variables::Variables;
 

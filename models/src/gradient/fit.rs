@@ -1,0 +1,176 @@
+//! The training of a small network: its graph in a session, with variables and moments in memory
+//! that ONNX Runtime changes in place.
+
+use std::collections::BTreeMap;
+
+use ort::memory::Allocator;
+use ort::session::{IoBinding, Session};
+use ort::value::Tensor;
+use thiserror::Error;
+
+use crate::config::ClipMode;
+use crate::onnx::{ElementType, Graph};
+use crate::runtime::{Provider, Runtime, RuntimeError};
+use crate::weights::{self, Weights};
+
+use super::adam::{self, BETA_1, BETA_2};
+use super::variables::Variables;
+
+/// A network cannot be trained.
+#[derive(Debug, Error)]
+pub enum FitError {
+    /// ONNX Runtime refuses the graph or fails in it.
+    #[error("ONNX Runtime: {0}")]
+    Runtime(#[from] ort::Error),
+    /// The session's options are refused.
+    #[error(transparent)]
+    Session(#[from] RuntimeError),
+}
+
+/// A network's loss and gradients as a graph.
+#[derive(Debug)]
+pub struct Network {
+    /// The graph, without an update.
+    pub graph: Graph,
+    /// Its variables, each with its gradient.
+    pub variables: Variables,
+    /// Names and shapes of its inputs beside the variables.
+    pub inputs: Vec<(&'static str, Vec<usize>)>,
+    /// Names of its outputs, all scalars.
+    pub scalars: Vec<&'static str>,
+}
+
+/// A network in training, on the CPU.
+#[derive(Debug)]
+pub struct Fit {
+    session: Session,
+    binding: IoBinding,
+    inputs: BTreeMap<String, Tensor<f32>>,
+    scalars: BTreeMap<String, Tensor<f32>>,
+    state: BTreeMap<String, Tensor<f32>>,
+    variables: Vec<String>,
+    steps: i32,
+}
+
+impl Fit {
+    /// Adds clipping to the norm `clip` and Adam to a network and starts it with initial `weights`.
+    /// One thread works.
+    ///
+    /// # Errors
+    /// [`FitError`] when ONNX Runtime refuses the graph.
+    ///
+    /// # Panics
+    /// When weights or gradients are missing: a fault of the caller.
+    pub fn new(
+        runtime: &Runtime,
+        network: Network,
+        weights: &Weights,
+        clip: f32,
+    ) -> Result<Self, FitError> {
+        let Network { mut graph, variables, mut inputs, scalars } = network;
+        let norm = adam::global_norm(&mut graph, &variables);
+        let limit = graph.scalar(clip);
+        let step_size = graph.input("step_size", ElementType::F32, &[]);
+        inputs.push(("step_size", Vec::new()));
+        let settings =
+            adam::Settings { mode: ClipMode::GlobalNorm, zero_from: f32::MAX, beta_2: BETA_2 };
+        let given = (&norm, &limit, &step_size);
+        let updates = adam::update(&mut graph, &variables, settings, given);
+
+        let builder = runtime.session(Provider::Cpu, 1)?;
+        // Fading moments become numbers so small that the processor takes ten times as long for each.
+        let mut builder = builder.with_flush_to_zero().map_err(ort::Error::from)?;
+        let session = builder.commit_from_memory(&graph.into_model())?;
+        let binding = session.create_binding()?;
+        let mut fit = Self {
+            session,
+            binding,
+            inputs: BTreeMap::new(),
+            scalars: BTreeMap::new(),
+            state: BTreeMap::new(),
+            variables: variables.iter().map(|(name, _)| name.to_owned()).collect(),
+            steps: 0,
+        };
+        for (name, shape) in inputs {
+            let tensor = zeros(&shape)?;
+            fit.binding.bind_input(name, &tensor)?;
+            fit.inputs.insert(name.to_owned(), tensor);
+        }
+        for name in scalars {
+            let mut tensor = zeros(&[])?;
+            fit.binding.bind_output(name, &mut tensor)?;
+            fit.scalars.insert(name.to_owned(), tensor);
+        }
+        for update in updates {
+            let mut tensor = zeros(&update.shape)?;
+            if let Some(values) = weights.get(&update.input) {
+                tensor.extract_tensor_mut().1.copy_from_slice(&values.data);
+            }
+            fit.binding.bind_input(&update.input, &tensor)?;
+            fit.binding.bind_output(&update.output, &mut tensor)?;
+            fit.state.insert(update.input, tensor);
+        }
+        let missing = fit.variables.iter().find(|name| weights.get(name).is_none());
+        assert!(missing.is_none(), "no initial weights of {missing:?}");
+        Ok(fit)
+    }
+
+    /// The memory of an input, to be filled before a step.
+    ///
+    /// # Panics
+    /// When there is no input of that name.
+    pub fn input(&mut self, name: &str) -> &mut [f32] {
+        let tensor = self.inputs.get_mut(name).unwrap_or_else(|| panic!("no input {name}"));
+        tensor.extract_tensor_mut().1
+    }
+
+    /// Runs one step with a learning rate.
+    ///
+    /// # Errors
+    /// [`FitError`] when ONNX Runtime fails.
+    pub fn step(&mut self, learning_rate: f32) -> Result<(), FitError> {
+        self.steps += 1;
+        let rest = |beta: f64| 1.0 - beta.powi(self.steps);
+        #[expect(clippy::cast_possible_truncation, reason = "a rate in single precision")]
+        let correction = (rest(BETA_2).sqrt() / rest(BETA_1)) as f32;
+        self.input("step_size")[0] = learning_rate * correction;
+        self.session.run_binding(&self.binding)?;
+        Ok(())
+    }
+
+    /// A scalar that the last step found before its update.
+    ///
+    /// # Panics
+    /// When there is no output of that name.
+    pub fn scalar(&self, name: &str) -> f32 {
+        self.scalars[name].extract_tensor().1[0]
+    }
+
+    /// The first moment of a variable.
+    #[cfg(test)]
+    pub(crate) fn moment(&self, name: &str) -> Vec<f32> {
+        self.copy(&adam::first_moment(name)).data
+    }
+
+    /// A copy of the variables.
+    pub fn weights(&self) -> Weights {
+        let mut weights = Weights::default();
+        for name in &self.variables {
+            weights.insert(name, self.copy(name));
+        }
+        weights
+    }
+
+    /// A copy of a variable or moment.
+    fn copy(&self, name: &str) -> weights::Tensor {
+        let (shape, data) = self.state[name].extract_tensor();
+        let extents = shape.iter().map(|&extent| usize::try_from(extent).unwrap_or(0));
+        weights::Tensor { shape: extents.collect(), data: data.to_vec() }
+    }
+}
+
+fn zeros(shape: &[usize]) -> Result<Tensor<f32>, ort::Error> {
+    let mut tensor = Tensor::<f32>::new(&Allocator::default(), shape.to_vec())?;
+    tensor.extract_tensor_mut().1.fill(0.0);
+    Ok(tensor)
+}

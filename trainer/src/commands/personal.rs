@@ -1,0 +1,200 @@
+//! `interlude personal`: a small model of a few clips within the latent space of a large one.
+
+use std::fmt::Write;
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use anyhow::{Context, bail};
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use interlude_models::engine::Engine;
+use interlude_models::latent::personal::{self, Personal, Settings};
+use interlude_models::latent::prior;
+use interlude_models::package::Package;
+use interlude_models::runtime::Runtime;
+use interlude_models::tokens::{Controls, Tokens};
+use serde::Serialize;
+
+use super::Shared;
+use super::generate::input::{self, Input};
+use super::generate::{Model, temperature};
+use crate::evaluate::resemblance::Resemblance;
+use crate::generate::{self, decode};
+
+/// Learn the style of a few MIDI files, in seconds.
+///
+/// A tiny model of the latent codes of the files, after MidiMe; `interlude generate sample --personal`
+/// and the plug-in draw new music from it. Tells how its samples compare with the files and with
+/// samples from the prior.
+#[derive(Args, Debug)]
+pub struct Command {
+    #[command(flatten)]
+    model: Model,
+    /// MIDI files to learn from; all windows in them count.
+    #[arg(long, required = true, num_args = 1.., value_name = "MIDI")]
+    input: Vec<PathBuf>,
+    /// The file to write.
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    /// Steps of training.
+    #[arg(long, default_value_t = Settings::default().steps)]
+    steps: usize,
+    /// Seed of training and samples.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Samples to compare; 0 skips the comparison.
+    #[arg(long, default_value_t = 64)]
+    samples: usize,
+    /// How far the compared samples stray from the most probable notes.
+    #[arg(long, default_value_t = 0.5, value_parser = temperature)]
+    temperature: f32,
+    /// Write the comparison to standard output as JSON instead of a table.
+    #[arg(long)]
+    json: bool,
+}
+
+/// What the command tells.
+#[derive(Debug, Serialize)]
+struct Report {
+    /// Windows learnt from.
+    windows: usize,
+    seconds: f64,
+    /// Mean squared error of a dimension of the codes, in shares of their variance.
+    error: f32,
+    /// Divergence of the small code from its prior, in bits.
+    bits: f32,
+    /// The files themselves, their reconstructions by the personal model, its samples and those of
+    /// the prior.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    comparison: Vec<(&'static str, Resemblance)>,
+}
+
+impl Command {
+    /// Trains, writes the file and compares.
+    ///
+    /// # Errors
+    /// When the model or a file cannot be read, a file holds no window, or the place cannot be
+    /// written to.
+    pub fn run(self, shared: &Shared) -> anyhow::Result<()> {
+        if self.steps == 0 {
+            bail!("--steps must be 1 or above");
+        }
+        let package = self.model.open()?;
+        let config = &package.info.config;
+        let mut inputs: Vec<Input> = Vec::new();
+        for path in &self.input {
+            inputs.extend(input::windows(config, path)?);
+        }
+        let mut engine = self.model.load(shared, &package)?;
+        let codes = input::encode(&mut engine, &inputs)?;
+
+        let settings = Settings { steps: self.steps, seed: self.seed };
+        let progress = ProgressBar::new(self.steps as u64);
+        progress.set_style(ProgressStyle::with_template("{bar:30} {pos} of {len}, {eta} left")?);
+        let runtime = Runtime::start(shared.onnxruntime.as_deref())?;
+        let begun = Instant::now();
+        let mut last = None;
+        let space = package.info.latent_space();
+        let trained = personal::train(runtime, &space, codes.clone(), settings, &mut |state| {
+            progress.set_position(state.done as u64);
+            last = Some(state);
+            ControlFlow::Continue(())
+        })?;
+        let seconds = begun.elapsed().as_secs_f64();
+        progress.finish_and_clear();
+        let (personal, last) =
+            trained.zip(last).context("the training ended before its first step")?;
+        personal.write(&self.out)?;
+
+        let mut report = Report {
+            windows: inputs.len(),
+            seconds,
+            error: last.error,
+            bits: last.divergence / std::f32::consts::LN_2,
+            comparison: Vec::new(),
+        };
+        if self.samples > 0 {
+            let means: Vec<Vec<f32>> = codes.into_iter().map(|code| code.mu).collect();
+            report.comparison = self.compare(&package, &mut engine, &inputs, &means, &personal)?;
+        }
+        if self.json {
+            return super::print(&(serde_json::to_string_pretty(&report)? + "\n"));
+        }
+        super::print(&(report.table() + &format!("wrote {}\n", self.out.display())))
+    }
+
+    fn compare(
+        &self,
+        package: &Package,
+        engine: &mut Engine,
+        inputs: &[Input],
+        means: &[Vec<f32>],
+        personal: &Personal,
+    ) -> anyhow::Result<Vec<(&'static str, Resemblance)>> {
+        let config = &package.info.config;
+        // Drawn with replacement no window would say more than once.
+        let count = inputs.len().min(self.samples);
+        let chosen: Vec<usize> = (0..count).map(|n| n * inputs.len() / count).collect();
+        let clips: Vec<Tokens> = inputs.iter().map(|input| input.window.tokens.clone()).collect();
+        let controls = |index: usize| inputs[index % inputs.len()].window.controls.clone();
+        let mut made = |codes: Vec<Vec<f32>>, controls: Vec<Option<Controls>>| {
+            let settings = generate::Settings {
+                temperature: self.temperature,
+                batch_size: 64,
+                seed: self.seed,
+            };
+            decode(engine, &codes, &controls, &settings, &mut |_| {})
+        };
+        let all = 0..self.samples as u64;
+        let again = chosen.iter().map(|&index| personal.decode(&personal.encode(&means[index])));
+        let again = made(again.collect(), chosen.iter().map(|&index| controls(index)).collect())?;
+        let given: Vec<_> = (0..self.samples).map(controls).collect();
+        let mine = all.clone().map(|index| personal.sample(self.seed, index, 1.0)).collect();
+        let mine = made(mine, given.clone())?;
+        let drawn = all.map(|index| prior(self.seed, index, config.hparams.z_size)).collect();
+        let drawn = made(drawn, given)?;
+        let of = |windows: &[Tokens]| Resemblance::of(config, &clips, windows, false);
+        Ok(vec![
+            ("files", Resemblance::of(config, &clips, &clips, true)),
+            ("files through the model", of(&again)),
+            ("samples of the model", of(&mine)),
+            ("samples of the prior", of(&drawn)),
+        ])
+    }
+}
+
+impl Report {
+    fn table(&self) -> String {
+        let mut text = format!(
+            "learnt from {} windows in {:.1} s: {:.0} % of the codes' variance told by {:.1} bits\n",
+            self.windows,
+            self.seconds,
+            100.0 * (1.0 - self.error),
+            self.bits
+        );
+        if !self.comparison.is_empty() {
+            let names = "pitch distance, notes per bar, in scale, nearest, spread, distinct";
+            text += &format!("{:25}", "");
+            for name in names.split(", ") {
+                let _ = write!(text, "{name:>16}");
+            }
+            text += "\n";
+        }
+        for (name, is) in &self.comparison {
+            let _ = write!(text, "{name:25}");
+            for value in [
+                is.pitch_distance,
+                is.notes_per_bar,
+                is.in_scale,
+                is.nearest,
+                is.spread,
+                is.distinct,
+            ] {
+                let _ = write!(text, "{value:>16.2}");
+            }
+            text += "\n";
+        }
+        text
+    }
+}
