@@ -1,5 +1,7 @@
-//! Moving through latent space: blends of codes, codes from the prior, and models of codes.
+//! Moving through latent space: blends of codes, codes from the prior, [`attributes`] to have more
+//! or less of, and models of codes.
 
+pub mod attributes;
 pub mod personal;
 
 use rand_chacha::ChaCha8Rng;

@@ -7,6 +7,7 @@
 //! decoder_conductor.onnx     only for hierarchical decoders
 //! decoder_init.onnx
 //! decoder_step.onnx
+//! attributes.safetensors     not in every model, see `latent::attributes`
 //! ```
 
 use std::collections::BTreeMap;
@@ -19,6 +20,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::config::{Config, InvalidConfig};
+use crate::latent::attributes::{self, Attributes, AttributesError};
 use crate::network::{self, NetworkError, Part};
 use crate::onnx::proto::ModelProto;
 use crate::onnx::quantise::quantise;
@@ -226,7 +228,7 @@ impl Package {
     }
 
     /// Writes this model with weights of 8 bits to another folder, whole or not at all, described by
-    /// `info` and by a model card.
+    /// `info` and by a model card. Its attributes go with it.
     ///
     /// # Errors
     /// [`PackageError::Quantise`] names the graph that cannot be quantised, or is already; others
@@ -255,6 +257,10 @@ impl Package {
             if count == 0 {
                 let reason = "no weight is left to quantise".to_owned();
                 return Err(PackageError::Quantise { path: self.dir.clone(), reason });
+            }
+            let attributes = self.dir.join(attributes::FILE);
+            if attributes.is_file() {
+                fs::copy(&attributes, new.join(attributes::FILE)).map_err(io(&attributes))?;
             }
             let path = new.join(CARD_FILE);
             fs::write(&path, card).map_err(io(&path))
@@ -293,6 +299,18 @@ impl Package {
         }
         fs::rename(&new, dir).map_err(io(dir))?;
         Ok(Self { dir: dir.to_owned(), info: info.clone() })
+    }
+
+    /// The directions of the model's attributes; none when it has no file of them.
+    ///
+    /// # Errors
+    /// [`AttributesError`] for a file that is damaged or of another model.
+    pub fn attributes(&self) -> Result<Attributes, AttributesError> {
+        let path = self.dir.join(attributes::FILE);
+        if !path.exists() {
+            return Ok(Attributes::default());
+        }
+        Attributes::read(&path, self.info.config.hparams.z_size)
     }
 
     /// Where one of the model's graphs lies.

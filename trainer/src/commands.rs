@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+pub mod attributes;
 pub mod compare;
 pub mod dataset;
 pub mod evaluate;
@@ -41,6 +42,7 @@ enum Command {
     Dataset(dataset::Dataset),
     Train(Box<train::Train>),
     Evaluate(evaluate::Evaluate),
+    Attributes(attributes::Attributes),
     Compare(compare::Compare),
     Quantize(quantize::Quantize),
     Personal(personal::Command),
@@ -73,6 +75,7 @@ pub fn run(arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> 
         Command::Dataset(dataset) => dataset.run(),
         Command::Train(train) => train.run(&shared),
         Command::Evaluate(evaluate) => evaluate.run(&shared),
+        Command::Attributes(attributes) => attributes.run(&shared),
         Command::Compare(compare) => compare.run(),
         Command::Quantize(quantize) => quantize.run(&shared),
         Command::Personal(personal) => personal.run(&shared),

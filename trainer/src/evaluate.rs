@@ -18,7 +18,7 @@ use serde::Serialize;
 use crate::dataset::{Windows, layout};
 
 /// Examples that are decoded together.
-const BATCH: usize = 64;
+pub(crate) const BATCH: usize = 64;
 
 /// A number, or one for each part of a trio.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -82,19 +82,19 @@ pub fn chosen(config: &Config, windows: &Windows, count: usize) -> Vec<Window> {
 }
 
 /// The controls of some windows, for models that have them.
-fn controls(windows: &[Window]) -> Option<Vec<Controls>> {
+pub(crate) fn controls(windows: &[Window]) -> Option<Vec<Controls>> {
     windows.iter().map(|window| window.controls.clone()).collect()
 }
 
 /// Means of the posteriors of some windows.
-fn means(engine: &mut Engine, windows: &[Window]) -> Result<Vec<Vec<f32>>, EngineError> {
+pub(crate) fn means(engine: &mut Engine, windows: &[Window]) -> Result<Vec<Vec<f32>>, EngineError> {
     let tokens: Vec<Tokens> = windows.iter().map(|window| window.tokens.clone()).collect();
     let posteriors = engine.encode(&tokens, controls(windows).as_deref())?;
     Ok(posteriors.into_iter().map(|posterior| posterior.mu).collect())
 }
 
 /// Decodes codes, always the most probable.
-fn most_probable(
+pub(crate) fn most_probable(
     engine: &mut Engine,
     codes: &[Vec<f32>],
     controls: Option<Vec<Controls>>,
@@ -104,13 +104,13 @@ fn most_probable(
 }
 
 /// The mean of some numbers, 0 of none.
-fn mean(numbers: impl IntoIterator<Item = f64>) -> f64 {
+pub(crate) fn mean(numbers: impl IntoIterator<Item = f64>) -> f64 {
     let (sum, count) =
         numbers.into_iter().fold((0.0, 0.0), |(sum, count), number| (sum + number, count + 1.0));
     if count > 0.0 { sum / count } else { 0.0 }
 }
 
 /// A count as a number.
-fn number(count: usize) -> f64 {
+pub(crate) fn number(count: usize) -> f64 {
     u32::try_from(count).map_or(f64::INFINITY, f64::from)
 }

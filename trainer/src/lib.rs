@@ -1,5 +1,6 @@
 //! Making models: checkpoints of the original, data sets, training, and the commands over them.
 
+pub mod attributes;
 pub mod checkpoint;
 pub mod commands;
 pub mod dataset;

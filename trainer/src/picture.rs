@@ -136,6 +136,35 @@ impl Picture {
         }
     }
 
+    /// A table of numbers as a heat map: orange above 0, blue below, white at 0, full from 1 on;
+    /// grey where there is none. Names stand above columns and before rows.
+    pub fn heat_map(
+        &mut self,
+        [x, y]: [f64; 2],
+        [width, height]: [f64; 2],
+        names: &[&str],
+        rows: &[Vec<Option<f64>>],
+    ) {
+        let label = 10.0 + 7.0 * as_float(names.iter().map(|name| name.len()).max().unwrap_or(0));
+        for (index, name) in names.iter().enumerate() {
+            let middle = as_float(index) + 0.5;
+            self.write(name, [x + label + middle * width, y + 14.0], 12.0, "middle");
+            self.write(name, [x + label - 8.0, y + 24.0 + middle * height], 12.0, "end");
+        }
+        for (row, values) in rows.iter().enumerate() {
+            for (column, value) in values.iter().enumerate() {
+                let left = x + label + as_float(column) * width;
+                let top = y + 20.0 + as_float(row) * height;
+                let area = [left + 1.0, top + 1.0, width - 2.0, height - 2.0];
+                let value = value.filter(|value| value.is_finite());
+                self.rectangle(area, &value.map_or(LANE.to_owned(), heat));
+                let text = value.map_or("–".to_owned(), |value| format!("{value:+.2}"));
+                let place = [left + 0.5 * width, top + 0.5 * height + 5.0];
+                self.write(&text, place, 13.0, "middle");
+            }
+        }
+    }
+
     /// A clip as a piano roll with lines at its bars; pitches fill the height.
     pub fn roll(&mut self, area: Area, clip: &Clip, colour: &str) {
         let [x, y, width, height] = area;
@@ -167,6 +196,14 @@ impl Picture {
             self.body
         )
     }
+}
+
+/// The colour of a number in a heat map.
+fn heat(value: f64) -> String {
+    let full = if value < 0.0 { [106.0, 158.0, 214.0] } else { [239.0, 164.0, 88.0] };
+    let share = value.abs().min(1.0);
+    let part = full.map(|full: f64| format!("{:.0}", 255.0 + share * (full - 255.0)));
+    format!("rgb({})", part.join(","))
 }
 
 /// A text in which nothing is markup.
@@ -213,6 +250,21 @@ mod tests {
         let svg = picture.svg();
         assert!(svg.contains("&lt;loss&gt; &amp; &quot;co&quot;"), "{svg}");
         assert!(!svg.contains("NaN") && !svg.contains("inf"), "{svg}");
+    }
+
+    // Numbers are told by text and colour, also where they are none or far beyond 1.
+    #[test]
+    fn heat_maps_hold_any_number() {
+        let mut picture = Picture::new(300.0, 200.0);
+        let rows = [vec![Some(1.0), Some(-1e9)], vec![None, Some(f64::NAN)]];
+        picture.heat_map([0.0, 0.0], [50.0, 20.0], &["a", "<b>"], &rows);
+        let svg = picture.svg();
+        for text in
+            ["+1.00", "-1000000000.00", "–", "&lt;b&gt;", "rgb(239,164,88)", "rgb(106,158,214)"]
+        {
+            assert!(svg.contains(text), "no {text} in {svg}");
+        }
+        assert!(!svg.contains("NaN"), "{svg}");
     }
 
     // Every note of a clip is a rectangle inside the roll, also beyond the clip's end.

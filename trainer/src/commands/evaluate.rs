@@ -81,7 +81,7 @@ impl Part {
         }
     }
 
-    fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self.splits() {
             [split] => split.name(),
             _ => "all",

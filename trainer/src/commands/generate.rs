@@ -1,5 +1,6 @@
 //! `interlude generate`: music from a model, as `music_vae_generate` of the original makes it.
 
+mod attribute;
 pub(super) mod input;
 mod output;
 
@@ -35,6 +36,7 @@ enum Mode {
     Sample(Sample),
     Interpolate(Interpolate),
     Vary(Vary),
+    Attribute(attribute::Attribute),
     Encode(Encode),
     Decode(Decode),
 }
@@ -188,6 +190,7 @@ impl Generate {
             Mode::Sample(sample) => sample.run(shared),
             Mode::Interpolate(interpolate) => interpolate.run(shared),
             Mode::Vary(vary) => vary.run(shared),
+            Mode::Attribute(attribute) => attribute.run(shared),
             Mode::Encode(encode) => encode.run(shared),
             Mode::Decode(decode) => decode.run(shared),
         }
@@ -400,7 +403,7 @@ impl Making {
     #[expect(clippy::too_many_arguments, reason = "what all modes end in")]
     fn make(
         &self,
-        mode: &'static str,
+        mode: &str,
         seed: u64,
         shared: &Shared,
         package: &Package,
@@ -415,7 +418,7 @@ impl Making {
     /// Decodes codes, passes each clip to `finish`, writes the files and tells about them.
     fn make_with(
         &self,
-        mode: &'static str,
+        mode: &str,
         seed: u64,
         mut engine: Engine,
         codes: &[Vec<f32>],

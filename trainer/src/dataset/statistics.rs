@@ -12,7 +12,7 @@ use super::{DatasetError, Split, layout, store};
 use crate::picture::{COLOURS, Curve, Picture, as_float, short};
 
 /// Names of the nine classes of drums.
-const DRUMS: [&str; 9] =
+pub const DRUMS: [&str; 9] =
     ["kick", "snare", "closed hat", "open hat", "low tom", "mid tom", "high tom", "crash", "ride"];
 /// Windows that the picture shows.
 const EXAMPLES: usize = 6;

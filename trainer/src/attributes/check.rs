@@ -1,0 +1,191 @@
+//! What directions do to clips that they were not found with.
+
+use interlude_models::clip::Clip;
+use interlude_models::engine::{Engine, EngineError};
+use interlude_models::latent::attributes::Attribute;
+use interlude_models::tokens::Window;
+use serde::Serialize;
+
+use super::measure::Measure;
+use super::play;
+use crate::evaluate::{BATCH, mean, means, number};
+
+/// How far codes are moved, in standard deviations of the attribute.
+pub const AMOUNTS: [f32; 5] = [-2.0, -1.0, 0.0, 1.0, 2.0];
+/// Spearman's rank correlation from which on a clip counts as one that follows.
+pub const FOLLOWS: f64 = 0.9;
+
+/// What one direction does, with the most probable token at each step.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Outcome {
+    /// The attribute.
+    pub name: String,
+    /// What it is counted in.
+    pub unit: String,
+    /// Mean over the windows that the direction was found with.
+    pub mean: f32,
+    /// Standard deviation over them.
+    pub deviation: f32,
+    /// Clips in which the attribute is defined at every amount.
+    pub clips: usize,
+    /// Its mean over these clips at each of [`AMOUNTS`].
+    pub values: Vec<f64>,
+    /// Whether these means rise from each amount to the next.
+    pub monotonic: bool,
+    /// Share of these clips in which the rank correlation of amount and attribute is at least
+    /// [`FOLLOWS`].
+    pub follows: f64,
+    /// Change of every attribute for an amount of 1, in its standard deviations: the slope of the
+    /// straight line that fits its means best. Over the clips in which that one is defined at every
+    /// amount; none where there is no such clip.
+    pub effects: Vec<Option<f64>>,
+}
+
+impl Outcome {
+    /// Effects on the other attributes, without sign, mean of all.
+    pub fn crosstalk(&self, own: usize) -> f64 {
+        let others = self.effects.iter().enumerate().filter(|(index, _)| *index != own);
+        mean(others.filter_map(|(_, effect)| effect.map(f64::abs)))
+    }
+}
+
+/// Moves the codes of some windows along each direction, and measures what is decoded. `on_clips` is
+/// called with the number of clips that were decoded.
+///
+/// # Errors
+/// [`EngineError`] when a graph fails.
+pub fn run(
+    engine: &mut Engine,
+    windows: &[Window],
+    attributes: &[(Measure, Attribute)],
+    on_clips: &mut dyn FnMut(usize),
+) -> Result<Vec<Outcome>, EngineError> {
+    let mut codes = Vec::with_capacity(windows.len());
+    for batch in windows.chunks(BATCH) {
+        codes.extend(means(engine, batch)?);
+    }
+    let mut outcomes = Vec::with_capacity(attributes.len());
+    for (own, (_, attribute)) in attributes.iter().enumerate() {
+        // For each amount what is decoded of each clip.
+        let mut decoded: Vec<Vec<Clip>> = Vec::with_capacity(AMOUNTS.len());
+        for amount in AMOUNTS {
+            let mut clips = Vec::with_capacity(windows.len());
+            for (codes, windows) in codes.chunks(BATCH).zip(windows.chunks(BATCH)) {
+                let moved: Vec<Vec<f32>> =
+                    codes.iter().map(|code| attribute.apply(code, amount)).collect();
+                clips.extend(play(engine, &moved, windows)?);
+                on_clips(windows.len());
+            }
+            decoded.push(clips);
+        }
+        let mut effects = Vec::with_capacity(attributes.len());
+        let mut own_values = Vec::new();
+        for (index, (measure, attribute)) in attributes.iter().enumerate() {
+            let values = values(measure, &decoded);
+            let means = means_of(&values);
+            let effect = means.as_ref().map(|means| slope(means) / f64::from(attribute.deviation));
+            effects.push(effect);
+            if index == own {
+                own_values = values;
+            }
+        }
+        outcomes.push(outcome(attribute, &own_values, effects));
+    }
+    Ok(outcomes)
+}
+
+fn outcome(attribute: &Attribute, values: &[Vec<f64>], effects: Vec<Option<f64>>) -> Outcome {
+    let means = means_of(values).unwrap_or_default();
+    let following = values.iter().filter(|values| rank_correlation(values) >= FOLLOWS).count();
+    Outcome {
+        name: attribute.name.clone(),
+        unit: attribute.unit.clone(),
+        mean: attribute.mean,
+        deviation: attribute.deviation,
+        clips: values.len(),
+        monotonic: !means.is_empty() && means.windows(2).all(|pair| pair[0] < pair[1]),
+        values: means,
+        follows: number(following) / number(values.len()).max(1.0),
+        effects,
+    }
+}
+
+/// A measure at each amount, of the clips in which it is always defined.
+fn values(measure: &Measure, decoded: &[Vec<Clip>]) -> Vec<Vec<f64>> {
+    let count = decoded.first().map_or(0, Vec::len);
+    let of_clip = |index: usize| decoded.iter().map(|clips| measure.of(&clips[index])).collect();
+    (0..count).filter_map(of_clip).collect()
+}
+
+/// Means over clips, for each amount; none of no clip.
+fn means_of(values: &[Vec<f64>]) -> Option<Vec<f64>> {
+    let amounts = values.first()?.len();
+    Some((0..amounts).map(|amount| mean(values.iter().map(|values| values[amount]))).collect())
+}
+
+/// Slope of the straight line through values at [`AMOUNTS`], whose mean is 0.
+fn slope(values: &[f64]) -> f64 {
+    let amounts = || AMOUNTS.iter().copied().map(f64::from);
+    let product: f64 = amounts().zip(values).map(|(amount, value)| amount * value).sum();
+    product / amounts().map(|amount| amount * amount).sum::<f64>()
+}
+
+/// Spearman's rank correlation of values with their order; equal values share the mean of their
+/// ranks, and values that are all the same have none, 0.
+fn rank_correlation(values: &[f64]) -> f64 {
+    let rank = |value: &f64| {
+        let below = values.iter().filter(|other| *other < value).count();
+        let equal = values.iter().filter(|other| *other == value).count();
+        number(below) + (number(equal) - 1.0) / 2.0
+    };
+    let middle = (number(values.len()) - 1.0) / 2.0;
+    let (mut product, mut ranks, mut places) = (0.0, 0.0, 0.0);
+    for (index, value) in values.iter().enumerate() {
+        let (rank, place) = (rank(value) - middle, number(index) - middle);
+        product += rank * place;
+        ranks += rank * rank;
+        places += place * place;
+    }
+    if ranks > 0.0 { product / f64::sqrt(ranks * places) } else { 0.0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // Rank correlations worked out by hand, with ties and without.
+    #[test]
+    fn ranks_are_correlated() {
+        let near = |values: &[f64], expected: f64| {
+            let found = rank_correlation(values);
+            assert!((found - expected).abs() < 1e-9, "{values:?}: {found}");
+        };
+        near(&[1.0, 2.0, 3.0, 9.0, 10.0], 1.0);
+        near(&[5.0, 4.0, 3.0, 2.0, 1.0], -1.0);
+        near(&[2.0, 2.0, 2.0, 2.0, 2.0], 0.0);
+        // Two neighbours changed places: 1 − 6 · 2 / (5 · 24).
+        near(&[1.0, 3.0, 2.0, 4.0, 5.0], 0.9);
+        // Ranks 0.5, 0.5, 2, 3, 4: 9.5 / √(9.5 · 10).
+        near(&[1.0, 1.0, 2.0, 3.0, 4.0], 0.95f64.sqrt());
+    }
+
+    // A straight line has its slope, and a mean that falls once is not monotonic.
+    #[test]
+    fn rising_means_are_told() {
+        assert!((slope(&[-1.0, 1.0, 3.0, 5.0, 7.0]) - 2.0).abs() < 1e-12);
+        let attribute = Attribute {
+            name: "density".to_owned(),
+            unit: "notes in a bar".to_owned(),
+            mean: 3.0,
+            deviation: 1.0,
+            direction: vec![1.0],
+        };
+        let rising = vec![1.0, 2.0, 3.0, 4.0, 5.0];
+        let falling = vec![1.0, 2.0, 1.5, 4.0, 5.0];
+        let found = outcome(&attribute, &[rising, falling.clone()], vec![]);
+        assert!(found.monotonic, "the means 2, 2.25 are still rising: {:?}", found.values);
+        assert_eq!((found.clips, found.follows), (2, 1.0));
+        assert!(!outcome(&attribute, &[falling], vec![]).monotonic);
+        assert!(!outcome(&attribute, &[], vec![]).monotonic, "no clip tells nothing");
+    }
+}

@@ -1,0 +1,190 @@
+//! What was found out about directions as JSON, as a table, as a picture and in the model card.
+
+use std::fmt::Write;
+
+use serde::Serialize;
+
+use super::check::{AMOUNTS, FOLLOWS, Outcome};
+use super::{Method, Missing};
+use crate::picture::{Picture, as_float};
+
+/// All that was found out about the directions of a model.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Report {
+    /// The model's folder.
+    pub model: String,
+    /// The dataset's folder.
+    pub dataset: String,
+    /// Configuration.
+    pub config: String,
+    /// How directions were found.
+    pub method: Method,
+    /// Windows that they were found with.
+    pub windows: usize,
+    /// Split of the clips that they were checked on.
+    pub split: String,
+    /// Number of these clips.
+    pub clips: usize,
+    /// Seed of what was drawn.
+    pub seed: u64,
+    /// How far codes were moved, in deviations.
+    pub amounts: [f32; 5],
+    /// What each direction does. Those that are monotonic are stored.
+    pub attributes: Vec<Outcome>,
+    /// Attributes of which there is no direction.
+    pub missing: Vec<Missing>,
+}
+
+impl Report {
+    fn names(&self) -> Vec<&str> {
+        self.attributes.iter().map(|outcome| outcome.name.as_str()).collect()
+    }
+
+    /// A sentence for each attribute that has no direction in the model's folder.
+    fn remarks(&self) -> Vec<String> {
+        let fails = self.attributes.iter().filter(|outcome| !outcome.monotonic).map(|outcome| {
+            let name = &outcome.name;
+            format!("`{name}` is not stored: its mean does not rise from each amount to the next.")
+        });
+        let missing = self.missing.iter();
+        let missing = missing.map(|it| format!("`{}` is not stored: {}.", it.name, it.reason));
+        fails.chain(missing).collect()
+    }
+
+    /// The table: each attribute, and what each direction does to all of them.
+    pub fn table(&self) -> String {
+        let names = self.names();
+        let wide = names.iter().map(|name| name.len()).max().unwrap_or(0).max(9);
+        let mut text = format!(
+            "{}: directions by {} from {} windows, checked on {} clips ({}) of {}\n",
+            self.config,
+            self.method.name(),
+            self.windows,
+            self.clips,
+            self.split,
+            self.dataset
+        );
+        let amounts: String = AMOUNTS.iter().map(|amount| format!("{amount:>9}")).collect();
+        let _ = writeln!(text, "{:>wide$}{amounts}  follows  in", "mean at");
+        for outcome in &self.attributes {
+            let values: String =
+                outcome.values.iter().map(|value| format!("{value:>9.2}")).collect();
+            let (name, follows, unit) = (&outcome.name, 100.0 * outcome.follows, &outcome.unit);
+            let _ = writeln!(text, "{name:>wide$}{values}  {follows:>5.0} %  {unit}");
+        }
+        let columns: String = names.iter().map(|name| format!(" {name:>wide$}")).collect();
+        let _ = writeln!(text, "{:>wide$}{columns}  change for +1, in deviations", "");
+        for outcome in &self.attributes {
+            let effects: String = outcome
+                .effects
+                .iter()
+                .map(|effect| format!(" {:>wide$}", number(*effect)))
+                .collect();
+            let _ = writeln!(text, "{:>wide$}{effects}", outcome.name);
+        }
+        for (own, outcome) in self.attributes.iter().enumerate() {
+            let effect = number(outcome.effects.get(own).copied().flatten());
+            let (name, others) = (&outcome.name, outcome.crosstalk(own));
+            let _ = writeln!(text, "{name:>wide$} moves itself by {effect}, others by {others:.2}");
+        }
+        self.remarks().iter().for_each(|remark| text += &format!("{remark}\n"));
+        text
+    }
+
+    /// The section of the model card, as Markdown.
+    pub fn section(&self) -> String {
+        let mut text = format!(
+            "## Attributes\n\n`attributes.safetensors` holds directions in latent space, each of the \
+             length that is to give one standard deviation more of its attribute. They were found \
+             with {} windows that the model was trained on. For the check, codes of {} clips of the \
+             {} files were moved along them and decoded with the likeliest token at each step; a clip \
+             follows when amount and attribute have a rank correlation of at least {FOLLOWS}.\n\n",
+            self.windows, self.clips, self.split
+        );
+        text += "| attribute | in | mean, deviation | decoded at −2, −1, 0, +1, +2 | clips that follow |\n\
+                 | --- | --- | --- | --- | --- |\n";
+        for outcome in &self.attributes {
+            let values: Vec<String> =
+                outcome.values.iter().map(|value| format!("{value:.2}")).collect();
+            let _ = writeln!(
+                text,
+                "| {} | {} | {:.2}, {:.2} | {} | {:.0} % |",
+                outcome.name,
+                outcome.unit,
+                outcome.mean,
+                outcome.deviation,
+                values.join(", "),
+                100.0 * outcome.follows
+            );
+        }
+        let names = self.names();
+        let _ = write!(
+            text,
+            "\nChange of each attribute for +1 along each direction, in standard deviations of the \
+             data:\n\n| direction | {} |\n|{}\n",
+            names.join(" | "),
+            " --- |".repeat(names.len() + 1)
+        );
+        for outcome in &self.attributes {
+            let effects: Vec<String> =
+                outcome.effects.iter().map(|effect| number(*effect)).collect();
+            let _ = writeln!(text, "| {} | {} |", outcome.name, effects.join(" | "));
+        }
+        let remarks = self.remarks();
+        if !remarks.is_empty() {
+            text += &format!("\n{}\n", remarks.join(" "));
+        }
+        let last = |path: &str| {
+            let name = std::path::Path::new(path).file_name();
+            name.map_or(path.to_owned(), |name| name.to_string_lossy().into_owned())
+        };
+        let _ = write!(
+            text,
+            "\nMeasured with\n\n```sh\ninterlude attributes --model {} --dataset {} --windows {} \
+             --clips {} --split {} --method {} --seed {}\n```\n",
+            last(&self.model),
+            last(&self.dataset),
+            self.windows,
+            self.clips,
+            self.split,
+            self.method.name(),
+            self.seed
+        );
+        text
+    }
+
+    /// The picture: what each direction does to all attributes, as a heat map.
+    pub fn picture(&self) -> Picture {
+        const MARGIN: f64 = 24.0;
+        const ROW: f64 = 34.0;
+        let names = self.names();
+        let longest = as_float(names.iter().map(|name| name.len()).max().unwrap_or(0));
+        let column = (12.0 + 7.0 * longest).max(64.0);
+        let width = 2.0 * MARGIN + 10.0 + 7.0 * longest + column * as_float(names.len());
+        let height = 130.0 + ROW * as_float(names.len());
+        let mut picture = Picture::new(width.max(560.0), height);
+        picture.text(&self.model, [MARGIN, 34.0], 20.0);
+        let line = format!(
+            "Change of each attribute (columns) for +1 along each direction (rows), on {} clips ({})",
+            self.clips, self.split
+        );
+        picture.text(&line, [MARGIN, 56.0], 12.0);
+        let rows: Vec<_> = self.attributes.iter().map(|outcome| outcome.effects.clone()).collect();
+        picture.heat_map([MARGIN, 76.0], [column, ROW], &names, &rows);
+        picture
+    }
+}
+
+impl Method {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Response => "response",
+            Self::Regression => "regression",
+            Self::Means => "means",
+        }
+    }
+}
+
+fn number(value: Option<f64>) -> String {
+    value.map_or("–".to_owned(), |value| format!("{value:+.2}"))
+}

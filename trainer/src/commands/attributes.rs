@@ -1,0 +1,146 @@
+//! `interlude attributes`.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use interlude_models::engine::{Engine, EngineOptions};
+use interlude_models::latent::attributes::{Attributes as Directions, FILE};
+use interlude_models::package::{CARD_FILE, Package};
+use interlude_models::runtime::{Provider, Runtime};
+
+use super::Shared;
+use super::evaluate::Part;
+use crate::attributes::report::Report;
+use crate::attributes::{Found, Method, card, check, find, measure, work};
+
+/// Find the directions in latent space that change one attribute of the music, such as its density.
+///
+/// Directions are found with windows for training and checked on other clips. Those along which
+/// their attribute rises are written to `attributes.safetensors` in the model's folder, what each
+/// does to all attributes to its model card.
+#[derive(Args, Debug)]
+pub struct Attributes {
+    /// The model folder, as `interlude import` or `interlude train` writes it.
+    #[arg(long, value_name = "DIR")]
+    model: PathBuf,
+    /// Folder of the dataset.
+    #[arg(long, value_name = "DIR")]
+    dataset: PathBuf,
+    /// Windows of the training split to find directions with, spread evenly over all; 0 takes all.
+    #[arg(long, default_value_t = 8192)]
+    windows: usize,
+    /// Clips to check them on, spread evenly over all of --split; 0 takes all.
+    #[arg(long, default_value_t = 512)]
+    clips: usize,
+    /// Which windows to check on.
+    #[arg(long, value_enum, default_value_t = Part::Test)]
+    split: Part,
+    /// How directions are found.
+    #[arg(long, value_enum, default_value_t)]
+    method: Method,
+    /// Seed of the order in which codes are paired.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Threads of one operator; 0 takes as many as there are cores.
+    #[arg(long, default_value_t = 0)]
+    threads: usize,
+    /// Leave the model's folder as it is.
+    #[arg(long)]
+    dry_run: bool,
+    /// File to write the numbers to as JSON; `-` writes them to standard output instead of the
+    /// table.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// File to draw what each direction does to (.svg).
+    #[arg(long, value_name = "FILE")]
+    picture: Option<PathBuf>,
+}
+
+impl Attributes {
+    /// Runs the command.
+    ///
+    /// # Errors
+    /// When the model or the dataset cannot be read, do not belong together, or hold nothing.
+    pub fn run(self, shared: &Shared) -> anyhow::Result<()> {
+        let package = Package::open(&self.model)?;
+        let config = &package.info.config;
+        let windows = Part::Train.read(&self.dataset, config, self.windows)?;
+        let clips = self.split.read(&self.dataset, config, self.clips)?;
+        let measures = measure::of_config(config);
+        if windows.len() < config.hparams.z_size {
+            eprintln!(
+                "only {} windows for {} dimensions: directions will be rough",
+                windows.len(),
+                config.hparams.z_size
+            );
+        }
+        let runtime = Runtime::start(shared.onnxruntime.as_deref())?;
+        let options = EngineOptions { provider: Provider::Cpu, threads: self.threads };
+        let mut engine = Engine::load(runtime, &package, &options)?;
+
+        let bar = ProgressBar::new(work(windows.len(), self.method) as u64);
+        bar.set_style(ProgressStyle::with_template("{msg} {bar:30} {percent} %, {eta} left")?);
+        bar.set_message("directions");
+        let mut progress = |count: usize| bar.inc(count as u64);
+        let Found { attributes: found, missing } =
+            find(&mut engine, &windows, &measures, self.method, self.seed, &mut progress)?;
+        bar.set_message("check");
+        bar.set_length((clips.len() * found.len() * check::AMOUNTS.len()) as u64);
+        bar.reset();
+        let outcomes = check::run(&mut engine, &clips, &found, &mut progress)?;
+        bar.finish_and_clear();
+
+        let stored = found.into_iter().zip(&outcomes).filter(|(_, outcome)| outcome.monotonic);
+        let stored = stored.map(|((_, attribute), _)| attribute).collect();
+        let stored = Directions::new(stored, config.hparams.z_size).map_err(anyhow::Error::msg)?;
+        let report = Report {
+            model: self.model.display().to_string(),
+            dataset: self.dataset.display().to_string(),
+            config: config.name.clone(),
+            method: self.method,
+            windows: windows.len(),
+            split: self.split.name().to_owned(),
+            clips: clips.len(),
+            seed: self.seed,
+            amounts: check::AMOUNTS,
+            attributes: outcomes,
+            missing,
+        };
+        if let Some(path) = &self.picture {
+            write(path, report.picture().svg().as_bytes())?;
+        }
+        let json = serde_json::to_string_pretty(&report)? + "\n";
+        match &self.json {
+            Some(path) if path == Path::new("-") => super::print(&json)?,
+            Some(path) => write(path, json.as_bytes())?,
+            None => {}
+        }
+        if self.json.as_deref() != Some(Path::new("-")) {
+            super::print(&report.table())?;
+        }
+        if self.dry_run {
+            return Ok(());
+        }
+        if stored.is_empty() {
+            bail!("no direction moves its attribute; the model's folder stays as it is");
+        }
+        let path = package.dir.join(CARD_FILE);
+        let old = match fs::read(&path) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                return Err(error).with_context(|| format!("cannot read `{}`", path.display()));
+            }
+            old => old.unwrap_or_default(),
+        };
+        stored.write(&package.dir.join(FILE))?;
+        write(&path, &card::with_section(&old, &report.section()))
+    }
+}
+
+/// Writes a file, whole or not at all.
+fn write(path: &Path, content: &[u8]) -> anyhow::Result<()> {
+    crate::files::write(path, content).with_context(|| format!("cannot write `{}`", path.display()))
+}

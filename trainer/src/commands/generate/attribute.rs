@@ -1,0 +1,78 @@
+//! `interlude generate attribute`.
+
+use std::path::PathBuf;
+
+use anyhow::{anyhow, bail};
+use clap::Args;
+use interlude_models::clip::Clip;
+
+use super::{Making, Shared, input};
+
+/// Farthest that codes may be moved, in standard deviations.
+const FARTHEST: f32 = 100.0;
+
+/// Makes pieces that resemble a MIDI file but have more or less of an attribute, such as density.
+///
+/// The model needs the directions that `interlude attributes` finds. With --temperature 0 the
+/// pieces differ by the attribute alone.
+#[derive(Debug, Args)]
+pub(super) struct Attribute {
+    #[command(flatten)]
+    making: Making,
+    /// A MIDI file with exactly one window of the model's length.
+    #[arg(long, value_name = "MIDI")]
+    input: PathBuf,
+    /// The attribute's name.
+    #[arg(long, value_name = "NAME")]
+    attribute: String,
+    /// How much more of it each piece is to have, in standard deviations of the data.
+    #[arg(
+        long,
+        value_delimiter = ',',
+        allow_hyphen_values = true,
+        default_value = "-2,-1,0,1,2",
+        value_parser = amount
+    )]
+    amounts: Vec<f32>,
+    /// Take velocities from the file instead of 80 for every note.
+    #[arg(long)]
+    keep_velocities: bool,
+}
+
+impl Attribute {
+    pub(super) fn run(self, shared: &Shared) -> anyhow::Result<()> {
+        let package = self.making.model.open()?;
+        let config = &package.info.config;
+        let attributes = package.attributes()?;
+        let Some(attribute) = attributes.get(&self.attribute) else {
+            if attributes.is_empty() {
+                let folder = package.dir.display();
+                bail!("`{folder}` has no attributes; find some by `interlude attributes`");
+            }
+            let names: Vec<&str> = attributes.iter().map(|it| it.name.as_str()).collect();
+            bail!("the model has no `{}`; it has {}", self.attribute, names.join(", "));
+        };
+        let inputs =
+            input::single_windows(config, std::slice::from_ref(&self.input), &self.making.out)?;
+        let controls = self.making.controls(config, inputs.first())?;
+        let mut engine = self.making.model.load(shared, &package)?;
+        let means = input::means(&mut engine, &inputs)?;
+        let center = means.first().ok_or_else(|| anyhow!("the model gave no code"))?;
+        let codes: Vec<_> =
+            self.amounts.iter().map(|&amount| attribute.apply(center, amount)).collect();
+        let dynamics = inputs.first().and_then(|input| input.dynamics(config));
+        let velocities = |_: usize, clip: &mut Clip| {
+            if let Some(dynamics) = dynamics.as_ref().filter(|_| self.keep_velocities) {
+                dynamics.apply(clip);
+            }
+        };
+        let controls = vec![controls; codes.len()];
+        let seed = self.making.seed();
+        self.making.make_with(&self.attribute, seed, engine, &codes, &controls, velocities)
+    }
+}
+
+fn amount(text: &str) -> Result<f32, String> {
+    let number = text.parse::<f32>().ok().filter(|number| number.abs() <= FARTHEST);
+    number.ok_or_else(|| format!("it is a number from -{FARTHEST} to {FARTHEST}"))
+}

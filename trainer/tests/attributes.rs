@@ -1,0 +1,189 @@
+//! `interlude attributes` and what uses its directions, with the shipped model and a small dataset.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use interlude_models::clip::{Clip, Note};
+use interlude_models::midi::{NoteSequence, to_bytes};
+use interlude_models::package::Package;
+use interlude_trainer::commands;
+use interlude_trainer::dataset::{Split, store};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use serde_json::Value;
+
+fn interlude(arguments: &[&str]) -> anyhow::Result<()> {
+    commands::run(std::iter::once("interlude").chain(arguments.iter().copied()))
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().expect("a path in Unicode")
+}
+
+/// A melody of two bars by rule: a walk on the C major scale, on a register and with a density of
+/// its own.
+fn melody(generator: &mut ChaCha8Rng) -> Vec<u16> {
+    const SCALE: [u16; 7] = [0, 2, 4, 5, 7, 9, 11];
+    let apart = [1, 2, 2, 4, 4, 8][generator.random_range(0..6)];
+    let mut degree: u16 = generator.random_range(7..35);
+    let mut window = vec![0; 32];
+    for step in (0..32).step_by(apart) {
+        if generator.random_range(0..6) > 0 {
+            // C2 is the token 17.
+            window[step] = 17 + 12 * (degree / 7) + SCALE[usize::from(degree % 7)];
+        }
+        degree = (degree + generator.random_range(0..5)).saturating_sub(2).clamp(5, 37);
+    }
+    window
+}
+
+/// A dataset of such melodies in a folder.
+fn dataset(folder: &Path, windows: usize) -> PathBuf {
+    let dataset = folder.join("walks");
+    fs::create_dir(&dataset).expect("a folder");
+    for (seed, split) in (0..).zip(Split::ALL) {
+        let mut generator = ChaCha8Rng::seed_from_u64(seed);
+        let count = if split == Split::Train { windows } else { 48 };
+        let melodies: Vec<Vec<u16>> = (0..count).map(|_| melody(&mut generator)).collect();
+        let rows: Vec<store::Row<'_>> =
+            melodies.iter().map(|window| (&**window, "a.mid")).collect();
+        store::write(&dataset, split, 32, &rows).expect("a dataset");
+    }
+    dataset
+}
+
+/// A copy of the shipped model without attributes, with a card of its own.
+fn model(folder: &Path) -> PathBuf {
+    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/pretrained/mel-2bar");
+    let model = folder.join("model");
+    fs::create_dir(&model).expect("a folder");
+    for entry in fs::read_dir(shipped).expect("the shipped model").flatten() {
+        let name = entry.file_name();
+        if name != "attributes.safetensors" && name != "split.csv" {
+            fs::copy(entry.path(), model.join(name)).expect("copied");
+        }
+    }
+    fs::write(model.join("README.md"), "# A model\r\n").expect("written");
+    model
+}
+
+/// Two bars of quarter notes.
+fn tune() -> Clip {
+    let note = |(beat, pitch): (u8, u8)| Note {
+        start: f64::from(beat),
+        end: f64::from(beat) + 1.0,
+        pitch,
+        velocity: 80,
+        channel: 0,
+        program: 0,
+    };
+    let pitches = [60, 62, 64, 65, 67, 65, 64, 62];
+    Clip::new((0..).zip(pitches).map(note).collect(), 8.0)
+}
+
+/// Notes in each of the MIDI files of a folder, in the order of their names.
+fn notes(folder: &Path) -> Vec<usize> {
+    let mut paths: Vec<PathBuf> =
+        fs::read_dir(folder).expect("a folder").flatten().map(|entry| entry.path()).collect();
+    paths.sort();
+    paths.iter().map(|path| NoteSequence::open(path).expect("reads").notes.len()).collect()
+}
+
+// Along the directions found in a small dataset density and pitch of clips that were not in it rise
+// monotonically; what is stored is used, told in the card, and goes with the quantised model.
+#[test]
+fn attributes_rise_on_held_out_clips() {
+    let place = tempfile::tempdir().expect("a temporary folder");
+    let (model, dataset) = (model(place.path()), dataset(place.path(), 320));
+    let (json, picture) = (place.path().join("it.json"), place.path().join("it.svg"));
+    let arguments =
+        ["attributes", "--model", text(&model), "--dataset", text(&dataset), "--threads", "1"];
+    let files = ["--json", text(&json), "--picture", text(&picture)];
+    interlude(&[&arguments[..], &files].concat()).expect("finds attributes");
+
+    let report: Value = serde_json::from_slice(&fs::read(&json).expect("there")).expect("JSON");
+    let found = report["attributes"].as_array().expect("a list");
+    assert_eq!((found.len(), &report["clips"]), (5, &Value::from(48)));
+    for (own, name) in ["density", "pitch"].into_iter().enumerate() {
+        let outcome = &found[own];
+        assert_eq!(outcome["name"], name);
+        let values = outcome["values"].as_array().expect("a list");
+        let values: Vec<f64> = values.iter().filter_map(Value::as_f64).collect();
+        assert!(values.len() == 5 && values.is_sorted(), "{name}: {values:?}");
+        let effect = |index: usize| outcome["effects"][index].as_f64().expect("a number");
+        assert!(effect(own) > 0.3, "{name}: {outcome}");
+        assert!(effect(own) > 2.0 * effect(1 - own).abs(), "{name}: {outcome}");
+    }
+    assert!(fs::read_to_string(&picture).expect("there").contains("density"));
+
+    // What is stored are those that rise, and the card tells of all.
+    let package = Package::open(&model).expect("a model");
+    let attributes = package.attributes().expect("attributes");
+    let monotonic = found.iter().filter(|outcome| outcome["monotonic"] == true);
+    let names: Vec<&str> = monotonic.filter_map(|outcome| outcome["name"].as_str()).collect();
+    assert_eq!(attributes.iter().map(|it| it.name.as_str()).collect::<Vec<_>>(), names);
+    let card = fs::read_to_string(model.join("README.md")).expect("there");
+    assert!(card.starts_with("# A model\r\n\n<!-- attributes"), "{card}");
+    for word in ["| density |", "--dataset walks", "--windows 320"] {
+        assert!(card.contains(word), "no {word} in {card}");
+    }
+
+    // The same again is the same.
+    interlude(&arguments).expect("finds attributes again");
+    assert_eq!(fs::read_to_string(model.join("README.md")).expect("there"), card);
+    assert_eq!(package.attributes().expect("attributes"), attributes);
+
+    // A clip gets more notes along density.
+    let out = place.path().join("out");
+    let one = ["generate", "vary", "--model", text(&model), "--similarity", "1", "--seed", "1"];
+    let clip = place.path().join("clip.mid");
+    fs::write(&clip, to_bytes(&tune(), 120.0)).expect("written");
+    let moved = ["generate", "attribute", "--model", text(&model), "--input", text(&clip)];
+    let more =
+        ["--attribute", "density", "--amounts", "-2,0,2", "--temperature", "0", "--seed", "1"];
+    interlude(&[&moved[..], &more, &["--out", text(&out)]].concat()).expect("moved clips");
+    let counts = notes(&out);
+    assert!(counts.len() == 3 && counts[0] < counts[1] && counts[1] < counts[2], "{counts:?}");
+    // No amount is the clip as the model gives it back.
+    let same = place.path().join("same");
+    let more = ["--num-outputs", "1", "--temperature", "0", "--out", text(&same), text(&clip)];
+    interlude(&[&one[..], &more].concat()).expect("the clip again");
+    assert_eq!(notes(&same), counts[1..2]);
+    let wrong = ["--attribute", "swing", "--out", text(&out)];
+    let error = interlude(&[&moved[..], &wrong].concat()).expect_err("no swing").to_string();
+    assert!(error.contains("no `swing`") && error.contains("density, pitch"), "{error}");
+
+    let small = place.path().join("small");
+    interlude(&["quantize", "--model", text(&model), "--out", text(&small)]).expect("quantised");
+    let small = Package::open(&small).expect("a model");
+    assert_eq!(small.attributes().expect("attributes"), attributes);
+}
+
+// A model without attributes says how to find some; a dataset of one window, in which nothing
+// varies, leaves the model as it is and says so; a damaged file is named.
+#[test]
+fn what_cannot_be_done_is_told() {
+    let place = tempfile::tempdir().expect("a temporary folder");
+    let model = model(place.path());
+    let out = place.path().join("out");
+    let clip = Path::new(env!("CARGO_MANIFEST_DIR")).join("../bundler/clips/a.mid");
+    let moved = ["generate", "attribute", "--model", text(&model), "--input", text(&clip)];
+    let moved = [&moved[..], &["--attribute", "density", "--out", text(&out)]].concat();
+    let error = interlude(&moved).expect_err("no attributes").to_string();
+    assert!(error.contains("`interlude attributes`"), "{error}");
+
+    let dataset = place.path().join("one");
+    fs::create_dir(&dataset).expect("a folder");
+    for split in Split::ALL {
+        store::write(&dataset, split, 32, &[(&[30; 32], "a.mid")]).expect("a dataset");
+    }
+    let find = ["attributes", "--model", text(&model), "--dataset", text(&dataset)];
+    let error = interlude(&find).expect_err("one window").to_string();
+    assert!(error.contains("stays as it is"), "{error}");
+    assert_eq!(fs::read(model.join("README.md")).expect("there"), b"# A model\r\n");
+
+    fs::write(model.join("attributes.safetensors"), b"\xff\xff\xff\xff\0\0\0\0").expect("written");
+    let error = interlude(&moved).expect_err("damaged").to_string();
+    assert!(error.contains("attributes.safetensors") && error.contains("delete it"), "{error}");
+    assert!(!out.exists());
+}
