@@ -9,13 +9,14 @@ use egui::{Color32, Pos2, Rect, TextureId, pos2, vec2};
 use image::{Rgba, RgbaImage};
 use interlude_models::clip::{Clip, Note};
 use interlude_plugin::editor::{
-    Capture, EditorState, EngineView, ParameterView, PatternView, SlotView, View, draw,
+    Capture, EditorState, EngineView, ParameterView, PatternView, SlotView, StyleView, View, draw,
 };
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let folder = PathBuf::from(std::env::args().nth(1).ok_or("name a folder for the pictures")?);
     std::fs::create_dir_all(&folder)?;
     let (default, small, large) = ([860.0, 560.0], [640.0, 420.0], [1280.0, 800.0]);
+    let style_menu = pos2(500.0, 27.0);
     let (model_menu, load, save) = (pos2(700.0, 27.0), pos2(75.0, 352.0), pos2(580.0, 82.0));
     for (name, view, size, scale, click) in [
         ("empty", View::default(), default, 1.0, None),
@@ -30,6 +31,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         ("drums", drums(), default, 1.0, None),
         ("trio", trio(), default, 1.0, None),
         ("models", playing(), default, 1.0, Some(model_menu)),
+        ("style", learnt(None), default, 1.0, Some(style_menu)),
+        ("learning-small", learnt(Some(0.42)), small, 1.0, None),
         ("load", playing(), default, 1.0, Some(load)),
         ("save", playing(), default, 1.0, Some(save)),
         ("tooltip", playing(), default, 1.0, Some(pos2(380.0, 416.0))),
@@ -108,6 +111,12 @@ fn trio() -> View {
     view
 }
 
+/// With a style of three files, or while one is learnt.
+fn learnt(learning: Option<f32>) -> View {
+    let style = StyleView { source: Some("3 files".to_owned()), fits: true, learning };
+    View { style, ..playing() }
+}
+
 fn playing() -> View {
     let a = clip(
         &[
@@ -156,6 +165,7 @@ fn playing() -> View {
         8.0,
     );
     View {
+        style: StyleView::default(),
         slots: [
             SlotView {
                 clip: Some(a),

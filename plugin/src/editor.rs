@@ -14,6 +14,7 @@ mod slider;
 mod slot;
 mod stage;
 mod status;
+mod style;
 mod view;
 mod widget;
 
@@ -24,7 +25,8 @@ use browser::{Browser, Outcome, Purpose};
 use egui::{Rect, Ui, Vec2, pos2, vec2};
 
 pub use view::{
-    Action, Capture, EngineView, Gesture, ParameterView, PatternView, SlotId, SlotView, View,
+    Action, Capture, EngineView, Gesture, ParameterView, PatternView, SlotId, SlotView, StyleView,
+    View,
 };
 
 /// The size of a new window, in logical pixels.
@@ -73,7 +75,7 @@ pub fn draw(ui: &mut Ui, view: &View, state: &mut EditorState) -> Vec<Action> {
     ui.painter().rect_filled(window, 0, palette::BACKGROUND);
     let places = Places::new(ui, window, view, state);
 
-    status::header(ui, places.header, view, &mut actions);
+    status::header(ui, places.header, view, state, &mut actions);
     if let Some(banner) = places.banner {
         status::banner(ui, banner, view, state);
     }
@@ -87,6 +89,8 @@ pub fn draw(ui: &mut Ui, view: &View, state: &mut EditorState) -> Vec<Action> {
             beat: pattern.playing.then_some(beat),
             bars: pattern.bars,
             file_above: files.above == Some(id),
+            can_draw: view.model.is_some(),
+            has_style: view.style.counts(),
         };
         let place = places.slots[id.index()];
         slot::show(ui, place, id, &view.slots[id.index()], &around, state, &mut actions);
@@ -208,11 +212,14 @@ impl Files {
         ui.input(|input| {
             let target =
                 input.pointer.latest_pos().map_or(first_empty, |position| places.slot_at(position));
-            // Two files fill both slots; of more, the rest is left out.
+            // Two files fill both slots; more are learnt from.
             let order = if target == SlotId::A { SlotId::ALL } else { [SlotId::B, SlotId::A] };
             let paths = input.raw.dropped_files.iter().map(|file| file.path().to_path_buf());
-            let dropped =
-                order.into_iter().zip(paths).map(|(id, path)| Action::LoadFile(id, path)).collect();
+            let dropped = if input.raw.dropped_files.len() > order.len() {
+                vec![Action::LearnFiles(paths.collect())]
+            } else {
+                order.into_iter().zip(paths).map(|(id, path)| Action::LoadFile(id, path)).collect()
+            };
             Self { above: (!input.raw.hovered_files.is_empty()).then_some(target), dropped }
         })
     }

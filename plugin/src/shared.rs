@@ -30,6 +30,15 @@ pub enum Command {
     LoadFile(usize, PathBuf),
     /// Write the pattern that answered a request to a MIDI file.
     Export(u64, PathBuf),
+    /// Learn a style from MIDI files.
+    LearnFiles(Vec<PathBuf>),
+    /// Learn a style from the clips in the slots.
+    LearnSlots,
+    /// Stop learning; the style is what it was.
+    StopLearning,
+    /// Put a new clip into a slot, drawn from the style, or from all that the model knows. The number
+    /// decides which.
+    Draw(usize, u64),
     /// Remember the folder of the file browser for the user's next editor.
     RememberFolder(PathBuf),
     /// Look again which models there are.
@@ -53,6 +62,10 @@ pub struct Status {
     pub loading: bool,
     /// How long the last pattern took, in milliseconds.
     pub decode_ms: Option<f32>,
+    /// How far learning is, in `0..=1`; `None` while nothing is learnt.
+    pub learning: Option<f32>,
+    /// Whether the project's style was learnt with the model that is loaded.
+    pub style_fits: bool,
     /// What is wrong with the model or the runtime, and how to mend it.
     pub model_problem: Option<String>,
     /// What was wrong with the latest clip or file, and how to mend it.

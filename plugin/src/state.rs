@@ -9,8 +9,10 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
+use base64::{Engine as _, prelude::BASE64_STANDARD};
 use interlude_models::{
     clip::{Clip, Note},
+    latent::personal::{Personal, PersonalError},
     tokens::Controls,
 };
 use nice_plug::params::persist::PersistentField;
@@ -53,6 +55,46 @@ pub struct Slot {
     pub latent: Option<Latent>,
 }
 
+/// A style: a personal model learnt from clips.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "SavedStyle", into = "SavedStyle")]
+pub struct Style {
+    /// What it was learnt from, for people: "3 files".
+    pub source: String,
+    /// The model; it says to which latent space it belongs.
+    pub personal: Arc<Personal>,
+}
+
+/// A style as text.
+#[derive(Serialize, Deserialize)]
+struct SavedStyle {
+    source: String,
+    /// The personal model's file in base 64.
+    weights: String,
+}
+
+impl From<Style> for SavedStyle {
+    fn from(style: Style) -> Self {
+        let weights = BASE64_STANDARD.encode(style.personal.to_bytes());
+        Self { source: style.source, weights }
+    }
+}
+
+impl TryFrom<SavedStyle> for Style {
+    type Error = PersonalError;
+
+    fn try_from(saved: SavedStyle) -> Result<Self, PersonalError> {
+        let bytes = BASE64_STANDARD.decode(saved.weights);
+        let bytes = bytes.map_err(|error| PersonalError::Format(error.to_string()))?;
+        let personal = Arc::new(Personal::from_bytes(&bytes)?);
+        let mut source = saved.source;
+        if source.len() > LONGEST_TEXT {
+            source.clear();
+        }
+        Ok(Self { source, personal })
+    }
+}
+
 /// All that is saved. Reading it back from any JSON gives something usable: what is not is left out.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(from = "serde_json::Value")]
@@ -61,11 +103,15 @@ pub struct SongState {
     pub model: String,
     /// Slots A and B.
     pub slots: Vec<Slot>,
+    /// What new ideas are drawn from; `None` for all that the model knows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub style: Option<Style>,
 }
 
 impl Default for SongState {
     fn default() -> Self {
-        Self { model: DEFAULT_MODEL.to_owned(), slots: vec![Slot::default(); SLOTS] }
+        let slots = vec![Slot::default(); SLOTS];
+        Self { model: DEFAULT_MODEL.to_owned(), slots, style: None }
     }
 }
 
@@ -75,7 +121,8 @@ impl From<serde_json::Value> for SongState {
         let slots = value.get("slots").and_then(|slots| slots.as_array());
         let slot = |slot: &serde_json::Value| Slot::deserialize(slot).unwrap_or_default();
         let slots = slots.into_iter().flatten().take(SLOTS).map(slot).collect();
-        Self { model: model.to_owned(), slots }.sanitised()
+        let style = value.get("style").and_then(|style| Style::deserialize(style).ok());
+        Self { model: model.to_owned(), slots, style }.sanitised()
     }
 }
 
@@ -229,6 +276,7 @@ impl<'a> PersistentField<'a, SongState> for Song {
 
 #[cfg(test)]
 mod tests {
+    use interlude_models::weights::{Tensor, Weights};
     use nice_plug::prelude::Params;
     use proptest::prelude::*;
 
@@ -260,6 +308,48 @@ mod tests {
         second.deserialize_fields(&saved);
         assert_eq!(second.serialize_fields(), saved);
         assert_eq!(second.song.snapshot().0, first.song.snapshot().0);
+    }
+
+    /// A small personal model, made without training.
+    fn style() -> Style {
+        let mut weights = Weights::default();
+        let shapes: [(&str, &[usize]); 10] = [
+            ("mean", &[3]),
+            ("scale", &[]),
+            ("encoder/0/kernel", &[3, 2]),
+            ("encoder/0/bias", &[2]),
+            ("encoder/1/kernel", &[2, 2]),
+            ("encoder/1/bias", &[2]),
+            ("decoder/0/kernel", &[1, 2]),
+            ("decoder/0/bias", &[2]),
+            ("decoder/1/kernel", &[2, 3]),
+            ("decoder/1/bias", &[3]),
+        ];
+        for (name, shape) in shapes {
+            let data = vec![0.1; shape.iter().product()];
+            weights.insert(name, Tensor { shape: shape.to_vec(), data });
+        }
+        let personal = Personal::of("a model".to_owned(), weights).expect("a personal model");
+        Style { source: "3 files".to_owned(), personal: Arc::new(personal) }
+    }
+
+    /// A style comes back to the same bits; one that is damaged is left out, and the rest is kept.
+    #[test]
+    fn styles_are_kept_or_left_out() {
+        let song = Song::default();
+        song.change(|state| state.style = Some(style()));
+        let saved = serde_json::to_value(song.snapshot().0).expect("it can be saved");
+        let loaded: SongState = serde_json::from_value(saved.clone()).expect("it is JSON");
+        assert_eq!(loaded.style, Some(style()));
+        assert_eq!(serde_json::to_value(&loaded).expect("it can be saved"), saved);
+        let weights = saved["style"]["weights"].as_str().expect("text").to_owned();
+        for damaged in ["", "AAAA", "no base 64", &weights[..weights.len() / 8 * 4]] {
+            let mut damaged_state = saved.clone();
+            damaged_state["style"]["weights"] = damaged.into();
+            damaged_state["model"] = "another".into();
+            let loaded: SongState = serde_json::from_value(damaged_state).expect("it is JSON");
+            assert_eq!((loaded.style, loaded.model.as_str()), (None, "another"));
+        }
     }
 
     /// Unusable notes, clips, latents and names are left out; the rest is kept.
@@ -352,7 +442,7 @@ mod tests {
         leaf.prop_recursive(6, 64, 6, |inner| {
             let key = prop::sample::select(vec![
                 "model", "slots", "clip", "latent", "notes", "length", "mu", "source", "start",
-                "end", "pitch", "velocity", "channel", "program",
+                "end", "pitch", "velocity", "channel", "program", "style", "weights",
             ]);
             prop_oneof![
                 prop::collection::vec(inner.clone(), 0..6).prop_map(serde_json::Value::from),

@@ -1,6 +1,7 @@
 //! The editor's window in a host: fills the view from what is shared and carries the actions out.
 
 use std::{
+    hash::{BuildHasher, Hasher, RandomState},
     path::Path,
     sync::Arc,
     time::{Duration, Instant},
@@ -13,7 +14,7 @@ use crate::{
     capture::{Phase, SLOTS},
     editor::{
         self, Action, Capture, DEFAULT_SIZE, EditorState, EngineView, Gesture, MINIMUM_SIZE,
-        ParameterView, PatternView, SlotId, SlotView, View,
+        ParameterView, PatternView, SlotId, SlotView, StyleView, View,
     },
     params::InterludeParams,
     shared::{Command, Shared},
@@ -123,6 +124,8 @@ impl Window {
             decode_ms: status.decode_ms,
             late_cycles: self.shared.signals.late.load(std::sync::atomic::Ordering::Relaxed),
         };
+        self.view.style.fits = status.style_fits;
+        self.view.style.learning = status.learning;
         self.view.message = status.message();
         if let (None, Some(folder)) = (self.editor.folder(), &status.folder) {
             self.editor.suggest_folder(folder);
@@ -152,6 +155,10 @@ impl Window {
         }
         self.seen.song = Some(revision);
         song.read(|state| {
+            self.view.style = StyleView {
+                source: state.style.as_ref().map(|style| style.source.clone()),
+                ..self.view.style.clone()
+            };
             for (view, slot) in self.view.slots.iter_mut().zip(&state.slots) {
                 *view = SlotView {
                     clip: slot.clip.clone(),
@@ -203,6 +210,16 @@ impl Window {
             Action::Clear(slot) => shared.song.replace(slot.index(), Slot::default()),
             Action::Undo(slot) => shared.song.undo(slot.index()),
             Action::Swap => shared.song.swap(),
+            Action::Draw(slot) => {
+                let number = RandomState::new().build_hasher().finish();
+                shared.command(Command::Draw(slot.index(), number));
+            }
+            Action::LearnFiles(files) => shared.command(Command::LearnFiles(files)),
+            Action::LearnSlots => shared.command(Command::LearnSlots),
+            Action::StopLearning => shared.command(Command::StopLearning),
+            Action::ForgetStyle => {
+                shared.song.change(|state| state.style = None);
+            }
             Action::ChooseModel(index) => {
                 if let Some(name) = self.view.models.get(index) {
                     shared.song.change(|state| state.model.clone_from(name));

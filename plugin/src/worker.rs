@@ -21,10 +21,12 @@ use crate::{
     player::{Pattern, Request},
     resources,
     shared::{Command, Shared},
-    state::{Latent, Slot},
+    state::{Latent, Slot, Style},
 };
 
 mod files;
+mod ideas;
+mod learning;
 mod model;
 mod preferences;
 mod reading;
@@ -32,6 +34,8 @@ mod reading;
 mod tests;
 mod trace;
 
+use ideas::Wanted;
+use learning::Learning;
 use model::{Model, Point};
 use preferences::Preferences;
 use trace::Trace;
@@ -114,6 +118,9 @@ struct Worker {
     points: [Option<Point>; SLOTS],
     /// The request being answered.
     in_hand: Option<Request>,
+    /// Slots that wait for a new clip.
+    wanted: VecDeque<Wanted>,
+    learning: Option<Learning>,
 }
 
 impl Worker {
@@ -136,6 +143,8 @@ impl Worker {
             revision: None,
             points: Default::default(),
             in_hand: None,
+            wanted: VecDeque::new(),
+            learning: None,
         }
     }
 
@@ -174,6 +183,8 @@ impl Worker {
                 self.in_hand = None;
             }
             Some(Work::Captured(take)) => self.take_in(take),
+            None if !self.wanted.is_empty() => self.draw(),
+            None if self.learning.is_some() => self.learn(),
             None => return false,
         }
         self.send();
@@ -186,6 +197,8 @@ impl Worker {
             "The engine stopped while it worked; choose the model again to restart it.".to_owned(),
         );
         self.model = None;
+        self.wanted.clear();
+        self.stop_learning();
         if let Some(request) = self.in_hand.take() {
             self.answer(&request, Clip::default());
         }
@@ -219,6 +232,16 @@ impl Worker {
                     None => Err("There is no pattern to export yet; let it play first.".to_owned()),
                 };
                 self.set_clip_problem(result.err());
+            }
+            Command::LearnFiles(files) => self.begin_learning(Learning::from_files(files)),
+            Command::LearnSlots => {
+                let windows = self.windows_of_slots();
+                self.begin_learning(Learning::from_windows("A and B", windows));
+            }
+            Command::StopLearning => self.stop_learning(),
+            Command::Draw(slot, number) => {
+                self.wanted.retain(|wanted| wanted.slot != slot);
+                self.wanted.push_back(Wanted { slot, number, attempt: 0 });
             }
             Command::RememberFolder(folder) => {
                 if let Some(place) = resources::user_folder() {
@@ -265,6 +288,9 @@ impl Worker {
             self.tried = Some(state.model.clone());
             changed = true;
         }
+        let style = state.style.as_ref().zip(self.model.as_ref());
+        let fits = style.is_some_and(|(style, model)| fits(style, model));
+        self.shared.status.lock().style_fits = fits;
         let mut points: [Option<Point>; SLOTS] = Default::default();
         for (index, slot) in state.slots.iter().enumerate().take(SLOTS) {
             let known = slot.latent.as_ref().filter(|latent| {
@@ -306,6 +332,7 @@ impl Worker {
             status.models = resources::models();
         }
         self.model = None;
+        self.stop_learning();
         let begun = Instant::now();
         let loaded = Model::load(name);
         let mut status = self.shared.status.lock();
@@ -426,6 +453,11 @@ impl Worker {
         }
         self.shared.status.lock().clip_problem = problem;
     }
+}
+
+/// Whether a style was learnt with a model.
+fn fits(style: &Style, model: &Model) -> bool {
+    style.personal.fits(model.space(), model.latent_size())
 }
 
 fn milliseconds(since: Instant) -> f64 {

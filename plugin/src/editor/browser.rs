@@ -1,6 +1,7 @@
 //! A file browser inside the window: plug-ins cannot count on a host's or a desktop's dialogs.
 
 use std::cmp::Reverse;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use egui::accesskit::Role;
@@ -25,6 +26,8 @@ pub(super) enum Purpose {
     Load(SlotId),
     /// Write the pattern to it.
     Export,
+    /// Learn from it, and from others.
+    Learn,
 }
 
 /// An open file browser.
@@ -38,6 +41,8 @@ pub(super) struct Browser {
     /// What stands in the file name field.
     name: String,
     entries: Vec<Entry>,
+    /// Files that were picked to learn from; in this folder only.
+    picked: BTreeSet<PathBuf>,
     /// Why the folder cannot be listed.
     problem: Option<String>,
 }
@@ -73,6 +78,7 @@ impl Browser {
             path: String::new(),
             name: EXPORT_NAME.to_owned(),
             entries: Vec::new(),
+            picked: BTreeSet::new(),
             problem: None,
         };
         browser.enter(folder);
@@ -83,6 +89,7 @@ impl Browser {
     fn enter(&mut self, folder: PathBuf) {
         self.path = folder.display().to_string();
         self.problem = None;
+        self.picked.clear();
         match entries(&folder) {
             Ok(entries) => self.entries = entries,
             Err(error) => {
@@ -120,6 +127,7 @@ impl Browser {
         let title = match self.purpose {
             Purpose::Load(id) => format!("Load a clip into {}", id.letter()),
             Purpose::Export => "Save the playing pattern".to_owned(),
+            Purpose::Learn => "Learn a style from MIDI files".to_owned(),
         };
         let painter = ui.painter();
         let top = pos2(area.left(), area.top() + 14.0);
@@ -146,7 +154,7 @@ impl Browser {
         }
         let foot = match self.purpose {
             Purpose::Load(_) => 0.0,
-            Purpose::Export => ROW + 10.0,
+            Purpose::Export | Purpose::Learn => ROW + 10.0,
         };
         let list = Rect::from_min_max(
             pos2(area.left(), bar.bottom() + 10.0),
@@ -155,9 +163,40 @@ impl Browser {
         if let Some(outcome) = self.list(ui, list) {
             return outcome;
         }
-        if self.purpose == Purpose::Export {
-            let foot = Rect::from_min_max(pos2(area.left(), list.bottom() + 10.0), area.max);
-            return self.file_name(ui, foot);
+        let foot = Rect::from_min_max(pos2(area.left(), list.bottom() + 10.0), area.max);
+        match self.purpose {
+            Purpose::Load(_) => Outcome::Open,
+            Purpose::Export => self.file_name(ui, foot),
+            Purpose::Learn => self.learn(ui, foot),
+        }
+    }
+
+    /// The button that learns from the picked files, or from all where none is picked.
+    fn learn(&self, ui: &mut Ui, foot: Rect) -> Outcome {
+        let files: Vec<PathBuf> = if self.picked.is_empty() {
+            let files = self.entries.iter().filter(|entry| !entry.is_folder);
+            files.map(|entry| entry.path.clone()).collect()
+        } else {
+            self.picked.iter().cloned().collect()
+        };
+        let all = if self.picked.is_empty() { "all " } else { "" };
+        let text = match files.len() {
+            0 => "Learn".to_owned(),
+            1 => "Learn from this file".to_owned(),
+            count => format!("Learn from {all}{count} files"),
+        };
+        let learn = Button {
+            id: Id::unique("browser learn"),
+            rect: foot.with_min_x((foot.right() - 240.0).max(foot.left())),
+            icon: Some(Icon::Check),
+            text: &text,
+            label: &text,
+            hint: "Pick files to learn from those only.",
+            enabled: !files.is_empty(),
+            raised: true,
+        };
+        if learn.show(ui).clicked() {
+            return Outcome::Chosen(Action::LearnFiles(files));
         }
         Outcome::Open
     }
@@ -189,6 +228,8 @@ impl Browser {
                 self.enter(path);
             } else if let (Purpose::Load(id), true) = (self.purpose, path.is_file()) {
                 return Some(self.choose(id, path));
+            } else if self.purpose == Purpose::Learn && path.is_file() {
+                return Some(Outcome::Chosen(Action::LearnFiles(vec![path])));
             } else {
                 self.problem = Some("There is no such folder or file.".to_owned());
             }
@@ -199,7 +240,7 @@ impl Browser {
     fn list(&mut self, ui: &mut Ui, list: Rect) -> Option<Outcome> {
         ui.painter().rect_filled(list, palette::RADIUS, palette::WELL);
         let empty = match self.purpose {
-            Purpose::Load(_) => "No folders or .mid files here.",
+            Purpose::Load(_) | Purpose::Learn => "No folders or .mid files here.",
             Purpose::Export => "No folders or .mid files here yet.",
         };
         let notice = self.problem.as_deref().or(self.entries.is_empty().then_some(empty));
@@ -219,7 +260,8 @@ impl Browser {
                 self.entries.len(),
                 |ui, range| {
                     for index in range {
-                        if row(ui, &self.entries[index], index) {
+                        let entry = &self.entries[index];
+                        if row(ui, entry, index, self.picked.contains(&entry.path)) {
                             clicked = Some(index);
                         }
                     }
@@ -236,6 +278,12 @@ impl Browser {
             Purpose::Load(id) => Some(self.choose(id, path)),
             Purpose::Export => {
                 self.name = entry.name.clone();
+                None
+            }
+            Purpose::Learn => {
+                if !self.picked.remove(&path) {
+                    self.picked.insert(path);
+                }
                 None
             }
         }
@@ -290,15 +338,19 @@ fn text_edit<'a>(text: &'a mut String, id: &'static str) -> TextEdit<'a> {
 }
 
 /// One entry of the list; says whether it was clicked.
-fn row(ui: &mut Ui, entry: &Entry, index: usize) -> bool {
+fn row(ui: &mut Ui, entry: &Entry, index: usize, picked: bool) -> bool {
     let (place, _) = ui.allocate_exact_size(vec2(ui.available_width(), ROW), Sense::hover());
     let response = ui.interact(place, Id::unique(("browser row", index)), Sense::click());
-    response.widget_info(|| WidgetInfo::labeled(Role::Button, true, &entry.name));
+    response.widget_info(|| WidgetInfo::selected(Role::Button, true, picked, &entry.name));
     let painter = ui.painter();
-    if response.hovered() || response.has_focus() {
+    if picked || response.hovered() || response.has_focus() {
         painter.rect_filled(place, palette::RADIUS - 2, palette::HOVERED);
     }
-    let icon = if entry.is_folder { Icon::Folder } else { Icon::Note };
+    let icon = match entry.is_folder {
+        true => Icon::Folder,
+        false if picked => Icon::Check,
+        false => Icon::Note,
+    };
     let colour = if entry.is_folder { palette::SECONDARY } else { palette::blend(0.0) };
     icon.paint(painter, pos2(place.left() + 18.0, place.center().y), colour);
     let left = pos2(place.left() + 36.0, place.center().y);

@@ -24,6 +24,10 @@ pub(super) struct Surroundings {
     pub(super) bars: usize,
     /// Whether a file hangs over the card.
     pub(super) file_above: bool,
+    /// Whether a model is there to draw clips from.
+    pub(super) can_draw: bool,
+    /// Whether they are drawn from a style.
+    pub(super) has_style: bool,
 }
 
 /// Paints a slot's card and adds what the user does to `actions`.
@@ -64,7 +68,7 @@ pub(super) fn show(
     show_roll(ui, roll, id, slot, around);
     show_capture(ui, capture, id, slot, actions);
     let tools = if low { tools.with_min_x(capture.right() + 4.0) } else { tools };
-    show_tools(ui, tools, id, slot, state, actions);
+    show_tools(ui, tools, id, slot, around, state, actions);
 }
 
 fn title(ui: &Ui, rect: Rect, id: SlotId, slot: &SlotView) {
@@ -245,14 +249,17 @@ fn show_tools(
     rect: Rect,
     id: SlotId,
     slot: &SlotView,
+    around: &Surroundings,
     state: &mut EditorState,
     actions: &mut Vec<Action>,
 ) {
     let letter = id.letter();
-    let square = |left: f32| Rect::from_min_size(pos2(left, rect.top()), vec2(30.0, rect.height()));
-    let clear_place = square(rect.right() - 30.0);
-    let undo_place = square(clear_place.left() - 34.0);
-    let load_place = Rect::from_min_max(rect.min, pos2(undo_place.left() - 4.0, rect.bottom()));
+    let side = ((rect.width() - 12.0) / 4.0).clamp(12.0, 30.0);
+    let square = |left: f32| Rect::from_min_size(pos2(left, rect.top()), vec2(side, rect.height()));
+    let clear_place = square(rect.right() - side);
+    let undo_place = square(clear_place.left() - side - 4.0);
+    let draw_place = square(undo_place.left() - side - 4.0);
+    let load_place = Rect::from_min_max(rect.min, pos2(draw_place.left() - 4.0, rect.bottom()));
 
     let load = Button {
         id: egui::Id::unique(("load", id)),
@@ -266,6 +273,24 @@ fn show_tools(
     };
     if load.show(ui).clicked() {
         state.open_browser(Purpose::Load(id));
+    }
+    let draw = Button {
+        id: egui::Id::unique(("draw", id)),
+        rect: draw_place,
+        icon: Some(Icon::Die),
+        text: "",
+        label: &format!("New idea for {letter}"),
+        hint: if around.has_style {
+            "Roll the dice: a new clip in your style."
+        } else {
+            "Roll the dice: a new clip, from all that the model knows. Let it learn your style to \
+             have clips like yours."
+        },
+        enabled: around.can_draw,
+        raised: false,
+    };
+    if draw.show(ui).clicked() {
+        actions.push(Action::Draw(id));
     }
     let undo = Button {
         id: egui::Id::unique(("undo", id)),

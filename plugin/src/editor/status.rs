@@ -8,10 +8,16 @@ use egui::{pos2, vec2};
 use super::icon::Icon;
 use super::view::{Action, View};
 use super::widget::{self, Button};
-use super::{EditorState, palette};
+use super::{EditorState, palette, style};
 
-/// Paints the name of the instrument and the model menu.
-pub(super) fn header(ui: &mut Ui, rect: Rect, view: &View, actions: &mut Vec<Action>) {
+/// Paints the name of the instrument, the style and the model menu.
+pub(super) fn header(
+    ui: &mut Ui,
+    rect: Rect,
+    view: &View,
+    state: &mut EditorState,
+    actions: &mut Vec<Action>,
+) {
     let mut job = LayoutJob::default();
     let format = TextFormat {
         font_id: FontId::proportional(palette::TITLE_SIZE),
@@ -34,12 +40,17 @@ pub(super) fn header(ui: &mut Ui, rect: Rect, view: &View, actions: &mut Vec<Act
     let name_width = galley.size().x;
     ui.painter().galley(pos2(left, top), galley, palette::TEXT);
 
-    let width = (rect.width() - name_width - 60.0).clamp(80.0, 280.0);
+    let room = rect.width() - name_width - 60.0;
+    let width = (room * 0.58).clamp(80.0, 280.0);
     let place = Rect::from_min_max(
         pos2(rect.right() - width, rect.center().y - 15.0),
         pos2(rect.right(), rect.center().y + 15.0),
     );
     model_menu(ui, place, view, actions);
+    let width = (room - width - 8.0).clamp(60.0, 200.0);
+    let right = place.left() - 8.0;
+    let place = Rect::from_min_max(pos2(right - width, place.top()), pos2(right, place.bottom()));
+    style::menu(ui, place, view, state, actions);
 }
 
 fn model_menu(ui: &mut Ui, rect: Rect, view: &View, actions: &mut Vec<Action>) {

@@ -47,6 +47,8 @@ pub struct View {
     pub models: Vec<String>,
     /// Which of [`View::models`] is in use; `None` while no model is loaded.
     pub model: Option<usize>,
+    /// What new ideas are drawn from.
+    pub style: StyleView,
     /// What generates the notes, and how well it keeps up.
     pub engine: EngineView,
     /// What went wrong and how to mend it, in whole sentences. It is shown until the user closes
@@ -148,6 +150,24 @@ impl Default for ParameterView {
     }
 }
 
+/// A style learnt from clips, and the learning of one.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct StyleView {
+    /// What the style was learnt from; `None` without one.
+    pub source: Option<String>,
+    /// Whether it was learnt with the model in use, and counts.
+    pub fits: bool,
+    /// How far learning is, in `0..=1`; `None` while nothing is learnt.
+    pub learning: Option<f32>,
+}
+
+impl StyleView {
+    /// Whether new ideas come from a style.
+    pub(super) fn counts(&self) -> bool {
+        self.source.is_some() && self.fits
+    }
+}
+
 /// What generates the notes, and how well it keeps up.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct EngineView {
@@ -200,6 +220,16 @@ pub enum Action {
     Undo(SlotId),
     /// Exchange the slots.
     Swap,
+    /// Put a new clip into a slot, drawn from the style or from all that the model knows.
+    Draw(SlotId),
+    /// Learn a style from MIDI files.
+    LearnFiles(Vec<PathBuf>),
+    /// Learn a style from the clips in the slots.
+    LearnSlots,
+    /// Stop learning.
+    StopLearning,
+    /// Draw from all that the model knows again.
+    ForgetStyle,
     /// Use another model: its position in [`View::models`].
     ChooseModel(usize),
     /// Write the playing pattern to a MIDI file.

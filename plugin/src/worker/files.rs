@@ -6,7 +6,7 @@ use interlude_models::{
     clip::{Clip, DRUM_CHANNEL, Note},
     config::Config,
     midi::{self, NoteSequence, SequenceNote, Tempo},
-    tokens::{self, Controls, Limit},
+    tokens::{self, Controls, Limit, Window},
 };
 
 /// Bars kept of a file that is read without a model: the longest window of any.
@@ -33,6 +33,17 @@ pub(super) fn read(
         .next()
         .ok_or_else(|| format!("{} has no bars that the model can read.", path.display()))?;
     Ok((tokens::to_clip(config, &window.tokens), window.controls))
+}
+
+/// All windows of a MIDI file that a model can read, at most `most`, spread evenly.
+pub(super) fn windows(path: &Path, config: &Config, most: usize) -> Result<Vec<Window>, String> {
+    let sequence = NoteSequence::open(path).map_err(|error| error.to_string())?;
+    let windows = tokens::extract(config, &sequence, Limit::All)
+        .map_err(|error| format!("{}: {error}", path.display()))?;
+    if windows.len() <= most {
+        return Ok(windows);
+    }
+    Ok((0..most).map(|index| windows[index * windows.len() / most].clone()).collect())
 }
 
 /// The bars of 4/4 from the first note on.

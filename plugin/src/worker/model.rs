@@ -5,11 +5,11 @@ use std::{ops::ControlFlow, path::PathBuf};
 use interlude_models::{
     clip::Clip,
     config::Config,
-    engine::{DecodeSettings, Engine, EngineOptions, NoiseKey},
+    engine::{DecodeSettings, Engine, EngineOptions, NoiseKey, Posterior},
     latent::slerp,
     package::Package,
     runtime::{PATH_VARIABLE, Provider, Runtime, RuntimeError},
-    tokens::{self, Controls},
+    tokens::{self, Controls, Tokens},
 };
 
 use super::reading;
@@ -28,6 +28,7 @@ pub(super) struct Point {
 pub(super) struct Model {
     engine: Engine,
     runtime: &'static Runtime,
+    space: String,
 }
 
 impl Model {
@@ -50,7 +51,7 @@ impl Model {
         })?;
         let options = EngineOptions { provider: Provider::Cpu, threads: 1 };
         let engine = Engine::load(runtime, &package, &options).map_err(|error| sentence(&error))?;
-        Ok(Self { engine, runtime })
+        Ok(Self { engine, runtime, space: package.info.latent_space() })
     }
 
     /// The model's configuration.
@@ -73,6 +74,16 @@ impl Model {
         self.engine.provider()
     }
 
+    /// The runtime that it runs in.
+    pub(super) fn runtime(&self) -> &'static Runtime {
+        self.runtime
+    }
+
+    /// The name of its latent space.
+    pub(super) fn space(&self) -> &str {
+        &self.space
+    }
+
     /// Version of ONNX Runtime.
     pub(super) fn runtime_version(&self) -> &str {
         self.runtime.version()
@@ -93,12 +104,30 @@ impl Model {
             return Ok(Point { code: code.to_vec(), controls });
         }
         let (tokens, controls) = read().map_err(|error| error.to_string())?;
+        let posterior = self.encode(tokens, controls.as_ref())?;
+        Ok(Point { code: posterior.mu, controls })
+    }
+
+    /// What the encoder believes about a window.
+    pub(super) fn encode(
+        &mut self,
+        tokens: Tokens,
+        controls: Option<&Controls>,
+    ) -> Result<Posterior, String> {
         let posteriors = self
             .engine
-            .encode(&[tokens], controls.as_ref().map(std::slice::from_ref))
+            .encode(&[tokens], controls.map(std::slice::from_ref))
             .map_err(|error| error.to_string())?;
-        let posterior = posteriors.into_iter().next().ok_or("it gave no code.")?;
-        Ok(Point { code: posterior.mu, controls })
+        posteriors.into_iter().next().ok_or_else(|| "it gave no code.".to_owned())
+    }
+
+    /// The most probable music at a point; `None` when `on_step` breaks it off.
+    pub(super) fn sketch(
+        &mut self,
+        point: Point,
+        on_step: &mut dyn FnMut(usize) -> ControlFlow<()>,
+    ) -> Result<Option<Clip>, String> {
+        self.run(point, DecodeSettings::default(), on_step)
     }
 
     /// The music at a point; `None` when `on_step` breaks it off.
@@ -112,9 +141,18 @@ impl Model {
         let settings = DecodeSettings {
             temperature: request.settings.temperature,
             keys: vec![NoiseKey { seed: u64::from(request.settings.seed), cycle }],
-            controls: point.controls.map(|controls| vec![controls]),
-            steps: None,
+            ..DecodeSettings::default()
         };
+        self.run(point, settings, on_step)
+    }
+
+    fn run(
+        &mut self,
+        point: Point,
+        mut settings: DecodeSettings,
+        on_step: &mut dyn FnMut(usize) -> ControlFlow<()>,
+    ) -> Result<Option<Clip>, String> {
+        settings.controls = point.controls.map(|controls| vec![controls]);
         let mut broken = false;
         let mut watch = |step: usize| {
             let flow = on_step(step);

@@ -1,8 +1,16 @@
-//! The worker through the audio thread's end of the link, when there is no model to work with.
+//! The worker through the audio thread's end of the link, when there is no model to work with; and
+//! turn by turn, with a model whose weights are all zero.
 
 use std::{fs, path::PathBuf};
 
-use interlude_models::clip::Note;
+use interlude_models::{
+    clip::Note,
+    config,
+    latent::prior,
+    network,
+    package::{ModelInfo, Package},
+    weights::{Tensor, Weights},
+};
 
 use super::*;
 use crate::{
@@ -154,4 +162,155 @@ fn files_are_kept_without_a_model() {
     let status = &bench.shared.status;
     let message = until(|| status.lock().message().filter(|text| text.contains("noise.mid")));
     assert!(message.contains("`no such model`"), "{message}");
+}
+
+/// A worker in this thread, with a model whose weights are all zero.
+struct Steps {
+    worker: Worker,
+    audio: AudioEnd,
+    folder: Folder,
+}
+
+impl Steps {
+    fn new(name: &str) -> Self {
+        let folder = Folder::new(name);
+        let mut config = config::by_name("cat-mel_2bar_small").expect("a name of the table");
+        config.override_hparams("z_size=6,enc_rnn_size=[4],dec_rnn_size=[4]").expect("they fit");
+        let mut weights = Weights::default();
+        for variable in network::variables(&config) {
+            let mut tensor = Tensor::zeros(&variable.shape);
+            if variable.name == "decoder/output_projection/bias" {
+                // The likeliest token at every step is a note.
+                tensor.data[60 - 19] = 5.0;
+            }
+            weights.insert(variable.name, tensor);
+        }
+        let model = folder.0.join("model");
+        Package::write(&model, &ModelInfo::new(config, "zeros"), &weights).expect("written");
+        let song = Song::default();
+        let model = model.to_str().expect("temporary folders have plain names").to_owned();
+        song.change(|state| state.model = model);
+        let shared = Shared::new(song);
+        let (audio, end) = link(Arc::clone(&shared.signals));
+        let mut worker = Worker::new(shared, end);
+        while worker.turn() {}
+        assert_eq!(worker.shared.status.lock().message(), None);
+        Self { worker, audio, folder }
+    }
+
+    /// Tells the worker something without starting its thread.
+    fn perform(&mut self, command: Command) {
+        self.worker.perform(command);
+    }
+
+    fn tune(&self, name: &str, pitch: u8) -> PathBuf {
+        let note = |step: u8| Note {
+            start: f64::from(step),
+            end: f64::from(step) + 1.0,
+            pitch: pitch + step % 5,
+            velocity: 80,
+            channel: 0,
+            program: 0,
+        };
+        let path = self.folder.0.join(name);
+        let clip = Clip::new((0..24).map(note).collect(), 24.0);
+        fs::write(&path, interlude_models::midi::to_bytes(&clip, 120.0)).expect("written");
+        path
+    }
+
+    fn learning(&self) -> Option<f32> {
+        self.worker.shared.status.lock().learning
+    }
+}
+
+/// A request that comes while a style is learnt is answered in the very next turn, at every stage of
+/// the learning; the style then belongs to the model, and files that cannot be read are told.
+#[test]
+fn requests_come_before_learning() {
+    let mut steps = Steps::new("learning");
+    let noise = steps.folder.0.join("noise.mid");
+    fs::write(&noise, b"no music").expect("written");
+    let files = vec![steps.tune("one.mid", 60), noise, steps.tune("two.mid", 64)];
+    steps.perform(Command::LearnFiles(files));
+    let settings = Settings { morph: 0.5, temperature: 0.5, seed: 1, evolve: false };
+    let (mut turns, mut last) = (0, 0.0);
+    while let Some(share) = steps.learning() {
+        assert!((last..=1.0).contains(&share), "{share} after {last}");
+        last = share;
+        turns += 1;
+        if turns % 7 == 0 {
+            let request = Request { id: turns, role: Role::Next, cycle: 3, settings };
+            assert!(steps.audio.request(&request));
+            assert!(steps.worker.turn());
+            let answer = steps.audio.answer().expect("an answer within one turn");
+            assert_eq!((answer.id(), steps.learning()), (turns, Some(share)));
+            steps.audio.discard(answer);
+        }
+        assert!(steps.worker.turn());
+    }
+    assert!(turns > 600, "{turns} turns are fewer than steps of training");
+    steps.worker.turn();
+    let message = steps.worker.shared.status.lock().message().expect("a message");
+    assert!(message.contains("noise.mid"), "{message}");
+    let style = steps.worker.shared.song.read(|state| state.style.clone()).expect("a style");
+    assert_eq!((style.source.as_str(), style.personal.latent_size()), ("3 files", 6));
+    assert!(steps.worker.shared.status.lock().style_fits);
+}
+
+/// A new idea is drawn from the prior, or from the style when it fits the model; it fills its slot
+/// and can be undone. A request that comes first is answered first.
+#[test]
+fn ideas_fill_their_slots() {
+    let mut steps = Steps::new("ideas");
+    let slot = |steps: &Steps| steps.worker.shared.song.read(|state| state.slots[1].clone());
+    steps.perform(Command::Draw(1, 99));
+    while steps.worker.turn() {}
+    let drawn = slot(&steps);
+    assert_eq!(drawn.source, "New idea");
+    assert_eq!(drawn.clip.expect("a clip").notes.len(), 32);
+    assert_eq!(drawn.latent.expect("a code").mu, prior(99, 0, 6));
+
+    let files = vec![steps.tune("one.mid", 60)];
+    steps.perform(Command::LearnFiles(files));
+    while steps.worker.turn() {}
+    steps.perform(Command::Draw(1, 99));
+    let settings = Settings { morph: 1.0, temperature: 0.5, seed: 1, evolve: false };
+    let request = Request { id: 5, role: Role::Next, cycle: 0, settings };
+    assert!(steps.audio.request(&request));
+    assert!(steps.worker.turn());
+    assert_eq!(steps.audio.answer().map(|answer| answer.id()), Some(5));
+    assert_eq!(slot(&steps).source, "New idea");
+    while steps.worker.turn() {}
+    let style = steps.worker.shared.song.read(|state| state.style.clone()).expect("a style");
+    let mine = slot(&steps);
+    assert_eq!((style.source.as_str(), mine.source.as_str()), ("one", "Your style"));
+    assert_eq!(mine.latent.expect("a code").mu, style.personal.sample(99, 0, 1.0));
+    steps.worker.shared.song.undo(1);
+    assert_eq!(slot(&steps).source, "New idea");
+}
+
+/// Learning can be stopped, learns from the slots, and says when there is nothing to learn from.
+#[test]
+fn learning_stops_and_starts() {
+    let mut steps = Steps::new("stopping");
+    steps.perform(Command::LearnSlots);
+    while steps.worker.turn() {}
+    let message = steps.worker.shared.status.lock().message().expect("a message");
+    assert!(message.contains("nothing to learn"), "{message}");
+
+    steps.perform(Command::Draw(0, 1));
+    while steps.worker.turn() {}
+    steps.perform(Command::LearnSlots);
+    for _ in 0..50 {
+        assert!(steps.worker.turn());
+    }
+    steps.perform(Command::StopLearning);
+    assert!(!steps.worker.turn());
+    assert_eq!(steps.learning(), None);
+    assert!(steps.worker.shared.song.read(|state| state.style.is_none()));
+
+    steps.perform(Command::LearnSlots);
+    while steps.worker.turn() {}
+    let source = |state: &crate::state::SongState| state.style.as_ref().map(|s| s.source.clone());
+    assert_eq!(steps.worker.shared.song.read(source).as_deref(), Some("A and B"));
 }

@@ -14,7 +14,7 @@ use crate::weights::Weights;
 
 use super::{Personal, Sizes};
 
-/// What the metadata's `format` says.
+/// The only key of the metadata, so that equal models have equal bytes; the latent space is its value.
 const FORMAT: &str = "interlude-personal-1";
 /// Largest file that is read; those of the default sizes have a tenth of a megabyte.
 const LARGEST_FILE: u64 = 8 << 20;
@@ -63,8 +63,12 @@ pub enum PersonalError {
 }
 
 impl Personal {
-    /// The model that some weights are, when they have the names and shapes of one and are finite.
-    pub(super) fn of(space: String, weights: Weights) -> Result<Self, PersonalError> {
+    /// The model that some weights are: `mean` `[latent]`, `scale` (above 0), and kernel and bias of
+    /// `encoder/0`, `encoder/1` and `decoder/0`, `decoder/1`, all finite.
+    ///
+    /// # Errors
+    /// [`PersonalError::Format`] names a tensor that is missing or unusable.
+    pub fn of(space: String, weights: Weights) -> Result<Self, PersonalError> {
         let wrong = |what: &str| PersonalError::Format(format!("`{what}` is missing or unusable"));
         let shape = |name: &str| {
             let tensor = weights.get(name).filter(|tensor| !tensor.shape.contains(&0));
@@ -97,10 +101,7 @@ impl Personal {
     /// # Panics
     /// Never: the shapes are those of a model.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let metadata = HashMap::from([
-            ("format".to_owned(), FORMAT.to_owned()),
-            ("latent_space".to_owned(), self.space.clone()),
-        ]);
+        let metadata = HashMap::from([(FORMAT.to_owned(), self.space.clone())]);
         safetensors::serialize(self.weights.iter(), Some(metadata)).expect("the tensors are whole")
     }
 
@@ -115,12 +116,9 @@ impl Personal {
         }
         let (_, metadata) =
             SafeTensors::read_metadata(bytes).map_err(|error| wrong(error.to_string()))?;
-        let text = |name: &str| metadata.metadata().as_ref().and_then(|map| map.get(name));
-        if text("format").is_none_or(|format| format != FORMAT) {
-            return Err(wrong("its metadata does not say so".to_owned()));
-        }
-        let space = text("latent_space").filter(|space| space.len() <= LONGEST_NAME);
-        let space = space.ok_or_else(|| wrong("it does not name its model".to_owned()))?.clone();
+        let space = metadata.metadata().as_ref().and_then(|map| map.get(FORMAT));
+        let space = space.filter(|space| space.len() <= LONGEST_NAME);
+        let space = space.ok_or_else(|| wrong("its metadata does not say so".to_owned()))?.clone();
         let file = SafeTensors::deserialize(bytes).map_err(|error| wrong(error.to_string()))?;
         let weights = Weights::of(&file)
             .map_err(|(name, found)| wrong(format!("`{name}` holds {found:?}")))?;
@@ -159,12 +157,17 @@ impl Personal {
         Ok(())
     }
 
+    /// Whether it belongs to a latent space of that name and size.
+    pub fn fits(&self, space: &str, latent_size: usize) -> bool {
+        self.space == space && self.sizes.latent == latent_size
+    }
+
     /// The model, when it belongs to a latent space of that name and size.
     ///
     /// # Errors
     /// [`PersonalError::Space`] when it does not.
     pub fn fitting(self, space: &str, latent_size: usize) -> Result<Self, PersonalError> {
-        if self.space == space && self.sizes.latent == latent_size {
+        if self.fits(space, latent_size) {
             return Ok(self);
         }
         Err(PersonalError::Space { expected: space.to_owned(), found: self.space })
