@@ -61,7 +61,7 @@ struct Making {
     #[command(flatten)]
     model: Model,
     /// The folder to write to; made when it is not there.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", default_value = "generated")]
     out: PathBuf,
     /// How far to stray from the most probable; 0 always takes the most probable.
     #[arg(long, default_value_t = 0.5, value_parser = temperature)]
