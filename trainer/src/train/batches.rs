@@ -34,7 +34,8 @@ pub struct Making<'a> {
     pub noise: f32,
     /// Share of the decoder's inputs that are left out.
     pub drop: f32,
-    /// Share of drum windows that get some instruments from another window of the data.
+    /// Share of drum windows that get some instruments from another window of the data, turned by
+    /// whole beats.
     pub mix: f32,
     /// Probability that a decoded token is fed back, when sampling is scheduled.
     pub sampling: Option<f32>,
@@ -100,7 +101,9 @@ impl<'a> Batches<'a> {
             transpose(&mut generator, config, &mut cut);
             if config.scheme == Scheme::Drums && generator.random::<f32>() < making.mix {
                 let other = self.windows.get(generator.random_range(0..self.windows.len()));
-                mix(&mut cut, &other[from..from + steps], generator.random());
+                let mut other = other[from..from + steps].to_vec();
+                other.rotate_left(CUT_STEPS * generator.random_range(0..steps.div_ceil(CUT_STEPS)));
+                mix(&mut cut, &other, generator.random());
             }
             filling.put(Some(&mut generator), index, &cut);
         }
@@ -347,20 +350,23 @@ mod tests {
         assert_eq!(batch.inputs, [512, 512, 511, 511]);
     }
 
-    // A mixed window has each instrument whole, from one of two windows of the data.
+    // A mixed window has each instrument whole: as it was, or from another window that is turned by
+    // whole beats.
     #[test]
     fn instruments_are_mixed_whole() {
         let config = config::by_name("cat-drums_2bar_small").expect("known");
-        let data = windows(2, &[&[0b01_0101_0101, 0], &[0, 0b01_1111_1111]]);
-        let making = Making { mix: 1.0, ..making(&config, 2, 64) };
+        let data = windows(8, &[&[511, 0, 0, 0, 0, 0, 0, 0], &[0, 511, 0, 0, 0, 0, 0, 0]]);
+        let making = Making { mix: 1.0, ..making(&config, 8, 64) };
         let batch = Batches::new(&data, 1).make(0, 0, &making);
         let mut seen = std::collections::BTreeSet::new();
-        for (&first, &second) in batch.tokens[..64].iter().zip(&batch.tokens[64..]) {
-            assert_eq!(first & second, 0, "an instrument of both windows");
-            assert_eq!((first | second) & 0b01_0101_0101, 0b01_0101_0101, "an instrument of none");
-            seen.insert((first, second));
+        for example in 0..64 {
+            let tokens: Vec<i64> = (0..8).map(|step| batch.tokens[64 * step + example]).collect();
+            assert_eq!(tokens.iter().sum::<i64>(), 511, "an instrument twice or not at all");
+            let hit: Vec<usize> = (0..8).filter(|&step| tokens[step] > 0).collect();
+            assert!(hit.len() <= 2 && hit.iter().all(|step| step % 4 < 2), "{tokens:?}");
+            seen.insert(tokens);
         }
-        assert!(seen.len() > 10, "{seen:?}");
+        assert!(seen.len() > 20, "{seen:?}");
     }
 
     // A batch depends on seed and position alone: one made in the middle of a run equals the one

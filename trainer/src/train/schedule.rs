@@ -78,7 +78,8 @@ pub struct Phase {
     /// Share of the decoder's inputs that are left out, at both ends.
     #[serde(default)]
     pub drop: [f64; 2],
-    /// Share of drum windows that get some of their instruments from another window, at both ends.
+    /// Share of drum windows that get some of their instruments from another window, turned by whole
+    /// beats, at both ends.
     #[serde(default)]
     pub mix: [f64; 2],
     /// Probability that the decoder is fed its own token, at both ends.
