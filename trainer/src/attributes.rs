@@ -26,7 +26,7 @@ use measure::Measure;
 
 /// How far codes are moved to see what the decoder makes of it, as a share of the distance between
 /// a window's code and the mean of all codes.
-const REACH: f64 = 0.7;
+const REACH: f64 = 1.0;
 
 /// How directions are found.
 #[derive(ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]

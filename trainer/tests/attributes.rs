@@ -4,10 +4,15 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use interlude_models::clip::{Clip, Note};
+use interlude_models::config::by_name;
+use interlude_models::latent::prior;
 use interlude_models::midi::{NoteSequence, to_bytes};
-use interlude_models::package::Package;
+use interlude_models::network::variables;
+use interlude_models::package::{ModelInfo, Package};
+use interlude_models::weights::{Tensor, Weights};
+use interlude_trainer::attributes::measure::of_config;
 use interlude_trainer::commands;
-use interlude_trainer::dataset::{Split, store};
+use interlude_trainer::dataset::{Split, layout, store};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde_json::Value;
@@ -94,7 +99,7 @@ fn notes(folder: &Path) -> Vec<usize> {
 #[test]
 fn attributes_rise_on_held_out_clips() {
     let place = tempfile::tempdir().expect("a temporary folder");
-    let (model, dataset) = (model(place.path()), dataset(place.path(), 320));
+    let (model, dataset) = (model(place.path()), dataset(place.path(), 256));
     let (json, picture) = (place.path().join("it.json"), place.path().join("it.svg"));
     let arguments =
         ["attributes", "--model", text(&model), "--dataset", text(&dataset), "--threads", "1"];
@@ -104,6 +109,11 @@ fn attributes_rise_on_held_out_clips() {
     let report: Value = serde_json::from_slice(&fs::read(&json).expect("there")).expect("JSON");
     let found = report["attributes"].as_array().expect("a list");
     assert_eq!((found.len(), &report["clips"]), (5, &Value::from(48)));
+    // Density and pitch rise without longer directions than predicted.
+    assert_eq!(
+        report["stretches"].as_array().map(|it| &it[..2]),
+        Some(&[1.0.into(), 1.0.into()][..])
+    );
     for (own, name) in ["density", "pitch"].into_iter().enumerate() {
         let outcome = &found[own];
         assert_eq!(outcome["name"], name);
@@ -124,14 +134,9 @@ fn attributes_rise_on_held_out_clips() {
     assert_eq!(attributes.iter().map(|it| it.name.as_str()).collect::<Vec<_>>(), names);
     let card = fs::read_to_string(model.join("README.md")).expect("there");
     assert!(card.starts_with("# A model\r\n\n<!-- attributes"), "{card}");
-    for word in ["| density |", "--dataset walks", "--windows 320"] {
+    for word in ["| density |", "--dataset walks", "--windows 256"] {
         assert!(card.contains(word), "no {word} in {card}");
     }
-
-    // The same again is the same.
-    interlude(&arguments).expect("finds attributes again");
-    assert_eq!(fs::read_to_string(model.join("README.md")).expect("there"), card);
-    assert_eq!(package.attributes().expect("attributes"), attributes);
 
     // A clip gets more notes along density.
     let out = place.path().join("out");
@@ -157,6 +162,81 @@ fn attributes_rise_on_held_out_clips() {
     interlude(&["quantize", "--model", text(&model), "--out", text(&small)]).expect("quantised");
     let small = Package::open(&small).expect("a model");
     assert_eq!(small.attributes().expect("attributes"), attributes);
+
+    // Another search replaces what is stored and the section of the card.
+    interlude(&[&arguments[..], &["--windows", "64", "--clips", "8"]].concat()).expect("again");
+    let card = fs::read_to_string(model.join("README.md")).expect("there");
+    assert!(card.starts_with("# A model\r\n\n<!-- attributes"), "{card}");
+    assert!(card.contains("--windows 64") && card.matches("## Attributes").count() == 1, "{card}");
+    assert_ne!(package.attributes().expect("attributes"), attributes);
+}
+
+// Every kind of model is taken, with controls and without: each of its attributes is in the report,
+// checked or with a reason why not, and nothing is written where nothing is to be.
+#[test]
+fn every_kind_of_model_is_taken() {
+    for name in [
+        "cat-mel_2bar_med_chords",
+        "nade-drums_2bar_full",
+        "groovae_2bar_hits_control_tfds",
+        "groovae_2bar_humanize",
+        "flat-trio_16bar",
+    ] {
+        let place = tempfile::tempdir().expect("a temporary folder");
+        let (model, dataset) = (place.path().join("model"), place.path().join("dataset"));
+        let mut config = by_name(name).expect("known");
+        config.override_hparams("z_size=3,enc_rnn_size=[2],dec_rnn_size=[2]").expect("fits");
+        let mut weights = Weights::default();
+        for (index, variable) in (0u64..).zip(variables(&config)) {
+            let data = prior(3, index, variable.shape.iter().product());
+            weights.insert(variable.name, Tensor { shape: variable.shape, data });
+        }
+        let info = ModelInfo::new(config.clone(), "random numbers");
+        Package::write(&model, &info, &weights).expect("written");
+        let limits = layout::limits(&config);
+        let length = config.hparams.max_seq_len * limits.len();
+        let mut generator = ChaCha8Rng::seed_from_u64(1);
+        let mut window = || -> Vec<u16> {
+            let number = |index: usize| {
+                let limit = limits[index % limits.len()];
+                u16::try_from(generator.random_range(0..limit)).expect("16 bits")
+            };
+            (0..length).map(number).collect()
+        };
+        let windows = [window(), window(), window(), window(), window()];
+        let rows: Vec<store::Row<'_>> = windows.iter().map(|window| (&**window, "a.mid")).collect();
+        fs::create_dir(&dataset).expect("a folder");
+        for split in Split::ALL {
+            store::write(&dataset, split, length, &rows).expect("a dataset");
+        }
+        let json = place.path().join("it.json");
+        interlude(&[
+            "attributes",
+            "--model",
+            text(&model),
+            "--dataset",
+            text(&dataset),
+            "--threads",
+            "1",
+            "--dry-run",
+            "--json",
+            text(&json),
+        ])
+        .expect(name);
+        let report: Value = serde_json::from_slice(&fs::read(&json).expect(name)).expect(name);
+        let names = |key: &str| -> Vec<String> {
+            let list = report[key].as_array().expect("a list").iter();
+            list.filter_map(|it| Some(it["name"].as_str()?.to_owned())).collect()
+        };
+        let mut told = [names("attributes"), names("missing")].concat();
+        let mut all: Vec<String> = of_config(&config).into_iter().map(|it| it.name).collect();
+        told.sort();
+        all.sort();
+        assert_eq!(told, all, "{name}");
+        let package = Package::open(&model).expect(name);
+        assert!(package.attributes().expect(name).is_empty(), "{name}");
+        assert!(!model.join("README.md").exists(), "{name}");
+    }
 }
 
 // A model without attributes says how to find some; a dataset of one window, in which nothing

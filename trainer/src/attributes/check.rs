@@ -12,6 +12,8 @@ use crate::evaluate::{BATCH, mean, means, number};
 
 /// How far codes are moved, in standard deviations of the attribute.
 pub const AMOUNTS: [f32; 5] = [-2.0, -1.0, 0.0, 1.0, 2.0];
+/// How much longer directions are made one after the other until their attribute rises.
+pub const STRETCHES: [f32; 4] = [1.0, 1.5, 2.0, 3.0];
 /// Spearman's rank correlation from which on a clip counts as one that follows.
 pub const FOLLOWS: f64 = 0.9;
 
@@ -60,24 +62,10 @@ pub fn run(
     attributes: &[(Measure, Attribute)],
     on_clips: &mut dyn FnMut(usize),
 ) -> Result<Vec<Outcome>, EngineError> {
-    let mut codes = Vec::with_capacity(windows.len());
-    for batch in windows.chunks(BATCH) {
-        codes.extend(means(engine, batch)?);
-    }
+    let codes = encode(engine, windows)?;
     let mut outcomes = Vec::with_capacity(attributes.len());
     for (own, (_, attribute)) in attributes.iter().enumerate() {
-        // For each amount what is decoded of each clip.
-        let mut decoded: Vec<Vec<Clip>> = Vec::with_capacity(AMOUNTS.len());
-        for amount in AMOUNTS {
-            let mut clips = Vec::with_capacity(windows.len());
-            for (codes, windows) in codes.chunks(BATCH).zip(windows.chunks(BATCH)) {
-                let moved: Vec<Vec<f32>> =
-                    codes.iter().map(|code| attribute.apply(code, amount)).collect();
-                clips.extend(play(engine, &moved, windows)?);
-                on_clips(windows.len());
-            }
-            decoded.push(clips);
-        }
+        let decoded = along(engine, windows, &codes, attribute, on_clips)?;
         let mut effects = Vec::with_capacity(attributes.len());
         let mut own_values = Vec::new();
         for (index, (measure, attribute)) in attributes.iter().enumerate() {
@@ -94,6 +82,71 @@ pub fn run(
     Ok(outcomes)
 }
 
+/// Makes directions along which the mean of their attribute does not rise at each step as much longer
+/// as it takes, if one of [`STRETCHES`] is enough, and tells by how much. Near a code nothing may
+/// happen, or what is decoded may get rougher whichever way it is moved, before the attribute changes.
+///
+/// # Errors
+/// [`EngineError`] when a graph fails.
+pub fn stretch(
+    engine: &mut Engine,
+    windows: &[Window],
+    attributes: &mut [(Measure, Attribute)],
+    on_clips: &mut dyn FnMut(usize),
+) -> Result<Vec<f32>, EngineError> {
+    let codes = encode(engine, windows)?;
+    let mut stretches = Vec::with_capacity(attributes.len());
+    for (measure, attribute) in attributes {
+        let mut used = 1.0;
+        for stretch in STRETCHES {
+            let mut longer = attribute.clone();
+            longer.direction.iter_mut().for_each(|value| *value *= stretch);
+            let decoded = along(engine, windows, &codes, &longer, on_clips)?;
+            if means_of(&values(measure, &decoded)).is_some_and(|means| rises(&means)) {
+                (*attribute, used) = (longer, stretch);
+                break;
+            }
+        }
+        stretches.push(used);
+    }
+    Ok(stretches)
+}
+
+/// For each amount what is decoded of each clip.
+fn along(
+    engine: &mut Engine,
+    windows: &[Window],
+    codes: &[Vec<f32>],
+    attribute: &Attribute,
+    on_clips: &mut dyn FnMut(usize),
+) -> Result<Vec<Vec<Clip>>, EngineError> {
+    let mut decoded = Vec::with_capacity(AMOUNTS.len());
+    for amount in AMOUNTS {
+        let mut clips = Vec::with_capacity(windows.len());
+        for (codes, windows) in codes.chunks(BATCH).zip(windows.chunks(BATCH)) {
+            let moved: Vec<Vec<f32>> =
+                codes.iter().map(|code| attribute.apply(code, amount)).collect();
+            clips.extend(play(engine, &moved, windows)?);
+            on_clips(windows.len());
+        }
+        decoded.push(clips);
+    }
+    Ok(decoded)
+}
+
+fn encode(engine: &mut Engine, windows: &[Window]) -> Result<Vec<Vec<f32>>, EngineError> {
+    let mut codes = Vec::with_capacity(windows.len());
+    for batch in windows.chunks(BATCH) {
+        codes.extend(means(engine, batch)?);
+    }
+    Ok(codes)
+}
+
+/// Whether means rise from each amount to the next.
+fn rises(means: &[f64]) -> bool {
+    !means.is_empty() && means.windows(2).all(|pair| pair[0] < pair[1])
+}
+
 fn outcome(attribute: &Attribute, values: &[Vec<f64>], effects: Vec<Option<f64>>) -> Outcome {
     let means = means_of(values).unwrap_or_default();
     let following = values.iter().filter(|values| rank_correlation(values) >= FOLLOWS).count();
@@ -103,7 +156,7 @@ fn outcome(attribute: &Attribute, values: &[Vec<f64>], effects: Vec<Option<f64>>
         mean: attribute.mean,
         deviation: attribute.deviation,
         clips: values.len(),
-        monotonic: !means.is_empty() && means.windows(2).all(|pair| pair[0] < pair[1]),
+        monotonic: rises(&means),
         values: means,
         follows: number(following) / number(values.len()).max(1.0),
         effects,

@@ -12,6 +12,10 @@ const RIDGE: f64 = 0.1;
 /// change alone.
 const HOLD: f64 = 0.8;
 
+/// Standard deviations beyond which a response counts no more for where a direction points: far from
+/// the data melodies leap by octaves, which would outweigh all that happens nearer.
+const LIMIT: f64 = 0.5;
+
 /// Codes less their mean, one in a row.
 pub fn centred(codes: &[Vec<f32>]) -> DMatrix<f64> {
     let size = codes.first().map_or(0, Vec::len);
@@ -55,20 +59,26 @@ pub fn of_means(codes: &DMatrix<f64>, standard: &Responses) -> Vec<Option<Vec<f3
 
 /// For each attribute the way by which it rises by 1 while those that it `holds` stay.
 ///
-/// The gradient `w` of each attribute is found by ridge regression of `responses` on `moves`, row by
-/// row. With the covariance `C` of `codes`, among all directions `d` with `w · d = 1` that with the
+/// The gradient `w` of each attribute is found by ridge regression of `responses`, held within
+/// `LIMIT`, on `moves`, row by row. With the covariance `C` of `codes`, among all directions `d` with `w · d = 1` that with the
 /// smallest `d · C⁻¹ d`, the least unusual among the codes, is `C w` up to its length; with others
 /// held it is `C W c`, where `W` are the gradients of all of them and `(Wᵀ C W) c` is 0 but for the
-/// attribute itself. The entries of `Wᵀ C W` off its diagonal count `HOLD` times.
+/// attribute itself. The entries of `Wᵀ C W` off its diagonal count `HOLD` times. The length is that for
+/// which the gradient of the whole responses gives 1.
 pub fn holding(
     moves: &DMatrix<f64>,
     codes: &DMatrix<f64>,
     responses: &Responses,
     holds: &dyn Fn(usize, usize) -> bool,
 ) -> Vec<Option<Vec<f32>>> {
-    let gradients = gradients(moves, responses);
+    let limited = |value: &Option<f64>| value.map(|value| value.clamp(-LIMIT, LIMIT));
+    let limited: Responses =
+        responses.iter().map(|values| values.iter().map(limited).collect()).collect();
+    let both = gradients(moves, &[limited, responses.clone()].concat());
+    let gradients = both.columns(0, responses.len());
+    let whole = both.columns(responses.len(), responses.len());
     // `C W` without making `C`.
-    let spread = codes.tr_mul(&(codes * &gradients)) / count(codes.nrows()).max(1.0);
+    let spread = codes.tr_mul(&(codes * gradients)) / count(codes.nrows()).max(1.0);
     let together = gradients.tr_mul(&spread);
     let of_one = |one: usize| {
         if together[(one, one)] <= 1e-12 {
@@ -85,8 +95,8 @@ pub fn holding(
         let own = DVector::from_fn(set.len(), |row, _| f64::from(u8::from(set[row] == one)));
         let shares = matrix.lu().solve(&own)?;
         let direction = spread.select_columns(&set) * shares;
-        let rise = gradients.column(one).dot(&direction);
-        usable(direction / rise)
+        let rise = whole.column(one).dot(&direction);
+        if rise > 0.0 { usable(direction / rise) } else { None }
     };
     (0..responses.len()).map(of_one).collect()
 }

@@ -29,6 +29,8 @@ pub struct Report {
     pub seed: u64,
     /// How far codes were moved, in deviations.
     pub amounts: [f32; 5],
+    /// How much longer each direction was made than predicted.
+    pub stretches: Vec<f32>,
     /// What each direction does. Those that are monotonic are stored.
     pub attributes: Vec<Outcome>,
     /// Attributes of which there is no direction.
@@ -40,15 +42,21 @@ impl Report {
         self.attributes.iter().map(|outcome| outcome.name.as_str()).collect()
     }
 
-    /// A sentence for each attribute that has no direction in the model's folder.
+    /// A sentence for each attribute with a longer direction, or none in the model's folder.
     fn remarks(&self) -> Vec<String> {
+        let stretched = self.attributes.iter().zip(&self.stretches);
+        let stretched = stretched.filter(|(outcome, stretch)| **stretch > 1.0 && outcome.monotonic);
+        let stretched = stretched.map(|(outcome, stretch)| {
+            let name = &outcome.name;
+            format!("`{name}` is {stretch} times as long as predicted: by less it does not rise.")
+        });
         let fails = self.attributes.iter().filter(|outcome| !outcome.monotonic).map(|outcome| {
             let name = &outcome.name;
             format!("`{name}` is not stored: its mean does not rise from each amount to the next.")
         });
         let missing = self.missing.iter();
         let missing = missing.map(|it| format!("`{}` is not stored: {}.", it.name, it.reason));
-        fails.chain(missing).collect()
+        stretched.chain(fails).chain(missing).collect()
     }
 
     /// The table: each attribute, and what each direction does to all of them.
@@ -134,16 +142,18 @@ impl Report {
         if !remarks.is_empty() {
             text += &format!("\n{}\n", remarks.join(" "));
         }
-        let last = |path: &str| {
-            let name = std::path::Path::new(path).file_name();
+        // Where a folder lies on this machine says nothing to a reader.
+        let place = |path: &str| {
+            let given = std::path::Path::new(path);
+            let name = given.file_name().filter(|_| given.is_absolute());
             name.map_or(path.to_owned(), |name| name.to_string_lossy().into_owned())
         };
         let _ = write!(
             text,
             "\nMeasured with\n\n```sh\ninterlude attributes --model {} --dataset {} --windows {} \
              --clips {} --split {} --method {} --seed {}\n```\n",
-            last(&self.model),
-            last(&self.dataset),
+            place(&self.model),
+            place(&self.dataset),
             self.windows,
             self.clips,
             self.split,

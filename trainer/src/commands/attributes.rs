@@ -11,11 +11,15 @@ use interlude_models::engine::{Engine, EngineOptions};
 use interlude_models::latent::attributes::{Attributes as Directions, FILE};
 use interlude_models::package::{CARD_FILE, Package};
 use interlude_models::runtime::{Provider, Runtime};
+use interlude_models::tokens::Window;
 
 use super::Shared;
 use super::evaluate::Part;
 use crate::attributes::report::Report;
 use crate::attributes::{Found, Method, card, check, find, measure, work};
+
+/// Windows that tell how long directions are to be, about.
+const LENGTH_WINDOWS: usize = 256;
 
 /// Find the directions in latent space that change one attribute of the music, such as its density.
 ///
@@ -86,8 +90,15 @@ impl Attributes {
         bar.set_style(ProgressStyle::with_template("{msg} {bar:30} {percent} %, {eta} left")?);
         bar.set_message("directions");
         let mut progress = |count: usize| bar.inc(count as u64);
-        let Found { attributes: found, missing } =
+        let Found { attributes: mut found, missing } =
             find(&mut engine, &windows, &measures, self.method, self.seed, &mut progress)?;
+        // The same windows, spread over all of them, tell whether directions are long enough.
+        let apart = (windows.len() / LENGTH_WINDOWS).max(1);
+        let some: Vec<Window> = windows.iter().step_by(apart).cloned().collect();
+        bar.set_message("lengths");
+        bar.set_length((some.len() * found.len() * check::AMOUNTS.len()) as u64);
+        bar.reset();
+        let stretches = check::stretch(&mut engine, &some, &mut found, &mut progress)?;
         bar.set_message("check");
         bar.set_length((clips.len() * found.len() * check::AMOUNTS.len()) as u64);
         bar.reset();
@@ -107,6 +118,7 @@ impl Attributes {
             clips: clips.len(),
             seed: self.seed,
             amounts: check::AMOUNTS,
+            stretches,
             attributes: outcomes,
             missing,
         };
