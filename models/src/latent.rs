@@ -2,6 +2,7 @@
 //! or less of, and models of codes.
 
 pub mod attributes;
+pub mod constraint;
 pub mod personal;
 
 use rand_chacha::ChaCha8Rng;

@@ -8,6 +8,7 @@
 //! decoder_init.onnx
 //! decoder_step.onnx
 //! attributes.safetensors     not in every model, see `latent::attributes`
+//! constraint.safetensors     not in every model, see `latent::constraint`
 //! ```
 
 use std::collections::BTreeMap;
@@ -21,6 +22,7 @@ use thiserror::Error;
 
 use crate::config::{Config, InvalidConfig};
 use crate::latent::attributes::{self, Attributes, AttributesError};
+use crate::latent::constraint;
 use crate::network::{self, NetworkError, Part};
 use crate::onnx::proto::ModelProto;
 use crate::onnx::quantise::quantise;
@@ -228,7 +230,7 @@ impl Package {
     }
 
     /// Writes this model with weights of 8 bits to another folder, whole or not at all, described by
-    /// `info` and by a model card. Its attributes go with it.
+    /// `info` and by a model card. Its attributes and its actor go with it.
     ///
     /// # Errors
     /// [`PackageError::Quantise`] names the graph that cannot be quantised, or is already; others
@@ -258,9 +260,11 @@ impl Package {
                 let reason = "no weight is left to quantise".to_owned();
                 return Err(PackageError::Quantise { path: self.dir.clone(), reason });
             }
-            let attributes = self.dir.join(attributes::FILE);
-            if attributes.is_file() {
-                fs::copy(&attributes, new.join(attributes::FILE)).map_err(io(&attributes))?;
+            for name in [attributes::FILE, constraint::FILE] {
+                let beside = self.dir.join(name);
+                if beside.is_file() {
+                    fs::copy(&beside, new.join(name)).map_err(io(&beside))?;
+                }
             }
             let path = new.join(CARD_FILE);
             fs::write(&path, card).map_err(io(&path))

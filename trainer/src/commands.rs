@@ -9,6 +9,7 @@ use clap::{Parser, Subcommand};
 
 pub mod attributes;
 pub mod compare;
+pub mod constrain;
 pub mod dataset;
 pub mod evaluate;
 pub mod generate;
@@ -46,6 +47,7 @@ enum Command {
     Compare(compare::Compare),
     Quantize(quantize::Quantize),
     Personal(personal::Command),
+    Constrain(constrain::Constrain),
 }
 
 /// The whole program: runs the command and tells what went wrong.
@@ -79,6 +81,7 @@ pub fn run(arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> 
         Command::Compare(compare) => compare.run(),
         Command::Quantize(quantize) => quantize.run(&shared),
         Command::Personal(personal) => personal.run(&shared),
+        Command::Constrain(constrain) => constrain.run(&shared),
     }
 }
 

@@ -60,7 +60,7 @@ fn names(config: &Config) -> &'static [&'static str] {
 
 /// What is compared step by step: tokens, bits of drum classes, or hits of a groove; one number for
 /// each part. 0 stands for a step on which nothing begins or ends.
-fn symbols(config: &Config, tokens: &Tokens) -> Vec<u64> {
+pub(crate) fn symbols(config: &Config, tokens: &Tokens) -> Vec<u64> {
     match tokens {
         Tokens::Groove(steps) => {
             let hits = |step: &[f32; 27]| {

@@ -3,6 +3,7 @@
 pub mod attributes;
 pub mod checkpoint;
 pub mod commands;
+pub mod constrain;
 pub mod dataset;
 pub mod evaluate;
 pub mod files;

@@ -35,9 +35,9 @@ pub struct Network {
     /// Its variables, each with its gradient.
     pub variables: Variables,
     /// Names and shapes of its inputs beside the variables.
-    pub inputs: Vec<(&'static str, Vec<usize>)>,
-    /// Names of its outputs, all scalars.
-    pub scalars: Vec<&'static str>,
+    pub inputs: Vec<(String, Vec<usize>)>,
+    /// Names and shapes of its outputs.
+    pub outputs: Vec<(&'static str, Vec<usize>)>,
 }
 
 /// A network in training, on the CPU.
@@ -46,7 +46,7 @@ pub struct Fit {
     session: Session,
     binding: IoBinding,
     inputs: BTreeMap<String, Tensor<f32>>,
-    scalars: BTreeMap<String, Tensor<f32>>,
+    outputs: BTreeMap<&'static str, Tensor<f32>>,
     state: BTreeMap<String, Tensor<f32>>,
     variables: Vec<String>,
     steps: i32,
@@ -67,11 +67,11 @@ impl Fit {
         weights: &Weights,
         clip: f32,
     ) -> Result<Self, FitError> {
-        let Network { mut graph, variables, mut inputs, scalars } = network;
+        let Network { mut graph, variables, mut inputs, outputs } = network;
         let norm = adam::global_norm(&mut graph, &variables);
         let limit = graph.scalar(clip);
         let step_size = graph.input("step_size", ElementType::F32, &[]);
-        inputs.push(("step_size", Vec::new()));
+        inputs.push(("step_size".to_owned(), Vec::new()));
         let settings =
             adam::Settings { mode: ClipMode::GlobalNorm, zero_from: f32::MAX, beta_2: BETA_2 };
         let given = (&norm, &limit, &step_size);
@@ -86,20 +86,20 @@ impl Fit {
             session,
             binding,
             inputs: BTreeMap::new(),
-            scalars: BTreeMap::new(),
+            outputs: BTreeMap::new(),
             state: BTreeMap::new(),
             variables: variables.iter().map(|(name, _)| name.to_owned()).collect(),
             steps: 0,
         };
         for (name, shape) in inputs {
             let tensor = zeros(&shape)?;
-            fit.binding.bind_input(name, &tensor)?;
-            fit.inputs.insert(name.to_owned(), tensor);
+            fit.binding.bind_input(&name, &tensor)?;
+            fit.inputs.insert(name, tensor);
         }
-        for name in scalars {
-            let mut tensor = zeros(&[])?;
+        for (name, shape) in outputs {
+            let mut tensor = zeros(&shape)?;
             fit.binding.bind_output(name, &mut tensor)?;
-            fit.scalars.insert(name.to_owned(), tensor);
+            fit.outputs.insert(name, tensor);
         }
         for update in updates {
             let mut tensor = zeros(&update.shape)?;
@@ -138,17 +138,27 @@ impl Fit {
         Ok(())
     }
 
-    /// A scalar that the last step found before its update.
+    /// What the last step found before its update.
+    ///
+    /// # Panics
+    /// When there is no output of that name.
+    pub fn output(&self, name: &str) -> &[f32] {
+        self.outputs[name].extract_tensor().1
+    }
+
+    /// The first number of an output.
     ///
     /// # Panics
     /// When there is no output of that name.
     pub fn scalar(&self, name: &str) -> f32 {
-        self.scalars[name].extract_tensor().1[0]
+        self.output(name)[0]
     }
 
     /// The first moment of a variable.
-    #[cfg(test)]
-    pub(crate) fn moment(&self, name: &str) -> Vec<f32> {
+    ///
+    /// # Panics
+    /// When there is no variable of that name.
+    pub fn moment(&self, name: &str) -> Vec<f32> {
         self.copy(&adam::first_moment(name)).data
     }
 

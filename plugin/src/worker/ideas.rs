@@ -3,10 +3,7 @@
 
 use std::{ops::ControlFlow, sync::Arc};
 
-use interlude_models::{
-    latent::prior,
-    tokens::{Controls, Window},
-};
+use interlude_models::tokens::{Controls, Window};
 use serde_json::json;
 
 use super::{
@@ -92,7 +89,7 @@ impl Worker {
         let style = state.style.filter(|style| fits(style, model));
         let (code, source) = match &style {
             Some(style) => (style.personal.sample(number, attempt, 1.0), "Your style"),
-            None => (prior(number, attempt, model.latent_size()), "New idea"),
+            None => (model.idea(number, attempt), "New idea"),
         };
         let config = model.config();
         // Chords and hits are not drawn: those at hand count.

@@ -6,7 +6,10 @@ use interlude_models::{
     clip::Clip,
     config::Config,
     engine::{DecodeSettings, Engine, EngineOptions, NoiseKey, Posterior},
-    latent::slerp,
+    latent::{
+        constraint::{self, Constraint},
+        prior, slerp,
+    },
     package::Package,
     runtime::{PATH_VARIABLE, Provider, Runtime, RuntimeError},
     tokens::{self, Controls, Tokens},
@@ -29,6 +32,8 @@ pub(super) struct Model {
     engine: Engine,
     runtime: &'static Runtime,
     space: String,
+    /// Moves codes of the prior to where music lies, where the model's folder has such an actor.
+    constraint: Option<Constraint>,
 }
 
 impl Model {
@@ -51,7 +56,10 @@ impl Model {
         })?;
         let options = EngineOptions { provider: Provider::Cpu, threads: 1 };
         let engine = Engine::load(runtime, &package, &options).map_err(|error| sentence(&error))?;
-        Ok(Self { engine, runtime, space: package.info.latent_space() })
+        // Without a usable actor ideas are drawn as for a model that has none.
+        let size = package.info.config.hparams.z_size;
+        let constraint = Constraint::read(&package.dir.join(constraint::FILE), size).ok();
+        Ok(Self { engine, runtime, space: package.info.latent_space(), constraint })
     }
 
     /// The model's configuration.
@@ -119,6 +127,14 @@ impl Model {
             .encode(&[tokens], controls.map(std::slice::from_ref))
             .map_err(|error| error.to_string())?;
         posteriors.into_iter().next().ok_or_else(|| "it gave no code.".to_owned())
+    }
+
+    /// A code of the prior with a number, moved to where music lies if the model knows how.
+    pub(super) fn idea(&self, number: u64, attempt: u64) -> Vec<f32> {
+        match &self.constraint {
+            Some(actor) => actor.sample(number, attempt, &[]),
+            None => prior(number, attempt, self.latent_size()),
+        }
     }
 
     /// The most probable music at a point; `None` when `on_step` breaks it off.

@@ -12,6 +12,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use interlude_models::clip::Clip;
 use interlude_models::config::{Config, GrooveTask, Scheme};
 use interlude_models::engine::{Engine, EngineOptions};
+use interlude_models::latent::constraint::{self, Constraint};
 use interlude_models::latent::personal::Personal;
 use interlude_models::latent::{prior, slerp};
 use interlude_models::package::Package;
@@ -107,8 +108,15 @@ struct Sample {
     #[arg(long)]
     same_z: bool,
     /// Draw codes from a personal model, as `interlude personal` writes it, instead.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "constrained")]
     personal: Option<PathBuf>,
+    /// Move codes to where music lies, by the actor that `interlude constrain` put into the model's
+    /// folder.
+    #[arg(long)]
+    constrained: bool,
+    /// Wish for an attribute, such as density=high or pitch=low.
+    #[arg(long, value_name = "NAME=RANGE", requires = "constrained")]
+    attribute: Vec<String>,
 }
 
 /// Makes pieces on the way from one MIDI file to another, or in the square between four.
@@ -207,11 +215,17 @@ impl Sample {
         let personal = self.personal.as_deref().map(Personal::read).transpose()?;
         let space = package.info.latent_space();
         let personal = personal.map(|personal| personal.fitting(&space, size)).transpose()?;
+        let actor = match self.constrained {
+            true => Some(Constraint::read(&package.dir.join(constraint::FILE), size)?),
+            false => None,
+        };
+        let wishes = wishes(actor.as_ref().map_or(&[], Constraint::ranges), &self.attribute)?;
         let code = |index| {
             let index = if self.same_z { 0 } else { index };
-            match &personal {
-                Some(personal) => personal.sample(seed, index, 1.0),
-                None => prior(seed, index, size),
+            match (&personal, &actor) {
+                (Some(personal), _) => personal.sample(seed, index, 1.0),
+                (None, Some(actor)) => actor.sample(seed, index, &wishes),
+                (None, None) => prior(seed, index, size),
             }
         };
         let codes: Vec<_> = (0..u64::from(self.count.num_outputs)).map(code).collect();
@@ -356,6 +370,25 @@ impl Model {
         let options = EngineOptions { provider: self.provider, threads: self.threads };
         Ok(Engine::load(runtime, package, &options)?)
     }
+}
+
+/// What is wished for of each range, −1 low and 1 high.
+fn wishes(ranges: &[constraint::Range], asked: &[String]) -> anyhow::Result<Vec<Option<f32>>> {
+    let mut wishes = vec![None; ranges.len()];
+    for asked in asked {
+        let (name, value) = asked.split_once('=').unwrap_or((asked, ""));
+        let value = match value {
+            "low" => -1.0,
+            "high" => 1.0,
+            _ => bail!("--attribute {asked} is not of the form NAME=low or NAME=high"),
+        };
+        let Some(index) = ranges.iter().position(|range| range.name == name) else {
+            let names: Vec<&str> = ranges.iter().map(|range| range.name.as_str()).collect();
+            bail!("the model's actor knows no `{name}`; it knows {}", names.join(", "));
+        };
+        wishes[index] = Some(value);
+    }
+    Ok(wishes)
 }
 
 /// Hits of a plain beat: bass drum and snare drum in turn on the beats, hi-hat on the 8ths.

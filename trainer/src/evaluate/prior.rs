@@ -62,14 +62,33 @@ pub fn run(
     settings: (f32, u64),
     examples: usize,
 ) -> Result<Prior, EngineError> {
+    let size = engine.config().hparams.z_size;
+    let codes: Vec<Vec<f32>> =
+        (0..samples as u64).map(|index| prior(settings.1, index, size)).collect();
+    of_codes(engine, windows, &codes, settings, examples)
+}
+
+/// As [`run`], for codes that are given.
+///
+/// # Errors
+/// [`EngineError`] when a graph fails.
+///
+/// # Panics
+/// When there is no window.
+pub fn of_codes(
+    engine: &mut Engine,
+    windows: &[Window],
+    codes: &[Vec<f32>],
+    settings: (f32, u64),
+    examples: usize,
+) -> Result<Prior, EngineError> {
     let config = engine.config().clone();
     let (temperature, seed) = settings;
-    let codes: Vec<Vec<f32>> =
-        (0..samples as u64).map(|index| prior(seed, index, config.hparams.z_size)).collect();
+    let samples = codes.len();
     let controls: Vec<_> =
         (0..samples).map(|index| windows[index % windows.len()].controls.clone()).collect();
     let settings = Settings { temperature, batch_size: BATCH, seed };
-    let mut decoded = decode(engine, &codes, &controls, &settings, &mut |_| {})?;
+    let mut decoded = decode(engine, codes, &controls, &settings, &mut |_| {})?;
     let clips: Vec<Clip> = decoded.iter().map(|tokens| to_clip(&config, tokens)).collect();
     let data: Vec<Clip> = windows.iter().map(|window| to_clip(&config, &window.tokens)).collect();
     let (of_samples, of_data) = (Character::of(&clips), Character::of(&data));

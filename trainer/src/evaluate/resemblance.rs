@@ -71,7 +71,7 @@ fn shares(config: &Config, windows: &[Tokens]) -> Vec<f64> {
 
 /// The least number of symbols to insert, remove or replace that make one window the other
 /// (Levenshtein 1966), in shares of the longer window's length.
-fn distance(a: &[u64], b: &[u64]) -> f64 {
+pub(crate) fn distance(a: &[u64], b: &[u64]) -> f64 {
     let mut row: Vec<usize> = (0..=b.len()).collect();
     for (index, x) in a.iter().enumerate() {
         let mut corner = std::mem::replace(&mut row[0], index + 1);

@@ -269,11 +269,12 @@ fn network(sizes: Sizes, batch: usize) -> Network {
     encoder.backward(g, &mut variables, &encoded, &dencoded);
 
     let inputs = vec![
-        ("given", vec![batch, sizes.latent]),
-        ("wanted", vec![batch, sizes.latent]),
-        ("noise", vec![batch, sizes.code]),
+        ("given".to_owned(), vec![batch, sizes.latent]),
+        ("wanted".to_owned(), vec![batch, sizes.latent]),
+        ("noise".to_owned(), vec![batch, sizes.code]),
     ];
-    Network { graph, variables, inputs, scalars: vec!["loss", "error", "divergence"] }
+    let outputs = ["loss", "error", "divergence"].map(|name| (name, Vec::new()));
+    Network { graph, variables, inputs, outputs: outputs.to_vec() }
 }
 
 /// The mean of all elements, a scalar.

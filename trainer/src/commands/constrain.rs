@@ -1,0 +1,286 @@
+//! `interlude constrain`: an actor that makes codes of the prior better, and what that gains.
+
+use std::collections::BTreeSet;
+use std::fmt::Write;
+use std::path::PathBuf;
+
+use anyhow::{anyhow, bail};
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use interlude_models::clip::Clip;
+use interlude_models::config::Config;
+use interlude_models::engine::{Engine, Posterior};
+use interlude_models::latent::constraint::{Constraint, FILE, Range};
+use interlude_models::latent::prior as draw;
+use interlude_models::runtime::Runtime;
+use interlude_models::tokens::{Controls, Tokens, Window, to_clip};
+use serde::Serialize;
+
+use super::Shared;
+use super::evaluate::Part;
+use super::generate::{Model, temperature};
+use crate::attributes::measure::{self, Measure};
+use crate::constrain::{self, Labels, Settings};
+use crate::evaluate::prior::{self, Character};
+use crate::evaluate::resemblance::distance;
+use crate::evaluate::{mean, number, symbols};
+
+/// Attributes that can be wished for.
+const ATTRIBUTES: usize = 2;
+
+/// Learn to move codes of the prior to where music lies.
+///
+/// Latent constraints after Engel, Hoffman and Roberts: a critic learns what codes of music are, and
+/// an actor learns to please it. The actor goes into the model's folder; `interlude generate sample
+/// --constrained` uses it, with low or high attributes if wished. Tells what samples are like with
+/// and without it.
+#[derive(Args, Debug)]
+pub struct Constrain {
+    #[command(flatten)]
+    model: Model,
+    /// Folder of the dataset.
+    #[arg(long, value_name = "DIR")]
+    dataset: PathBuf,
+    /// Windows of the training split to learn from, spread evenly over all; 0 takes all.
+    #[arg(long, default_value_t = 8192)]
+    windows: usize,
+    /// Steps of training.
+    #[arg(long, default_value_t = 5000)]
+    steps: usize,
+    /// Learning rate at the beginning; it falls to zero.
+    #[arg(long, default_value_t = 0.0005)]
+    learning_rate: f32,
+    /// Weight of the distance that codes are moved: more keeps samples as they were.
+    #[arg(long, default_value_t = 1.0)]
+    stay: f32,
+    /// Samples to compare, of each kind.
+    #[arg(long, default_value_t = 512)]
+    samples: usize,
+    /// How far they stray from the most probable notes.
+    #[arg(long, default_value_t = 0.5, value_parser = temperature)]
+    temperature: f32,
+    /// Seed of training and samples.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Leave the model's folder as it is.
+    #[arg(long)]
+    dry_run: bool,
+    /// Write the comparison to standard output as JSON instead of a table.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Samples of one kind, or windows of the test split.
+#[derive(Debug, Serialize)]
+struct Row {
+    name: String,
+    /// Share of bars in which no note begins.
+    empty_bars: f64,
+    /// Notes that begin in a bar.
+    notes_per_bar: f64,
+    /// Share of notes within the data's range of pitches.
+    in_range: f64,
+    /// Share of a window's notes in the major scale that fits best.
+    in_scale: Option<f64>,
+    /// Edit distance between two windows, mean of some pairs, in shares of their length.
+    spread: f64,
+    /// Share of windows like no other.
+    distinct: f64,
+    /// Mean of each attribute.
+    attributes: Vec<f64>,
+}
+
+#[derive(Debug, Serialize)]
+struct Report {
+    windows: usize,
+    /// What is low and high of the attributes.
+    ranges: Vec<Range>,
+    rows: Vec<Row>,
+}
+
+impl Constrain {
+    /// Runs the command.
+    ///
+    /// # Errors
+    /// When the model or the dataset cannot be read, do not belong together, or hold nothing.
+    pub fn run(self, shared: &Shared) -> anyhow::Result<()> {
+        let positive = |value: f32| value.is_finite() && value > 0.0;
+        if self.steps == 0 || self.samples < 2 || !positive(self.learning_rate) {
+            bail!("--steps and --learning-rate must be above 0, --samples above 1");
+        }
+        if !(self.stay.is_finite() && self.stay >= 0.0) {
+            bail!("--stay must be 0 or above");
+        }
+        let package = self.model.open()?;
+        let config = package.info.config.clone();
+        let windows = Part::Train.read(&self.dataset, &config, self.windows)?;
+        let tests = Part::Test.read(&self.dataset, &config, self.samples)?;
+        let mut engine = self.model.load(shared, &package)?;
+
+        let bar = ProgressBar::new(windows.len() as u64);
+        bar.set_style(ProgressStyle::with_template("{msg} {bar:30} {pos} of {len}, {eta} left")?);
+        bar.set_message("windows");
+        let codes = encode(&mut engine, &windows, &bar)?;
+        let mut measures = measure::of_config(&config);
+        measures.truncate(ATTRIBUTES);
+        let (ranges, labels) = labels(&config, &windows, &measures);
+        measures.retain(|measure| ranges.iter().any(|range| range.name == measure.name));
+
+        bar.set_message("steps");
+        bar.set_length(self.steps as u64);
+        bar.reset();
+        let runtime = Runtime::start(shared.onnxruntime.as_deref())?;
+        let settings = Settings {
+            steps: self.steps,
+            learning_rate: self.learning_rate,
+            stay: self.stay,
+            seed: self.seed,
+        };
+        let weights = constrain::train(runtime, &codes, &labels, settings, &mut |_| bar.inc(1))?;
+        bar.finish_and_clear();
+        let actor = Constraint::new(ranges.clone(), config.hparams.z_size, weights)
+            .map_err(|reason| anyhow!("the training gave no actor: {reason}"))?;
+
+        let mut rows = vec![row("windows of the test split", &config, &tests, &measures, 1.0)];
+        let none: Vec<Option<f32>> = vec![None; ranges.len()];
+        rows.push(self.measure(&mut engine, &tests, &measures, "samples of the prior", None)?);
+        let made = Some((&actor, none.as_slice()));
+        rows.push(self.measure(&mut engine, &tests, &measures, "samples moved", made)?);
+        for (index, range) in ranges.iter().enumerate() {
+            for (value, word) in [(-1.0, "low"), (1.0, "high")] {
+                let mut wishes = none.clone();
+                wishes[index] = Some(value);
+                let name = format!("moved, {} {word}", range.name);
+                let made = Some((&actor, wishes.as_slice()));
+                rows.push(self.measure(&mut engine, &tests, &measures, &name, made)?);
+            }
+        }
+        if !self.dry_run {
+            actor.write(&package.dir.join(FILE))?;
+        }
+        let report = Report { windows: windows.len(), ranges, rows };
+        if self.json {
+            return super::print(&(serde_json::to_string_pretty(&report)? + "\n"));
+        }
+        super::print(&report.table())
+    }
+
+    fn measure(
+        &self,
+        engine: &mut Engine,
+        tests: &[Window],
+        measures: &[Measure],
+        name: &str,
+        actor: Option<(&Constraint, &[Option<f32>])>,
+    ) -> anyhow::Result<Row> {
+        let config = engine.config().clone();
+        let code = |index| {
+            let plain = || draw(self.seed, index, config.hparams.z_size);
+            actor.map_or_else(plain, |(actor, wishes)| actor.sample(self.seed, index, wishes))
+        };
+        let codes: Vec<Vec<f32>> = (0..self.samples as u64).map(code).collect();
+        let settings = (self.temperature, self.seed);
+        let validity = prior::of_codes(engine, tests, &codes, settings, self.samples)?;
+        let windows: Vec<Window> = validity
+            .examples
+            .iter()
+            .map(|tokens| Window { tokens: tokens.clone(), controls: None })
+            .collect();
+        Ok(row(name, &config, &windows, measures, validity.in_range))
+    }
+}
+
+/// Encodes windows, some at a time so that progress is seen.
+fn encode(
+    engine: &mut Engine,
+    windows: &[Window],
+    bar: &ProgressBar,
+) -> anyhow::Result<Vec<Posterior>> {
+    let mut codes = Vec::with_capacity(windows.len());
+    for windows in windows.chunks(64) {
+        let tokens: Vec<Tokens> = windows.iter().map(|window| window.tokens.clone()).collect();
+        let controls: Option<Vec<Controls>> =
+            windows.iter().map(|window| window.controls.clone()).collect();
+        codes.extend(engine.encode(&tokens, controls.as_deref())?);
+        bar.inc(windows.len() as u64);
+    }
+    Ok(codes)
+}
+
+/// What is low and high of each attribute that differs between windows, and where each window is.
+fn labels(config: &Config, windows: &[Window], measures: &[Measure]) -> (Vec<Range>, Vec<Labels>) {
+    let clips: Vec<Clip> = windows.iter().map(|window| to_clip(config, &window.tokens)).collect();
+    let mut ranges = Vec::new();
+    let mut labels = vec![Labels::new(); windows.len()];
+    for measure in measures {
+        let values: Vec<Option<f64>> = clips.iter().map(|clip| measure.of(clip)).collect();
+        let mut sorted: Vec<f64> = values.iter().copied().flatten().collect();
+        sorted.sort_by(f64::total_cmp);
+        let third = |count: usize| sorted.get(count * sorted.len() / 3).copied();
+        let Some((low, high)) = third(1).zip(third(2)).filter(|(low, high)| low < high) else {
+            continue;
+        };
+        for (labels, value) in labels.iter_mut().zip(values) {
+            labels.push(match value {
+                Some(value) if value < low => -1.0,
+                Some(value) if value > high => 1.0,
+                _ => 0.0,
+            });
+        }
+        ranges.push(Range { name: measure.name.clone(), low, high });
+    }
+    (ranges, labels)
+}
+
+fn row(
+    name: &str,
+    config: &Config,
+    windows: &[Window],
+    measures: &[Measure],
+    in_range: f64,
+) -> Row {
+    let clips: Vec<Clip> = windows.iter().map(|window| to_clip(config, &window.tokens)).collect();
+    let steps: Vec<Vec<u64>> =
+        windows.iter().map(|window| symbols(config, &window.tokens)).collect();
+    let different: BTreeSet<&Vec<u64>> = steps.iter().collect();
+    let character = Character::of(&clips);
+    let average = |measure: &Measure| mean(clips.iter().filter_map(|clip| measure.of(clip)));
+    Row {
+        name: name.to_owned(),
+        empty_bars: character.empty_bars,
+        notes_per_bar: character.notes_per_bar,
+        in_range,
+        in_scale: character.in_scale,
+        spread: mean(steps.windows(2).map(|pair| distance(&pair[0], &pair[1]))),
+        distinct: number(different.len()) / number(steps.len()).max(1.0),
+        attributes: measures.iter().map(average).collect(),
+    }
+}
+
+impl Report {
+    fn table(&self) -> String {
+        let mut text = format!("learnt from {} windows\n", self.windows);
+        for range in &self.ranges {
+            let Range { name, low, high } = range;
+            let _ = writeln!(text, "{name}: low below {low:.2}, high above {high:.2}");
+        }
+        let _ = write!(text, "{:28}", "");
+        let names = ["empty bars", "notes per bar", "in range", "in scale", "spread", "different"];
+        let attributes = self.ranges.iter().map(|range| range.name.as_str());
+        for name in names.into_iter().chain(attributes) {
+            let _ = write!(text, "{name:>15}");
+        }
+        text += "\n";
+        for row in &self.rows {
+            let _ = write!(text, "{:28}", row.name);
+            let scale = row.in_scale.unwrap_or(f64::NAN);
+            let values =
+                [row.empty_bars, row.notes_per_bar, row.in_range, scale, row.spread, row.distinct];
+            for value in values.iter().chain(&row.attributes) {
+                let _ = write!(text, "{value:>15.3}");
+            }
+            text += "\n";
+        }
+        text
+    }
+}

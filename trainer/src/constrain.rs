@@ -1,0 +1,185 @@
+//! Latent constraints (Engel, Hoffman and Roberts 2017): a critic learns to tell codes of music from
+//! codes of the prior and from those that an actor moved, and what is low and high of attributes; the
+//! actor learns to move codes of the prior to where the critic takes them for music, with the
+//! attributes as wished, and to move them little.
+
+pub mod networks;
+
+use interlude_models::engine::Posterior;
+use interlude_models::gradient::fit::{Fit, FitError};
+use interlude_models::gradient::perceptron::initial;
+use interlude_models::latent::constraint::ACTOR;
+use interlude_models::runtime::Runtime;
+use interlude_models::weights::Weights;
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use crate::train::batches::fill_normal;
+use networks::{CRITIC, Sizes};
+
+/// Codes of music in a step, and codes of the prior.
+const BATCH: usize = 64;
+/// Norm to which the gradients of a network are clipped.
+const CLIP: f32 = 1.0;
+/// Units of hidden layers.
+const CRITIC_UNITS: usize = 256;
+const ACTOR_UNITS: usize = 160;
+
+/// How to train.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Settings {
+    /// Steps of both networks.
+    pub steps: usize,
+    /// Learning rate at the beginning; it falls to zero in a straight line.
+    pub learning_rate: f32,
+    /// Weight of the distance that the actor moves codes.
+    pub stay: f32,
+    /// Seed of initial weights, order and noise.
+    pub seed: u64,
+}
+
+/// Whether a window's attribute is low (−1), high (1) or neither (0), one for each attribute.
+pub type Labels = Vec<f32>;
+
+/// What a step found.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Progress {
+    /// Loss of the critic in nats.
+    pub critic: f32,
+    /// Loss of the actor in nats.
+    pub actor: f32,
+    /// Mean of `ln(1 + (z' − z)²)`.
+    pub distance: f32,
+}
+
+/// Trains an actor on the codes of some windows with their labels, and returns its tensors. `on_step`
+/// hears of every step.
+///
+/// # Errors
+/// [`FitError`] when ONNX Runtime fails.
+///
+/// # Panics
+/// When there is no code, or there are not as many labels as codes.
+pub fn train(
+    runtime: &Runtime,
+    codes: &[Posterior],
+    labels: &[Labels],
+    settings: Settings,
+    on_step: &mut dyn FnMut(Progress),
+) -> Result<Weights, FitError> {
+    assert!(!codes.is_empty() && codes.len() == labels.len(), "each code has its labels");
+    let (latent, ranges) = (codes[0].mu.len(), labels[0].len());
+    let sizes = Sizes { latent, ranges, critic: CRITIC_UNITS, actor: ACTOR_UNITS };
+    let mut generator = ChaCha8Rng::seed_from_u64(settings.seed);
+    let mut weights = Weights::default();
+    let mut uniform = || generator.random::<f32>();
+    initial(&mut weights, CRITIC, &sizes.of_critic(), &mut uniform);
+    initial(&mut weights, ACTOR, &sizes.of_actor(), &mut uniform);
+    let mut critic = Fit::new(runtime, networks::critic(sizes, 2 * BATCH), &weights, CLIP)?;
+    let network = networks::actor(sizes, BATCH, settings.stay);
+    let mut actor = Fit::new(runtime, network, &weights, CLIP)?;
+    let mut moved = vec![0.0; BATCH * latent];
+    fill_normal(&mut generator, &mut moved);
+    for step in 0..settings.steps {
+        #[expect(clippy::cast_precision_loss, reason = "steps are far below 2^24")]
+        let left = 1.0 - step as f32 / settings.steps as f32;
+        let rate = settings.learning_rate * left;
+
+        // Half of the critic's examples are music; the others are half moved, half as drawn.
+        let mut examples = Examples::default();
+        for _ in 0..BATCH {
+            let index = generator.random_range(0..codes.len());
+            examples.music(&codes[index], &labels[index], &mut generator);
+        }
+        for number in 0..BATCH {
+            let code = &mut moved[number * latent..(number + 1) * latent];
+            if number % 2 == 0 {
+                fill_normal(&mut generator, code);
+            }
+            examples.other(code, ranges);
+        }
+        critic.input("z").copy_from_slice(&examples.z);
+        critic.input("sign").copy_from_slice(&examples.sign);
+        critic.input("weight").copy_from_slice(&examples.weight);
+        critic.step(rate)?;
+
+        for (name, tensor) in critic.weights().iter() {
+            actor.input(name).copy_from_slice(&tensor.data);
+        }
+        fill_normal(&mut generator, actor.input("z"));
+        let mut wishes = Wishes::default();
+        for _ in 0..BATCH {
+            wishes.add(ranges, &mut generator);
+        }
+        actor.input("wish").copy_from_slice(&wishes.wish);
+        actor.input("sign").copy_from_slice(&wishes.sign);
+        actor.input("weight").copy_from_slice(&wishes.weight);
+        actor.step(rate)?;
+        moved.copy_from_slice(actor.output("moved"));
+        on_step(Progress {
+            critic: critic.scalar("loss"),
+            actor: actor.scalar("loss"),
+            distance: actor.scalar("distance"),
+        });
+    }
+    Ok(actor.weights())
+}
+
+/// Share of an example in a mean.
+#[expect(clippy::cast_precision_loss, reason = "a small number")]
+const SHARE: f32 = 1.0 / BATCH as f32;
+
+/// What the critic is given.
+#[derive(Default)]
+struct Examples {
+    z: Vec<f32>,
+    sign: Vec<f32>,
+    weight: Vec<f32>,
+}
+
+impl Examples {
+    fn music(&mut self, code: &Posterior, labels: &[f32], generator: &mut ChaCha8Rng) {
+        let mut noise = vec![0.0; code.mu.len()];
+        fill_normal(generator, &mut noise);
+        let drawn = code.mu.iter().zip(&code.sigma).zip(&noise);
+        self.z.extend(drawn.map(|((mu, sigma), noise)| mu + sigma * noise));
+        self.sign.push(1.0);
+        self.weight.push(SHARE);
+        for &label in labels {
+            self.sign.push(if label == 0.0 { 1.0 } else { label });
+            self.weight.push(SHARE * label.abs());
+        }
+    }
+
+    fn other(&mut self, code: &[f32], ranges: usize) {
+        self.z.extend_from_slice(code);
+        self.sign.push(-1.0);
+        self.weight.push(SHARE);
+        self.sign.extend(std::iter::repeat_n(1.0, ranges));
+        self.weight.extend(std::iter::repeat_n(0.0, ranges));
+    }
+}
+
+/// What the actor is to reach.
+#[derive(Default)]
+struct Wishes {
+    wish: Vec<f32>,
+    sign: Vec<f32>,
+    weight: Vec<f32>,
+}
+
+impl Wishes {
+    /// Nothing but realism for half of the codes, else low, high or any of each attribute.
+    fn add(&mut self, ranges: usize, generator: &mut ChaCha8Rng) {
+        let free = generator.random_bool(0.5);
+        self.sign.push(1.0);
+        self.weight.push(SHARE);
+        for _ in 0..ranges {
+            let drawn = [-1.0, 0.0, 1.0][generator.random_range(0..3)];
+            let wish: f32 = if free { 0.0 } else { drawn };
+            self.wish.push(wish);
+            self.sign.push(if wish == 0.0 { 1.0 } else { wish });
+            self.weight.push(SHARE * wish.abs());
+        }
+    }
+}
