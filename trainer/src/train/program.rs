@@ -236,6 +236,8 @@ pub fn start(runtime: &Runtime, built: &Built, threads: usize) -> Result<Session
     let builder = runtime.session(Provider::Cpu, threads)?;
     let builder = builder.with_flush_to_zero().map_err(ort::Error::from)?;
     // A plan of the memory would come on top of what the first step has allocated, which is kept.
-    let mut builder = builder.with_memory_pattern(false).map_err(ort::Error::from)?;
+    let builder = builder.with_memory_pattern(false).map_err(ort::Error::from)?;
+    // A step is thousands of short operators; a thread that sleeps between them wakes too late.
+    let mut builder = builder.with_intra_op_spinning(true).map_err(ort::Error::from)?;
     Ok(builder.commit_from_memory(&built.model)?)
 }
