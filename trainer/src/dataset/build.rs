@@ -61,6 +61,9 @@ pub struct Description {
     pub monophonic: bool,
     /// Fewest notes that begin in a window.
     pub least_notes: usize,
+    /// Text in the paths of the files that were read as recordings from Roland's kits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub roland: Option<String>,
     /// Whether windows were made by rule from music that is no trio; their sources begin with
     /// [`ARRANGED`].
     #[serde(default)]
@@ -184,6 +187,7 @@ pub fn build(
         sources: options.sources.iter().map(|source| source.display().to_string()).collect(),
         monophonic: options.monophonic,
         least_notes: options.least_notes,
+        roland: options.roland.clone(),
         arranged: drums.is_some(),
         files: outcomes.len(),
         skipped: skipped.len(),
