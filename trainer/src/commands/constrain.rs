@@ -273,11 +273,14 @@ impl Report {
         text += "\n";
         for row in &self.rows {
             let _ = write!(text, "{:28}", row.name);
-            let scale = row.in_scale.unwrap_or(f64::NAN);
-            let values =
-                [row.empty_bars, row.notes_per_bar, row.in_range, scale, row.spread, row.distinct];
-            for value in values.iter().chain(&row.attributes) {
-                let _ = write!(text, "{value:>15.3}");
+            let before = [row.empty_bars, row.notes_per_bar, row.in_range].map(Some);
+            let after =
+                [row.spread, row.distinct].into_iter().chain(row.attributes.iter().copied());
+            for value in before.into_iter().chain([row.in_scale]).chain(after.map(Some)) {
+                let _ = match value {
+                    Some(value) => write!(text, "{value:>15.3}"),
+                    None => write!(text, "{:>15}", "–"),
+                };
             }
             text += "\n";
         }
