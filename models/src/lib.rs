@@ -8,6 +8,7 @@
 pub mod clip;
 pub mod config;
 pub mod engine;
+pub mod files;
 pub mod gradient;
 pub mod latent;
 pub mod midi;

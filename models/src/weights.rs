@@ -12,6 +12,8 @@ use std::path::{Path, PathBuf};
 use safetensors::tensor::{Dtype, SafeTensorError, SafeTensors, View};
 use thiserror::Error;
 
+use crate::files;
+
 /// A dense tensor of 32-bit floats, row-major.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Tensor {
@@ -134,11 +136,7 @@ impl Weights {
     /// [`WeightsError::Io`] when the folder cannot be written to.
     pub fn write(&self, path: &Path) -> Result<(), WeightsError> {
         let io = |source| WeightsError::Io { path: path.to_owned(), source };
-        let folder = match path.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent,
-            _ => Path::new("."),
-        };
-        let temporary = tempfile::NamedTempFile::new_in(folder).map_err(io)?;
+        let temporary = files::beside(path).map_err(io)?;
         safetensors::serialize_to_file(self.iter(), None, temporary.path()).map_err(|source| {
             match source {
                 SafeTensorError::IoError(source) => io(source),

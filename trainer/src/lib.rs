@@ -6,7 +6,6 @@ pub mod commands;
 pub mod constrain;
 pub mod dataset;
 pub mod evaluate;
-pub mod files;
 pub mod generate;
 pub mod gradient;
 pub mod picture;

@@ -171,3 +171,27 @@ pub fn update(
     }
     updates
 }
+
+/// Adam's step size at the `step`-th update (from 0): the learning rate with the correction of the
+/// moments' bias, `lr·√(1 − β₂ᵗ)/(1 − β₁ᵗ)`.
+pub fn step_size(learning_rate: f64, step: u64, beta_2: f64) -> f32 {
+    #[expect(clippy::cast_precision_loss, reason = "steps are far below 2^52")]
+    let time = (step + 1) as f64;
+    let size = learning_rate * (1.0 - beta_2.powf(time)).sqrt() / (1.0 - BETA_1.powf(time));
+    #[expect(clippy::cast_possible_truncation, reason = "a rate in single precision")]
+    let size = size as f32;
+    size
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // Adam's step size has the correction of both moments: √(1 − β₂)/(1 − β₁) at first, 1 in the end.
+    #[test]
+    fn step_sizes_are_corrected() {
+        let first = f64::from(step_size(0.5, 0, 0.99));
+        assert!((first - 0.5 * 0.1 / (1.0 - BETA_1)).abs() < 1e-6, "{first}");
+        assert!((step_size(0.5, 100_000, 0.99) - 0.5).abs() < 1e-6);
+    }
+}

@@ -13,7 +13,7 @@ use crate::onnx::{ElementType, Graph};
 use crate::runtime::{Provider, Runtime, RuntimeError};
 use crate::weights::{self, Weights};
 
-use super::adam::{self, BETA_1, BETA_2};
+use super::adam::{self, BETA_2};
 use super::variables::Variables;
 
 /// A network cannot be trained.
@@ -49,7 +49,7 @@ pub struct Fit {
     outputs: BTreeMap<&'static str, Tensor<f32>>,
     state: BTreeMap<String, Tensor<f32>>,
     variables: Vec<String>,
-    steps: i32,
+    steps: u64,
 }
 
 impl Fit {
@@ -129,11 +129,9 @@ impl Fit {
     /// # Errors
     /// [`FitError`] when ONNX Runtime fails.
     pub fn step(&mut self, learning_rate: f32) -> Result<(), FitError> {
+        let step_size = adam::step_size(learning_rate.into(), self.steps, BETA_2);
         self.steps += 1;
-        let rest = |beta: f64| 1.0 - beta.powi(self.steps);
-        #[expect(clippy::cast_possible_truncation, reason = "a rate in single precision")]
-        let correction = (rest(BETA_2).sqrt() / rest(BETA_1)) as f32;
-        self.input("step_size")[0] = learning_rate * correction;
+        self.input("step_size")[0] = step_size;
         self.session.run_binding(&self.binding)?;
         Ok(())
     }

@@ -6,12 +6,14 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use safetensors::tensor::{Dtype, SafeTensorError, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
+
+use crate::files;
 
 /// Name of the file in a model's folder.
 pub const FILE: &str = "attributes.safetensors";
@@ -131,15 +133,7 @@ impl Attributes {
         let bytes = self
             .bytes()
             .map_err(|reason| AttributesError::Content { path: path.to_owned(), reason })?;
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-        let mut builder = tempfile::Builder::new();
-        builder.prefix(".interlude-");
-        #[cfg(unix)]
-        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-        let mut file = builder.tempfile_in(folder.unwrap_or(Path::new("."))).map_err(io)?;
-        file.write_all(&bytes).map_err(io)?;
-        file.persist(path).map_err(|error| io(error.error))?;
-        Ok(())
+        files::write(path, &bytes).map_err(io)
     }
 
     fn bytes(&self) -> Result<Vec<u8>, String> {

@@ -7,7 +7,7 @@
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use rand::RngExt;
@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::engine::generator;
+use crate::files;
 use crate::gradient::perceptron::Trained;
 use crate::weights::Weights;
 
@@ -179,15 +180,7 @@ impl Constraint {
         let metadata = HashMap::from([(FORMAT.to_owned(), list)]);
         let bytes =
             safetensors::serialize(self.weights.iter(), Some(metadata)).expect("whole tensors");
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-        let mut builder = tempfile::Builder::new();
-        // The permissions of any new file.
-        #[cfg(unix)]
-        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-        let mut file = builder.tempfile_in(folder.unwrap_or(Path::new("."))).map_err(io)?;
-        file.write_all(&bytes).map_err(io)?;
-        file.persist(path).map_err(|error| io(error.error))?;
-        Ok(())
+        files::write(path, &bytes).map_err(io)
     }
 }
 

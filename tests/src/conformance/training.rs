@@ -133,7 +133,7 @@ impl Comparison<'_> {
             batch.noise = noise.to_vec();
             batch.beta = rates.beta;
             batch.clip = rates.clip;
-            batch.step_size = schedule::step_size(rates.learning_rate, step, adam::BETA_2);
+            batch.step_size = adam::step_size(rates.learning_rate, step, adam::BETA_2);
             let report = program.run(&batch)?;
             let number = |key: &str| theirs[key].as_f64().context("a number in the trace");
             losses.push(ratio(f64::from(report.loss), number("loss")?));

@@ -154,5 +154,6 @@ impl Attributes {
 
 /// Writes a file, whole or not at all.
 fn write(path: &Path, content: &[u8]) -> anyhow::Result<()> {
-    crate::files::write(path, content).with_context(|| format!("cannot write `{}`", path.display()))
+    interlude_models::files::write(path, content)
+        .with_context(|| format!("cannot write `{}`", path.display()))
 }

@@ -262,7 +262,7 @@ impl Info {
         let found = Statistics::of(&self.dataset, &config)?;
         if let Some(path) = &self.picture {
             let title = self.dataset.display().to_string();
-            crate::files::write(path, found.picture(&title).svg().as_bytes())
+            interlude_models::files::write(path, found.picture(&title).svg().as_bytes())
                 .with_context(|| format!("cannot write `{}`", path.display()))?;
         }
         if self.json {

@@ -168,6 +168,6 @@ impl Evaluate {
 
 /// Writes a text file, whole or not at all.
 fn write(path: &Path, text: &str) -> anyhow::Result<()> {
-    crate::files::write(path, text.as_bytes())
+    interlude_models::files::write(path, text.as_bytes())
         .with_context(|| format!("cannot write `{}`", path.display()))
 }

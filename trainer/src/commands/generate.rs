@@ -4,7 +4,7 @@ mod attribute;
 pub(super) mod input;
 mod output;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow, bail};
 use clap::{Args, Subcommand};
@@ -283,24 +283,13 @@ impl Interpolate {
 impl Vary {
     fn run(self, shared: &Shared) -> anyhow::Result<()> {
         let package = self.making.model.open()?;
-        let config = &package.info.config;
-        let inputs =
-            input::single_windows(config, std::slice::from_ref(&self.input), &self.making.out)?;
-        let controls = self.making.controls(config, inputs.first())?;
-        let mut engine = self.making.model.load(shared, &package)?;
-        let means = input::means(&mut engine, &inputs)?;
-        let center = means.first().ok_or_else(|| anyhow!("the model gave no code"))?;
         let seed = self.making.seed();
-        let code = |index| slerp(&prior(seed, index, center.len()), center, self.similarity);
-        let codes: Vec<_> = (0..u64::from(self.count.num_outputs)).map(code).collect();
-        let dynamics = inputs.first().and_then(|input| input.dynamics(config));
-        let velocities = |_: usize, clip: &mut Clip| {
-            if let Some(dynamics) = dynamics.as_ref().filter(|_| self.keep_velocities) {
-                dynamics.apply(clip);
-            }
+        let codes = |centre: &[f32]| -> Vec<Vec<f32>> {
+            let code = |index| slerp(&prior(seed, index, centre.len()), centre, self.similarity);
+            (0..u64::from(self.count.num_outputs)).map(code).collect()
         };
-        let controls = vec![controls; codes.len()];
-        self.making.make_with("vary", seed, engine, &codes, &controls, velocities)
+        let around = (&*self.input, self.keep_velocities);
+        self.making.make_around("vary", seed, shared, &package, around, codes)
     }
 }
 
@@ -446,6 +435,34 @@ impl Making {
     ) -> anyhow::Result<()> {
         let engine = self.model.load(shared, package)?;
         self.make_with(mode, seed, engine, codes, controls, finish)
+    }
+
+    /// Makes pieces of the `codes` around that of a file with one window, with the file's velocities
+    /// if they are to be kept.
+    fn make_around(
+        &self,
+        mode: &str,
+        seed: u64,
+        shared: &Shared,
+        package: &Package,
+        (path, keep_velocities): (&Path, bool),
+        codes: impl FnOnce(&[f32]) -> Vec<Vec<f32>>,
+    ) -> anyhow::Result<()> {
+        let config = &package.info.config;
+        let inputs = input::single_windows(config, &[path.to_owned()], &self.out)?;
+        let controls = self.controls(config, inputs.first())?;
+        let mut engine = self.model.load(shared, package)?;
+        let means = input::means(&mut engine, &inputs)?;
+        let codes = codes(means.first().ok_or_else(|| anyhow!("the model gave no code"))?);
+        let dynamics = inputs.first().and_then(|input| input.dynamics(config));
+        let dynamics = dynamics.filter(|_| keep_velocities);
+        let velocities = |_: usize, clip: &mut Clip| {
+            if let Some(dynamics) = &dynamics {
+                dynamics.apply(clip);
+            }
+        };
+        let controls = vec![controls; codes.len()];
+        self.make_with(mode, seed, engine, &codes, &controls, velocities)
     }
 
     /// Decodes codes, passes each clip to `finish`, writes the files and tells about them.

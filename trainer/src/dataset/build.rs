@@ -233,7 +233,7 @@ pub fn describe(dataset: &Path) -> Result<Description, DatasetError> {
 }
 
 fn write_text(path: &Path, text: &str) -> Result<(), DatasetError> {
-    crate::files::write(path, text.as_bytes())
+    interlude_models::files::write(path, text.as_bytes())
         .map_err(|source| DatasetError::Io { path: path.to_owned(), source })
 }
 

@@ -17,7 +17,7 @@ use parquet::file::properties::WriterProperties;
 
 use super::build::describe;
 use super::{DatasetError, Split, Windows, layout};
-use crate::files;
+use interlude_models::files;
 
 /// Rows written or read at once.
 const ROWS: usize = 65_536;

@@ -79,7 +79,7 @@ impl Metrics {
                 let value = serde_json::from_str::<Value>(line).ok();
                 value.and_then(|value| value["step"].as_u64()).is_some_and(|at| at <= step)
             });
-            let mut temporary = crate::files::beside(&path)?;
+            let mut temporary = interlude_models::files::beside(&path)?;
             for line in kept {
                 writeln!(temporary, "{line}")?;
             }

@@ -81,7 +81,7 @@ pub fn write(
         blends = rolls(&blends),
         drawn = rolls(&drawn),
     );
-    crate::files::write(&run.join(FILE), page.as_bytes())?;
+    interlude_models::files::write(&run.join(FILE), page.as_bytes())?;
     Ok(())
 }
 

@@ -298,7 +298,7 @@ impl<'a> Training<'a> {
         let mut inputs = self.batches.make(self.progress.step, self.progress.examples, &making);
         inputs.beta = rates.beta;
         inputs.clip = rates.clip;
-        inputs.step_size = schedule::step_size(rates.learning_rate, self.progress.step, beta_2);
+        inputs.step_size = adam::step_size(rates.learning_rate, self.progress.step, beta_2);
         let (_, program) = self.program.as_mut().expect("it was made above");
         let own = Agreement { stop: asked_to_stop, seconds: self.clock.0.elapsed().as_secs_f64() };
         let (report, agreed) = program.run(self.ranks, &inputs, own)?;

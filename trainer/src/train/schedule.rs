@@ -280,14 +280,6 @@ pub fn sampling_probability(hparams: &HParams, step: u64) -> f32 {
     })
 }
 
-/// Adam's step size at the `step`-th update (from 0): the learning rate with the correction of the
-/// moments' bias, `lr·√(1 − β₂ᵗ)/(1 − β₁ᵗ)`.
-pub fn step_size(learning_rate: f64, step: u64, beta_2: f64) -> f32 {
-    #[expect(clippy::cast_precision_loss, reason = "steps are far below 2^52")]
-    let time = (step + 1) as f64;
-    single(learning_rate * (1.0 - beta_2.powf(time)).sqrt() / (1.0 - adam::BETA_1.powf(time)))
-}
-
 #[cfg(test)]
 mod tests {
     use interlude_models::config;
@@ -378,13 +370,5 @@ mod tests {
         assert!((probability - (1.0 - 1000.0 / (1000.0 + 10f64.exp()))).abs() < 1e-6);
         let end = reference(hparams, 10_000_000);
         assert!((end.learning_rate - 1e-5).abs() < 1e-8 && (end.beta - 0.2).abs() < 1e-6);
-    }
-
-    // Adam's step size has the correction of both moments: √(1 − β₂)/(1 − β₁) at first, 1 in the end.
-    #[test]
-    fn step_sizes_are_corrected() {
-        let first = f64::from(step_size(0.5, 0, 0.99));
-        assert!((first - 0.5 * 0.1 / (1.0 - adam::BETA_1)).abs() < 1e-6, "{first}");
-        assert!((step_size(0.5, 100_000, 0.99) - 0.5).abs() < 1e-6);
     }
 }

@@ -134,7 +134,7 @@ pub fn write(
     let metadata = HashMap::from([(KEY.to_owned(), text)]);
     let content = safetensors::serialize(weights.iter(), Some(metadata))
         .map_err(|error| format(error.to_string()))?;
-    let mut temporary = crate::files::beside(&path).map_err(failed)?;
+    let mut temporary = interlude_models::files::beside(&path).map_err(failed)?;
     temporary.write_all(&content).map_err(failed)?;
     temporary.as_file().sync_all().map_err(failed)?;
     temporary.persist(&path).map_err(|error| failed(error.error))?;
@@ -162,7 +162,7 @@ pub fn clean(run: &Path) -> Result<(), SnapshotError> {
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or("");
         let (prefix, length) = UNFINISHED;
         let foreign = name.starts_with(prefix) && name.len() == length && path.is_file();
-        if foreign || name.starts_with(crate::files::TEMPORARY) {
+        if foreign || name.starts_with(interlude_models::files::TEMPORARY) {
             let removed =
                 if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
             removed.map_err(failed(&path))?;

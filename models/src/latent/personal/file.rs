@@ -2,12 +2,13 @@
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use safetensors::tensor::SafeTensors;
 use thiserror::Error;
 
+use crate::files;
 use crate::gradient::fit::FitError;
 use crate::gradient::perceptron::Trained;
 use crate::weights::Weights;
@@ -146,15 +147,7 @@ impl Personal {
     /// [`PersonalError::Io`] when the folder cannot be written to.
     pub fn write(&self, path: &Path) -> Result<(), PersonalError> {
         let io = |source| PersonalError::Io { path: path.to_owned(), source };
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-        let mut builder = tempfile::Builder::new();
-        // The permissions of any new file.
-        #[cfg(unix)]
-        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-        let mut file = builder.tempfile_in(folder.unwrap_or(Path::new("."))).map_err(io)?;
-        file.write_all(&self.to_bytes()).map_err(io)?;
-        file.persist(path).map_err(|error| io(error.error))?;
-        Ok(())
+        files::write(path, &self.to_bytes()).map_err(io)
     }
 
     /// Whether it belongs to a latent space of that name and size.

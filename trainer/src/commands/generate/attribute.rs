@@ -2,11 +2,10 @@
 
 use std::path::PathBuf;
 
-use anyhow::{anyhow, bail};
+use anyhow::bail;
 use clap::Args;
-use interlude_models::clip::Clip;
 
-use super::{Making, Shared, input};
+use super::{Making, Shared};
 
 /// Farthest that codes may be moved, in standard deviations.
 const FARTHEST: f32 = 100.0;
@@ -42,7 +41,6 @@ pub(super) struct Attribute {
 impl Attribute {
     pub(super) fn run(self, shared: &Shared) -> anyhow::Result<()> {
         let package = self.making.model.open()?;
-        let config = &package.info.config;
         let attributes = package.attributes()?;
         let Some(attribute) = attributes.get(&self.attribute) else {
             if attributes.is_empty() {
@@ -52,23 +50,12 @@ impl Attribute {
             let names: Vec<&str> = attributes.iter().map(|it| it.name.as_str()).collect();
             bail!("the model has no `{}`; it has {}", self.attribute, names.join(", "));
         };
-        let inputs =
-            input::single_windows(config, std::slice::from_ref(&self.input), &self.making.out)?;
-        let controls = self.making.controls(config, inputs.first())?;
-        let mut engine = self.making.model.load(shared, &package)?;
-        let means = input::means(&mut engine, &inputs)?;
-        let center = means.first().ok_or_else(|| anyhow!("the model gave no code"))?;
-        let codes: Vec<_> =
-            self.amounts.iter().map(|&amount| attribute.apply(center, amount)).collect();
-        let dynamics = inputs.first().and_then(|input| input.dynamics(config));
-        let velocities = |_: usize, clip: &mut Clip| {
-            if let Some(dynamics) = dynamics.as_ref().filter(|_| self.keep_velocities) {
-                dynamics.apply(clip);
-            }
+        let codes = |centre: &[f32]| {
+            self.amounts.iter().map(|&amount| attribute.apply(centre, amount)).collect()
         };
-        let controls = vec![controls; codes.len()];
         let seed = self.making.seed();
-        self.making.make_with(&self.attribute, seed, engine, &codes, &controls, velocities)
+        let around = (&*self.input, self.keep_velocities);
+        self.making.make_around(&self.attribute, seed, shared, &package, around, codes)
     }
 }
 

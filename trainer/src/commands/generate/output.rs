@@ -63,7 +63,8 @@ impl Folder {
 
 /// Writes a file, whole or not at all.
 pub(super) fn write(path: &Path, content: &[u8]) -> anyhow::Result<()> {
-    crate::files::write(path, content).with_context(|| format!("cannot write {}", path.display()))
+    interlude_models::files::write(path, content)
+        .with_context(|| format!("cannot write {}", path.display()))
 }
 
 /// A piece that was made.
