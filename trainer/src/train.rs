@@ -9,6 +9,7 @@ pub mod batches;
 pub mod distributed;
 pub mod evaluation;
 pub mod events;
+pub mod growing;
 pub mod hosted;
 pub mod initial;
 pub mod inputs;

@@ -36,7 +36,7 @@ fn train(folder: &Path, name: &str, processes: &str, steps: &str) -> Command {
         .args(["--config", "cat-mel_2bar_small", "--batch-size", "10", "--threads", "1"])
         .args(["--hparams", "enc_rnn_size=[16],dec_rnn_size=[16],z_size=4"])
         .args(["--log-every", "1", "--save-every", "0", "--evaluate-windows", "4"])
-        .args(["--steps", steps, "--dataset"])
+        .args(["--schedule", "original", "--steps", steps, "--dataset"])
         .arg(folder.join("data"))
         .arg("--out")
         .arg(folder.join(name));

@@ -121,11 +121,41 @@ fn kill_and_compare(steps: u64, kills: &[u64], hparams: &str) {
 }
 
 // A run that is killed at several moments and resumed has the losses and weights of an unbroken
-// one, bit by bit, with scheduled sampling too.
+// one, bit by bit, with windows that grow and with scheduled sampling.
 #[test]
 fn killed_runs_go_on_as_if_unbroken() {
+    kill_and_compare(14, &[1, 3, 2, 4], SMALL);
     let sampling = format!("{SMALL},sampling_schedule=constant,sampling_rate=0.5");
     kill_and_compare(14, &[1, 3, 2, 4], &sampling);
+}
+
+// A run that is only told its steps begins with short windows and goes through all phases; where a
+// hyper-parameter sets a rate, or on request, the rates are the original's; without steps there is
+// no course.
+#[test]
+fn windows_grow_unless_the_originals_rates_are_asked_for() {
+    let place = Place::new(8);
+    let faster = format!("{SMALL},learning_rate=0.002");
+    let cases: [(&str, &str, &[&str], &[u64]); 3] = [
+        ("growing", SMALL, &[], &[1, 2, 2, 3]),
+        ("original", SMALL, &["--schedule", "original"], &[0; 4]),
+        ("by-rate", &faster, &[], &[0; 4]),
+    ];
+    for (name, hparams, more, phases) in cases {
+        let run = place.run(name);
+        let more = [&["--hparams", hparams, "--batch-size", "4"], more].concat();
+        let output = place.command(&run, 4, &more).output().expect("runs");
+        assert!(output.status.success(), "{}", stderr(&output));
+        let text = fs::read_to_string(run.join("metrics.jsonl")).expect("metrics");
+        let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
+        let found: Vec<u64> = lines.filter_map(|line| line["phase"].as_u64()).collect();
+        assert_eq!(found, phases, "{name}");
+    }
+    let mut command = Command::new(env!("CARGO_BIN_EXE_interlude"));
+    command.args(["train", "--config", CONFIG, "--dataset"]).arg(place.dataset());
+    let output = command.arg("--out").arg(place.run("none")).output().expect("runs");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("--steps"), "{}", stderr(&output));
 }
 
 // The same, at full length: 20 kills in 200 steps.

@@ -56,6 +56,8 @@ fn train(folder: &Path, name: &str, backend: &str, steps: &str) -> Output {
         "1",
         "--evaluate-windows",
         "4",
+        "--schedule",
+        "original",
         "--steps",
         steps,
         "--backend",

@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
-use interlude_models::config;
+use interlude_models::config::{self, Config, SamplingSchedule};
 use interlude_models::runtime::Runtime;
 
 use crate::commands::Shared;
 use crate::dataset::{Split, store};
 use crate::train::backend::Backend;
 use crate::train::batch_size;
+use crate::train::growing;
 use crate::train::hosted::{self, HostError, TrainingBuild};
 use crate::train::ranks::Ranks;
 use crate::train::run::{self, End, Options};
@@ -37,11 +38,13 @@ pub struct Train {
     /// Largest transposition of melodies, in semitones up and down; the configuration's if missing.
     #[arg(long, value_name = "SEMITONES", value_parser = clap::value_parser!(u8).range(0..=24))]
     transpose: Option<u8>,
-    /// Steps after which training ends.
-    #[arg(long, required_unless_present = "schedule")]
-    steps: Option<u64>,
-    /// JSON file with the phases of the training, in place of the rates of the original.
+    /// Steps after which training ends; needed without a schedule file.
     #[arg(long)]
+    steps: Option<u64>,
+    /// What rates and length of windows follow: `growing` (short windows first, for the number of
+    /// steps), `original` (the hyper-parameters, as the original computes them), or a JSON file with
+    /// phases. If missing: `original` where `--hparams` changes a rate, else `growing`.
+    #[arg(long, value_name = "growing|original|FILE")]
     schedule: Option<PathBuf>,
     /// Folder of the run: checkpoints, metrics, models.
     #[arg(long)]
@@ -128,6 +131,10 @@ impl Choice {
     }
 }
 
+/// Name of the schedule whose windows grow.
+const GROWING: &str = "growing";
+/// Name of the original's rates.
+const ORIGINAL: &str = "original";
 /// How long one of several processes waits for the others.
 const GRACE: Duration = Duration::from_millis(600);
 
@@ -183,10 +190,16 @@ impl Train {
                 self.out.display()
             );
         }
-        let schedule = match &self.schedule {
-            Some(path) => Some(Schedule::read(path, &config)?),
-            None => None,
+        let course = match self.schedule {
+            Some(path) if path.as_os_str() == GROWING => Course::Growing,
+            Some(path) if path.as_os_str() == ORIGINAL => Course::Original,
+            Some(path) => Course::Given(Schedule::read(&path, &config)?),
+            None if rates(&config) != rates(&config::by_name(&self.config)?) => Course::Original,
+            None => Course::Growing,
         };
+        if self.steps.is_none() && !matches!(course, Course::Given(_)) {
+            bail!("--steps is missing: give the number of steps, or --schedule a file with phases");
+        }
         let windows = store::read(&self.dataset, Split::Train, &config)?;
         if windows.is_empty() {
             bail!("`{}` has no window to train on", self.dataset.display());
@@ -215,6 +228,14 @@ impl Train {
         if batch_size == 0 || batch_size > usize::from(u16::MAX) {
             bail!("the batch size must be between 1 and 65535, it is {batch_size}");
         }
+        let schedule = match course {
+            Course::Growing => {
+                let batch_size = batch_size.min(windows.len());
+                Some(growing::schedule(&config, self.steps.unwrap_or(0), batch_size))
+            }
+            Course::Original => None,
+            Course::Given(schedule) => Some(schedule),
+        };
         static STOP: AtomicBool = AtomicBool::new(false);
         let (several, leads) = (ranks.size() > 1, ranks.leads());
         ctrlc::set_handler(move || {
@@ -242,6 +263,27 @@ impl Train {
         };
         run::run((runtime, ranks), &options, &windows, Some(&validation), &STOP)
     }
+}
+
+/// What rates and windows follow.
+enum Course {
+    Growing,
+    Original,
+    Given(Schedule),
+}
+
+/// The hyper-parameters that only the original's course obeys.
+fn rates(config: &Config) -> ([f64; 6], SamplingSchedule) {
+    let hparams = &config.hparams;
+    let numbers = [
+        hparams.learning_rate,
+        hparams.decay_rate,
+        hparams.min_learning_rate,
+        hparams.max_beta,
+        hparams.beta_rate,
+        hparams.sampling_rate,
+    ];
+    (numbers, hparams.sampling_schedule)
 }
 
 /// Threads of one process: several share the processors, when none are asked for.

@@ -111,8 +111,7 @@ struct Training<'a> {
     ranks: &'a Ranks,
     options: &'a Options,
     batches: Batches<'a>,
-    /// Windows to train on.
-    windows: usize,
+    windows: &'a Windows,
     validation: Option<(&'a Windows, Evaluation)>,
     state: State,
     program: Option<(Shape, Stepper)>,
@@ -172,6 +171,12 @@ impl<'a> Training<'a> {
                 (progress, weights)
             }
         };
+        if let Some(schedule) = &options.schedule {
+            let batch = |phase: &schedule::Phase| examples(phase, options, windows) as u64;
+            if let Some((phase, done)) = schedule.position(progress.step, batch) {
+                (progress.phase, progress.phase_examples) = (phase, done);
+            }
+        }
         follow(ranks, &mut progress, &mut weights)?;
         let state = State::new(&options.config, &weights)?;
         let validation = validation.filter(|windows| !windows.is_empty() && ranks.leads());
@@ -200,7 +205,7 @@ impl<'a> Training<'a> {
             ranks,
             options,
             batches: Batches::new(windows, progress.seed),
-            windows: windows.len(),
+            windows,
             validation,
             state,
             program: None,
@@ -265,12 +270,12 @@ impl<'a> Training<'a> {
                     rates.learning_rate *= ratio(self.progress.step + 1, schedule.warm_up);
                 }
                 let steps = phase.window_steps.unwrap_or(full);
-                let batch = phase.batch_size.unwrap_or(self.options.batch_size);
-                (rates, steps, batch.min(self.windows), schedule.adam_beta_2)
+                let batch = examples(phase, self.options, self.windows);
+                (rates, steps, batch, schedule.adam_beta_2)
             }
             None => {
                 let rates = schedule::reference(hparams, self.progress.step);
-                let batch = self.options.batch_size.min(self.windows);
+                let batch = self.options.batch_size.min(self.windows.len());
                 (rates, full, batch, adam::BETA_2)
             }
         }
@@ -469,6 +474,11 @@ impl<'a> Training<'a> {
         Package::write(&out.join(name), &info, weights)?;
         Ok(())
     }
+}
+
+/// Examples in a step of a phase.
+fn examples(phase: &schedule::Phase, options: &Options, windows: &Windows) -> usize {
+    phase.batch_size.unwrap_or(options.batch_size).min(windows.len())
 }
 
 /// Takes over where the leading process is and what it knows.

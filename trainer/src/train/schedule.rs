@@ -1,7 +1,7 @@
 //! How learning rate, weight of the divergence and the rest change in the course of a run.
 //!
-//! Without a schedule file a run follows the configuration's hyper-parameters as the original does.
-//! A schedule file is JSON with a list of phases that follow each other:
+//! A run without a schedule follows the configuration's hyper-parameters as the original does
+//! ([`reference`]); `super::growing` makes a schedule from a number of steps. A schedule file is JSON with a list of phases that follow each other:
 //!
 //! ```json
 //! {
@@ -178,10 +178,26 @@ impl Schedule {
         }
         Ok(schedule)
     }
+
+    /// Where a run is after so many steps: its phase, and the examples done of it. `None` when that
+    /// depends on the clock. `batch` gives the number of examples in a step of a phase.
+    pub fn position(&self, steps: u64, batch: impl Fn(&Phase) -> u64) -> Option<(usize, u64)> {
+        let mut left = steps;
+        for (index, phase) in self.phases.iter().enumerate() {
+            let batch = batch(phase).max(1);
+            let length = phase.examples?.div_ceil(batch);
+            if left < length {
+                return Some((index, left * batch));
+            }
+            left -= length;
+        }
+        Some((self.phases.len(), 0))
+    }
 }
 
 impl Phase {
-    fn check(&self, config: &Config) -> Result<(), &'static str> {
+    /// Whether the phase makes sense for a configuration; if not, what is wrong.
+    pub(super) fn check(&self, config: &Config) -> Result<(), &'static str> {
         let positive = |value: f64| value.is_finite() && value > 0.0;
         let share = |values: [f64; 2]| values.iter().all(|value| (0.0..=1.0).contains(value));
         if self.until.is_some() == self.examples.is_some() {
@@ -315,6 +331,24 @@ mod tests {
             read(r#"{"phases": [{"examples": 1, "learning_rate": [1, 1]}]}"#).expect("valid");
         let rates = plain.phases[0].rates(0.5, &hparams);
         assert_eq!((rates.sampling, rates.clip), (None, 1.0));
+    }
+
+    // The place of a run follows from its steps: a phase ends with the step that reaches its
+    // examples; phases that end by the clock give no place.
+    #[test]
+    fn places_follow_from_steps() {
+        let schedule = read(
+            r#"{"phases": [{"examples": 10, "batch_size": 4, "learning_rate": [1, 1]},
+                {"examples": 6, "learning_rate": [1, 1]}]}"#,
+        )
+        .expect("valid");
+        let place = |steps| schedule.position(steps, |phase| phase.batch_size.unwrap_or(3) as u64);
+        for (steps, found) in [(0, (0, 0)), (2, (0, 8)), (3, (1, 0)), (4, (1, 3)), (5, (2, 0))] {
+            assert_eq!(place(steps), Some(found), "{steps}");
+        }
+        assert_eq!(place(99), Some((2, 0)));
+        let text = r#"{"minutes": 1, "phases": [{"until": 1, "learning_rate": [1, 1]}]}"#;
+        assert_eq!(read(text).expect("valid").position(0, |_| 1), None);
     }
 
     // The schedules that are given to people can be read.
