@@ -14,6 +14,7 @@
 //! | [`conductor`], [`core_decoder`], [`decoder`] | z to logits |
 //! | [`output`] | logits to loss, and to what is fed back |
 //! | [`adam`] | gradients to new weights |
+//! | [`pieces`] | a large batch, a piece at a time |
 //! | [`model`] | all of it |
 //! | [`artifacts`] | the same for ONNX Runtime's training API |
 
@@ -28,6 +29,7 @@ pub mod lstm;
 pub mod model;
 pub mod output;
 pub mod part;
+pub mod pieces;
 pub mod posterior;
 pub mod stack;
 pub mod update;

@@ -5,13 +5,15 @@ use interlude_models::network;
 use interlude_models::runtime::Runtime;
 use interlude_models::weights::Weights;
 use interlude_trainer::dataset::{Windows, layout};
+use interlude_trainer::gradient::dropout::Dropout;
 use interlude_trainer::gradient::model::{self, GradientError, Shape};
+use interlude_trainer::gradient::pieces;
 use interlude_trainer::train::batches::{Batches, Making};
 use interlude_trainer::train::initial;
 use interlude_trainer::train::program::{Batch, Program, Purpose};
 use interlude_trainer::train::state::State;
 
-/// Examples in a batch.
+/// Examples in a batch, where nothing depends on it.
 const BATCH: usize = 3;
 
 /// A configuration with layers of a few units, two or three of each.
@@ -26,11 +28,11 @@ fn small(name: &str) -> Config {
 }
 
 /// Windows of a configuration with numbers from a simple generator.
-fn windows(config: &Config) -> Windows {
+fn windows(config: &Config, count: usize) -> Windows {
     let limits = layout::limits(config);
     let mut windows = Windows::new(config.hparams.max_seq_len, limits.len());
     let mut state = 1u32;
-    for _ in 0..BATCH {
+    for _ in 0..count {
         let mut number = |limit: u32| {
             state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
             u16::try_from((state >> 8) % limit).expect("limits are at most 65536")
@@ -43,21 +45,27 @@ fn windows(config: &Config) -> Windows {
     windows
 }
 
-fn batch(config: &Config, steps: usize, sampling: Option<f32>) -> Batch {
-    let windows = windows(config);
-    let making = Making { config, steps, batch: BATCH, noise: 1.0, drop: 0.0, sampling, mix: 0.0 };
+fn batch(config: &Config, (steps, batch): (usize, usize), sampling: Option<f32>) -> Batch {
+    let windows = windows(config, batch);
+    let making = Making { config, steps, batch, noise: 1.0, drop: 0.0, sampling, mix: 0.0 };
     Batch { beta: 0.7, ..Batches::new(&windows, 1).make(0, 0, &making) }
 }
 
-/// The loss and the gradients of a batch.
-fn run(config: &Config, steps: usize, weights: &Weights, batch: &Batch) -> (f64, Weights) {
+/// The loss and the gradients of a batch, of so many steps and examples.
+fn run(
+    config: &Config,
+    sizes: (usize, usize),
+    weights: &Weights,
+    inputs: &Batch,
+) -> (f64, Weights) {
     let runtime = Runtime::start(None).expect("an ONNX Runtime");
     let mut state = State::new(config, weights).expect("weights of the configuration");
-    let shape = Shape { steps, batch: BATCH, sampling: !batch.sampled.is_empty() };
+    let (steps, batch) = sizes;
+    let shape = Shape { steps, batch, sampling: !inputs.sampled.is_empty() };
     let purpose = Purpose::Differentiate;
     let mut program =
         Program::new(runtime, config, shape, purpose, &mut state, 1).expect("a graph");
-    let report = program.run(batch).expect("a step");
+    let report = program.run(inputs).expect("a step");
     let mut gradients = weights.clone();
     for (name, values) in program.gradients() {
         gradients.0.get_mut(name).expect("a variable").data.copy_from_slice(values);
@@ -65,18 +73,24 @@ fn run(config: &Config, steps: usize, weights: &Weights, batch: &Batch) -> (f64,
     (f64::from(report.loss), gradients)
 }
 
-/// Compares the change of the loss along the gradient with the gradient's squared norm.
-fn check(config: &Config, steps: usize, sampling: Option<f32>) {
+/// Initial weights, none of which are near zero: those would hide what lies behind them.
+fn weights(config: &Config) -> Weights {
     let mut weights = initial::weights(config, 3);
-    // Kernels that begin near zero would hide what lies behind them.
     for tensor in weights.0.values_mut() {
         let largest = tensor.data.iter().fold(0.0f32, |largest, value| largest.max(value.abs()));
         if largest > 0.0 && largest < 0.01 {
             tensor.data.iter_mut().for_each(|value| *value *= 300.0);
         }
     }
-    let batch = batch(config, steps, sampling);
-    let (loss, gradients) = run(config, steps, &weights, &batch);
+    weights
+}
+
+/// Compares the change of the loss along the gradient with the gradient's squared norm.
+fn check(config: &Config, steps: usize, sampling: Option<f32>) {
+    let weights = weights(config);
+    let sizes = (steps, BATCH);
+    let batch = batch(config, sizes, sampling);
+    let (loss, gradients) = run(config, sizes, &weights, &batch);
     let norm: f64 = gradients
         .0
         .values()
@@ -95,7 +109,7 @@ fn check(config: &Config, steps: usize, sampling: Option<f32>) {
                 *value += change;
             }
         }
-        run(config, steps, &moved, &batch).0
+        run(config, sizes, &moved, &batch).0
     };
     let slope = (moved(1.0) - moved(-1.0)) / (2.0 * step);
     let error = (slope / norm - 1.0).abs();
@@ -123,6 +137,47 @@ fn gradients_are_slopes_with_scheduled_sampling() {
     let mut config = small("nade-drums_2bar_reduced");
     config.hparams.max_seq_len = 8;
     check(&config, 8, Some(0.5));
+}
+
+// A batch that is differentiated in pieces has the loss and the gradients that its pieces have on
+// average, with several parts, controls, bits and scheduled sampling.
+#[test]
+fn pieces_have_the_gradients_of_the_whole() {
+    for (name, (steps, batch), sampling) in [
+        ("cat-mel_2bar_small", (32, 256), None),
+        ("hier-trio_16bar", (256, 32), None),
+        ("hierdec-trio_16bar", (64, 192), Some(0.5)),
+        ("cat-mel_2bar_med_chords", (32, 256), None),
+        ("nade-drums_2bar_reduced", (32, 256), Some(0.5)),
+    ] {
+        let mut config = small(name);
+        config.hparams.free_bits = 3.0;
+        let weights = weights(&config);
+        let shape = Shape { steps, batch, sampling: sampling.is_some() };
+        let pieces = pieces::count(shape, Dropout::NONE);
+        assert!(pieces > 1, "{name}");
+        let whole = self::batch(&config, (steps, batch), sampling);
+        let (loss, gradients) = run(&config, (steps, batch), &weights, &whole);
+        let size = batch / pieces;
+        let of_pieces: Vec<(f64, Weights)> = (0..pieces)
+            .map(|piece| {
+                let part = whole.part(piece * size..(piece + 1) * size, steps, batch);
+                run(&config, (steps, size), &weights, &part)
+            })
+            .collect();
+        let count = f64::from(u32::try_from(pieces).expect("few"));
+        let mean = of_pieces.iter().map(|(loss, _)| loss).sum::<f64>() / count;
+        assert!((loss / mean - 1.0).abs() < 1e-5, "{name}: {loss}, pieces {mean}");
+        for (variable, tensor) in &gradients.0 {
+            let largest = tensor.data.iter().fold(0.0f64, |a, &b| a.max(f64::from(b).abs()));
+            for (index, &value) in tensor.data.iter().enumerate() {
+                let parts =
+                    of_pieces.iter().map(|(_, part)| f64::from(part.0[variable].data[index]));
+                let difference = (f64::from(value) - parts.sum::<f64>() / count).abs();
+                assert!(difference <= 1e-5 * largest.max(1e-3), "{name}: {variable} {difference}");
+            }
+        }
+    }
 }
 
 // The variables of the training graph are those of the networks, in name and shape.

@@ -39,6 +39,19 @@ impl Variables {
         assert!(earlier.is_none(), "second gradient of {name}");
     }
 
+    /// Takes the gradients of all variables, in the order of their names, so that others can be set.
+    ///
+    /// # Panics
+    /// When a variable has no gradient: the backward pass is incomplete.
+    pub fn take_gradients(&mut self) -> Vec<(String, Value)> {
+        let found: Vec<_> = self
+            .with_gradients()
+            .map(|(name, _, gradient)| (name.to_owned(), gradient.clone()))
+            .collect();
+        self.gradients.clear();
+        found
+    }
+
     /// The variables in the order of their names.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Variable)> {
         self.variables.iter().map(|(name, variable)| (name.as_str(), variable))

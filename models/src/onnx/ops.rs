@@ -54,6 +54,12 @@ impl Graph {
         self.op("Gemm", &[a, b], &[("transB", Attribute::Int(1))])
     }
 
+    /// `aᵀ · bᵀ` for matrices `[k, m]` and `[n, k]`.
+    pub fn gemm_tt(&mut self, a: &Value, b: &Value) -> Value {
+        let turned = Attribute::Int(1);
+        self.op("Gemm", &[a, b], &[("transA", turned.clone()), ("transB", turned)])
+    }
+
     /// Joins values along an axis.
     pub fn concat(&mut self, values: &[&Value], axis: i64) -> Value {
         self.op("Concat", values, &[("axis", Attribute::Int(axis))])

@@ -138,14 +138,16 @@ impl Level {
     ) -> LevelPass {
         let (steps, batch) = sizes;
         let mut values = values;
-        let mut layers = Vec::new();
+        let mut layers = Vec::<[Pass; 2]>::new();
         for halves in &self.0 {
+            if let Some(below) = layers.last() {
+                values = below.iter().map(|pass| pass.trace.outputs(graph)).collect();
+            }
             let passes = halves.each_ref().map(|layer| {
                 let mask = dropout.mask(graph, layer.name(), &[steps, batch, layer.width()]);
                 let zeros = lstm::zero_state(graph, batch, layer.units());
                 layer.forward(graph, values.clone(), mask.as_ref(), &zeros, sizes)
             });
-            values = passes.iter().map(|pass| pass.trace.h.clone()).collect();
             layers.push(passes);
         }
         LevelPass { layers, sizes }
@@ -192,6 +194,7 @@ impl LevelPass {
     /// Last outputs of both directions of the top layer, `[batch, width]`.
     fn embedding(&self, graph: &mut Graph) -> Value {
         let [forward, backward] = self.layers.last().expect("a level has a layer");
-        graph.concat(&[&forward.trace.last.h, &backward.trace.last.h], 1)
+        let halves = [forward, backward].map(|half| half.trace.last(graph));
+        graph.concat(&[&halves[0], &halves[1]], 1)
     }
 }

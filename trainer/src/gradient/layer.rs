@@ -41,9 +41,9 @@ pub struct Pass {
 pub struct Back {
     /// Gradient of the initial state.
     pub initial: State,
-    /// Gradient of the pre-activations, `[steps·batch, 4·units]`.
+    /// Gradient of the pre-activations, `[4·units, steps·batch]`.
     flat: Value,
-    /// Its sum over the steps, `[batch, 4·units]`, when a part is constant.
+    /// Its sum over the steps, `[4·units, batch]`, when a part is constant.
     summed: Option<Value>,
 }
 
@@ -82,7 +82,7 @@ impl Layer {
                 Some(table)
             })
             .collect();
-        let lstm = Lstm { units, recurrent, direction };
+        let lstm = Lstm::new(graph, units, recurrent, direction);
         let (name, parts) = (name.to_owned(), parts.to_vec());
         Self { name, parts, kernel, rows, tables, bias, bias_in_table, lstm }
     }
@@ -94,7 +94,7 @@ impl Layer {
 
     /// Width of the output.
     pub fn units(&self) -> usize {
-        self.lstm.units
+        self.lstm.units()
     }
 
     /// Width of all that the layer reads from below.
@@ -222,9 +222,7 @@ impl Layer {
         batch: usize,
     ) -> State {
         let preactivations = self.preactivations(body, offset, values, &[batch]);
-        let Lstm { units, recurrent, .. } = &self.lstm;
-        let (_, _, next) = lstm::step(body, *units, recurrent, &preactivations, state);
-        next
+        self.lstm.step(body, &preactivations, state)
     }
 
     /// Sets the gradients of kernel and bias. `outputs` is the gradient of all outputs
@@ -240,45 +238,48 @@ impl Layer {
         let units = self.units();
         let outputs = outputs.map(|value| reshape(graph, value, &[steps, batch, units]));
         let found = self.lstm.backward(graph, &pass.trace, outputs.as_ref(), last, (steps, batch));
-        let flat = reshape(graph, &found.preactivations, &[steps * batch, 4 * units]);
+        let flat = reshape(graph, &found.preactivations, &[4 * units, steps * batch]);
         let constant = self.parts.iter().any(|part| matches!(part, Part::Constant { .. }));
         let summed = (constant && pass.dropped.is_none())
-            .then(|| graph.reduce_sum(&found.preactivations, &[0]));
-        let mut bias = summed.as_ref().map(|summed| graph.reduce_sum(summed, &[0]));
+            .then(|| graph.reduce_sum(&found.preactivations, &[1]));
+        let mut bias = summed.as_ref().map(|summed| graph.reduce_sum(summed, &[1]));
         let mut kernel = Vec::new();
         if let Some((dense, _)) = &pass.dropped {
-            kernel.push(graph.gemm_tn(dense, &flat));
+            kernel.push(graph.matmul(&flat, dense));
         } else {
             for (part, value) in self.parts.iter().zip(&pass.values) {
-                let rows = match *part {
+                let columns = match *part {
                     Part::Tokens { vocabulary } if bias.is_none() => {
-                        // With a column for "none" every step picks one row, so that all rows of
-                        // the product add up to the bias's gradient.
+                        // With a column for "none" every step picks one, so that all columns of the
+                        // product add up to the bias's gradient.
                         let picks = one_hot(graph, value, vocabulary + 1);
-                        let product = graph.gemm_tn(&picks, &flat);
-                        bias = Some(graph.reduce_sum(&product, &[0]));
-                        let cut = graph.split(&product, &[vocabulary, 1], 0);
+                        let product = graph.matmul(&flat, &picks);
+                        bias = Some(graph.reduce_sum(&product, &[1]));
+                        let cut = graph.split(&product, &[vocabulary, 1], 1);
                         cut[0].clone()
                     }
                     Part::Tokens { vocabulary } => {
                         let picks = one_hot(graph, value, vocabulary);
-                        graph.gemm_tn(&picks, &flat)
+                        graph.matmul(&flat, &picks)
                     }
                     Part::Rows { .. } => {
                         let value = part.dense(graph, value, (steps, batch));
-                        graph.gemm_tn(&value, &flat)
+                        graph.matmul(&flat, &value)
                     }
                     Part::Constant { .. } => {
-                        graph.gemm_tn(value, summed.as_ref().expect("made for constant parts"))
+                        graph.matmul(summed.as_ref().expect("made for constant parts"), value)
                     }
                 };
-                kernel.push(rows);
+                kernel.push(columns);
             }
         }
+        // Weights are stored with a row for each input.
+        let mut kernel: Vec<Value> =
+            kernel.iter().map(|columns| graph.transpose(columns, &[1, 0])).collect();
         kernel.push(found.recurrent);
         let kernel = graph.concat(&kernel.iter().collect::<Vec<_>>(), 0);
         variables.set_gradient(&format!("{}/kernel", self.name), kernel);
-        let bias = bias.unwrap_or_else(|| graph.reduce_sum(&flat, &[0]));
+        let bias = bias.unwrap_or_else(|| graph.reduce_sum(&flat, &[1]));
         variables.set_gradient(&format!("{}/bias", self.name), bias);
         Back { initial: found.initial, flat, summed }
     }
@@ -296,7 +297,7 @@ impl Layer {
         let part = self.parts[index];
         if let Some((_, mask)) = &pass.dropped {
             let kernel = self.input_kernel(graph);
-            let all = graph.gemm_nt(&back.flat, &kernel);
+            let all = graph.gemm_tt(&back.flat, &kernel);
             let all = graph.mul(&all, mask);
             let widths: Vec<usize> = self.parts.iter().map(|part| part.width()).collect();
             let own = graph.split(&all, &widths, 1)[index].clone();
@@ -309,8 +310,8 @@ impl Layer {
             };
         }
         match (part, &back.summed) {
-            (Part::Constant { .. }, Some(summed)) => graph.gemm_nt(summed, &self.rows[index]),
-            _ => graph.gemm_nt(&back.flat, &self.rows[index]),
+            (Part::Constant { .. }, Some(summed)) => graph.gemm_tt(summed, &self.rows[index]),
+            _ => graph.gemm_tt(&back.flat, &self.rows[index]),
         }
     }
 }

@@ -22,6 +22,7 @@ use super::dropout::Dropout;
 use super::encoder::Encoder;
 use super::lstm::reshape;
 use super::part::Part;
+use super::pieces::{self, Pieces};
 use super::posterior::{Divergence, Draw, Posterior, mean};
 use super::variables::{Variables, dims};
 
@@ -93,7 +94,10 @@ pub fn as_float(size: usize) -> f32 {
 struct Building<'a> {
     config: &'a Config,
     shape: Shape,
+    /// Where operators go: the whole graph, or the body that differentiates a piece of the batch.
     graph: Graph,
+    /// What the body of a piece reads; none when the batch is whole.
+    pieces: Option<Pieces>,
     dropout: Dropout,
     variables: Variables,
     encoder: Encoder,
@@ -296,38 +300,53 @@ impl<'a> Building<'a> {
         let width = encoder.width();
         let posterior = Posterior::declare(&mut graph, &mut variables, width, hparams.z_size);
         let decoder = Decoder::declare(&mut graph, &mut variables, config);
-        Ok(Self { config, shape, graph, dropout, variables, encoder, posterior, decoder })
+        let pieces = None;
+        Ok(Self { config, shape, graph, pieces, dropout, variables, encoder, posterior, decoder })
+    }
+
+    /// Declares an input with the batch at an axis.
+    fn input(
+        &mut self,
+        name: &str,
+        element: ElementType,
+        extents: &[usize],
+        batch_axis: usize,
+    ) -> Value {
+        match &mut self.pieces {
+            Some(pieces) => pieces.input(&mut self.graph, name, element, extents, batch_axis),
+            None => self.graph.input(name, element, &dims(extents)),
+        }
     }
 
     /// Declares the windows; what the encoder reads, and what the decoder does.
     fn windows(&mut self) -> (Vec<Value>, Windows) {
-        let Self { config, shape, graph, decoder, .. } = self;
-        let Shape { steps, batch, sampling } = *shape;
+        let config = self.config;
+        let Shape { steps, batch, sampling } = self.shape;
         let extents = [steps, batch, window_width(config)];
         let (mut read, targets, previous) = if draws_tokens(config) {
-            let tokens = graph.input("tokens", ElementType::I64, &dims(&extents));
-            let tokens = columns(graph, &tokens, extents);
+            let tokens = self.input("tokens", ElementType::I64, &extents, 1);
+            let tokens = columns(&mut self.graph, &tokens, extents);
             let previous = if sampling {
-                earlier(graph, decoder, &tokens, (steps, batch))
+                earlier(&mut self.graph, &self.decoder, &tokens, (steps, batch))
             } else {
-                let previous = graph.input("inputs", ElementType::I64, &dims(&extents));
-                columns(graph, &previous, extents)
+                let previous = self.input("inputs", ElementType::I64, &extents, 1);
+                columns(&mut self.graph, &previous, extents)
             };
-            let read = match codes(graph, config) {
-                Some(codes) => vec![graph.gather(&codes, &tokens[0])],
+            let read = match codes(&mut self.graph, config) {
+                Some(codes) => vec![self.graph.gather(&codes, &tokens[0])],
                 None => tokens.clone(),
             };
             (read, tokens, previous)
         } else {
             let wide = [steps, batch, config.input_depth()];
-            let read = graph.input("encoder_inputs", ElementType::F32, &dims(&wide));
-            let targets = vec![graph.input("targets", ElementType::F32, &dims(&extents))];
-            let previous = earlier(graph, decoder, &targets, (steps, batch));
+            let read = self.input("encoder_inputs", ElementType::F32, &wide, 1);
+            let targets = vec![self.input("targets", ElementType::F32, &extents, 1)];
+            let previous = earlier(&mut self.graph, &self.decoder, &targets, (steps, batch));
             (vec![read], targets, previous)
         };
         let width = config.control_depth();
         let controls = (width > 0)
-            .then(|| graph.input("controls", ElementType::F32, &dims(&[steps, batch, width])));
+            .then(|| self.input("controls", ElementType::F32, &[steps, batch, width], 1));
         read.extend(controls.clone());
         (read, Windows { targets, previous, controls, sizes: (steps, batch) })
     }
@@ -343,42 +362,64 @@ impl<'a> Building<'a> {
         Encoded { windows, pass, draw, divergence }
     }
 
-    /// Forward and backward pass; sets all gradients, declares the outputs of [`REPORT`] and returns
-    /// the norm of all gradients.
+    /// Forward and backward pass, a piece of the batch at a time if it is large; sets all gradients,
+    /// declares the outputs of [`REPORT`] and returns the norm of all gradients.
     fn differentiate(&mut self) -> Value {
-        let Shape { steps, batch, sampling } = self.shape;
-        let latent = self.posterior.latent();
-        let noise = self.graph.input("noise", ElementType::F32, &dims(&[batch, latent]));
         let beta = self.graph.input("beta", ElementType::F32, &[]);
+        let count = pieces::count(self.shape, self.dropout);
+        let report = if count == 1 {
+            self.pass(&beta)
+        } else {
+            let (pieces, body) = Pieces::begin(&mut self.graph, &self.variables, count);
+            let whole = std::mem::replace(&mut self.graph, body);
+            self.shape.batch /= count;
+            self.pieces = Some(pieces);
+            let report = self.pass(&beta);
+            self.shape.batch *= count;
+            let body = std::mem::replace(&mut self.graph, whole);
+            let pieces = self.pieces.take().expect("it was set above");
+            pieces.end(&mut self.graph, body, &mut self.variables, report)
+        };
+        let norm = adam::global_norm(&mut self.graph, &self.variables);
+        let [loss, r_loss, nats, accuracy] = &report;
+        for (name, value) in REPORT.iter().zip([loss, r_loss, nats, &norm, accuracy]) {
+            self.graph.output(name, value, ElementType::F32, &[]);
+        }
+        norm
+    }
+
+    /// Forward and backward pass over what the graph reads: sets all gradients, and returns loss,
+    /// reconstruction loss, divergence in nats and accuracy.
+    fn pass(&mut self, beta: &Value) -> [Value; 4] {
+        let Shape { steps, batch, sampling } = self.shape;
+        let config = self.config;
+        let noise = [batch, self.posterior.latent()];
+        let noise = self.input("noise", ElementType::F32, &noise, 0);
         #[expect(clippy::cast_possible_truncation, reason = "a setting in single precision")]
-        let free_bits = self.config.hparams.free_bits as f32;
+        let free_bits = config.hparams.free_bits as f32;
         let Encoded { windows, pass, draw, divergence } = self.encode(&noise, free_bits);
-        let Self { config, graph, dropout, variables, encoder, posterior, decoder, .. } = self;
         let feeding = if sampling {
             let extents = [steps, batch, config.output_depth()];
             // NADE takes the more probable bits and needs no noise.
             let uniform = (config.output_kind() != OutputKind::Nade)
-                .then(|| graph.input("uniform", ElementType::F32, &dims(&extents)));
-            let sampled = graph.input("sampled", ElementType::Bool, &dims(&[steps, batch]));
+                .then(|| self.input("uniform", ElementType::F32, &extents, 1));
+            let sampled = self.input("sampled", ElementType::Bool, &[steps, batch], 1);
             Feeding::Sampled(Choices { uniform, sampled: Some(sampled) })
         } else {
             Feeding::Given
         };
+        let Self { graph, dropout, variables, encoder, posterior, decoder, .. } = self;
         let decoded = decoder.forward(graph, *dropout, &draw.z, &windows, &feeding);
         let (r_loss, accuracy) = decoded.quality(graph);
-        let weighted = graph.mul(&beta, &divergence.cost);
+        let weighted = graph.mul(beta, &divergence.cost);
         let loss = graph.add(&r_loss, &weighted);
         let nats = mean(graph, &divergence.nats);
 
         let dz = decoder.backward(graph, variables, &decoded);
-        let rest = (&dz, &beta, batch);
+        let rest = (&dz, beta, batch);
         let dembedding = posterior.backward(graph, variables, &draw, &divergence, rest);
         encoder.backward(graph, variables, &pass, &dembedding);
-        let norm = adam::global_norm(graph, variables);
-        for (name, value) in REPORT.iter().zip([&loss, &r_loss, &nats, &norm, &accuracy]) {
-            graph.output(name, value, ElementType::F32, &[]);
-        }
-        norm
+        [loss, r_loss, nats, accuracy]
     }
 }
 

@@ -93,7 +93,7 @@ impl Stack {
         for (layer, state) in self.layers.iter().zip(&states) {
             let mask = dropout.mask(graph, layer.name(), &[steps, batch, layer.width()]);
             let pass = layer.forward(graph, values, mask.as_ref(), state, (steps, batch));
-            values = vec![pass.trace.h.clone()];
+            values = vec![pass.trace.outputs(graph)];
             passes.push(pass);
         }
         let part = Part::Rows { width: self.units() };
