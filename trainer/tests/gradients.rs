@@ -61,13 +61,13 @@ fn run(
     let runtime = Runtime::start(None).expect("an ONNX Runtime");
     let mut state = State::new(config, weights).expect("weights of the configuration");
     let (steps, batch) = sizes;
-    let shape = Shape { steps, batch, sampling: !inputs.sampled.is_empty() };
+    let shape = Shape::new(steps, batch, !inputs.sampled.is_empty());
     let purpose = Purpose::Differentiate;
     let mut program =
         Program::new(runtime, config, shape, purpose, &mut state, 1).expect("a graph");
     let report = program.run(inputs).expect("a step");
     let mut gradients = weights.clone();
-    for (name, values) in program.gradients() {
+    for (name, values) in program.gradients().iter() {
         gradients.0.get_mut(name).expect("a variable").data.copy_from_slice(values);
     }
     (f64::from(report.loss), gradients)
@@ -153,7 +153,7 @@ fn pieces_have_the_gradients_of_the_whole() {
         let mut config = small(name);
         config.hparams.free_bits = 3.0;
         let weights = weights(&config);
-        let shape = Shape { steps, batch, sampling: sampling.is_some() };
+        let shape = Shape::new(steps, batch, sampling.is_some());
         let pieces = pieces::count(shape, Dropout::NONE);
         assert!(pieces > 1, "{name}");
         let whole = self::batch(&config, (steps, batch), sampling);
@@ -185,7 +185,7 @@ fn pieces_have_the_gradients_of_the_whole() {
 fn variables_are_those_of_the_networks() {
     for config in config::all() {
         let config = small(&config.name);
-        let shape = Shape { steps: config.hparams.max_seq_len, batch: BATCH, sampling: false };
+        let shape = Shape::new(config.hparams.max_seq_len, BATCH, false);
         let built = model::gradients(&config, shape).expect("a graph");
         let mut wanted: Vec<(String, Vec<usize>)> =
             network::variables(&config).into_iter().map(|v| (v.name, v.shape)).collect();
@@ -198,11 +198,11 @@ fn variables_are_those_of_the_networks() {
 // scheduled sampling with dropout.
 #[test]
 fn misfits_are_refused() {
-    let shape = Shape { steps: 24, batch: BATCH, sampling: false };
+    let shape = Shape::new(24, BATCH, false);
     let refused = model::gradients(&small("hierdec-mel_16bar"), shape).expect_err("24 steps");
     let name = "hierdec-mel_16bar".to_owned();
     assert_eq!(refused, GradientError::Segments { name, steps: 24, segment: 16 });
-    let shape = Shape { steps: 32, batch: BATCH, sampling: true };
+    let shape = Shape::new(32, BATCH, true);
     let refused = model::gradients(&small("groovae_2bar_humanize"), shape).expect_err("dropout");
     let name = "groovae_2bar_humanize".to_owned();
     assert_eq!(refused, GradientError::SamplingAndDropout(name));

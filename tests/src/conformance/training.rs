@@ -77,7 +77,7 @@ impl Comparison<'_> {
             self.row(&name, ratio(f64::from(ours), theirs), LOSS);
         }
         let mut worst = Vec::new();
-        for (variable, ours) in program.gradients() {
+        for (variable, ours) in program.gradients().iter() {
             let Some(theirs) = fixture.array(&format!("grad_{variant}/{variable}"))? else {
                 // Trio folders leave the gradients of one variant out.
                 continue;
@@ -168,7 +168,7 @@ impl Comparison<'_> {
 /// What a graph of a fixture is built for.
 fn shape(fixture: &Fixture, sampling: bool) -> Result<Shape> {
     let batch = fixture.need("enc_mu")?.shape[0];
-    Ok(Shape { steps: fixture.config.hparams.max_seq_len, batch, sampling })
+    Ok(Shape::new(fixture.config.hparams.max_seq_len, batch, sampling))
 }
 
 /// The windows of a fixture as a batch without noise and rates.

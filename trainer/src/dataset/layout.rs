@@ -5,8 +5,8 @@ use interlude_models::tokens::{Controls, Tokens, Window};
 
 /// Lowest melody token that is a pitch.
 const FIRST_PITCH: u16 = 2;
-/// Drum classes of the reduced map.
-const CLASSES: usize = 9;
+/// Drum classes of the reduced map, and of grooves.
+pub(crate) const CLASSES: usize = 9;
 /// Velocities, `0..=127`.
 const VELOCITIES: u32 = 128;
 /// Offsets of a groove; [`CENTRE`] is on the beat, both ends are half a step away from it.

@@ -37,6 +37,8 @@ pub struct Windows {
     pub controls: Option<Value>,
     /// Steps and examples.
     pub sizes: (usize, usize),
+    /// Examples that losses are means over.
+    pub whole: usize,
 }
 
 /// Where the decoder's inputs come from.
@@ -157,7 +159,7 @@ impl Decoder {
             };
             let given = (previous.as_slice(), controls.as_ref());
             let pass = core.forward(graph, dropout, &embedding, given, folded);
-            predictions.push(core.output.forward(graph, &pass.logits, &targets, batch));
+            predictions.push(core.output.forward(graph, &pass.logits, &targets, windows.whole));
             cores.push(pass);
             first = own.end;
             column += core.output.depth();

@@ -65,8 +65,23 @@ pub struct Shape {
     pub steps: usize,
     /// Examples in a batch.
     pub batch: usize,
+    /// Examples that losses and gradients are means over: those of the batch, or of a larger one
+    /// that it is a part of. The losses, accuracies and gradients of all parts add up.
+    pub whole: usize,
     /// Whether the decoder's inputs come from scheduled sampling.
     pub sampling: bool,
+}
+
+impl Shape {
+    /// Of whole batches.
+    pub fn new(steps: usize, batch: usize, sampling: bool) -> Self {
+        Self { steps, batch, whole: batch, sampling }
+    }
+
+    /// Of a part of a batch with so many examples.
+    pub fn part(self, batch: usize) -> Self {
+        Self { batch, ..self }
+    }
 }
 
 /// A graph ready for a session.
@@ -188,7 +203,7 @@ pub fn gradients(config: &Config, shape: Shape) -> Result<Built, GradientError> 
 /// # Errors
 /// [`GradientError`] when the hyper-parameters do not fit each other.
 pub fn evaluation(config: &Config, steps: usize, batch: usize) -> Result<Built, GradientError> {
-    let shape = Shape { steps, batch, sampling: false };
+    let shape = Shape::new(steps, batch, false);
     let mut building = Building::new("evaluation", config, shape, Dropout::NONE)?;
     let latent = building.posterior.latent();
     let noise = building.graph.floats(&[batch, latent], &vec![0.0; batch * latent]);
@@ -321,7 +336,7 @@ impl<'a> Building<'a> {
     /// Declares the windows; what the encoder reads, and what the decoder does.
     fn windows(&mut self) -> (Vec<Value>, Windows) {
         let config = self.config;
-        let Shape { steps, batch, sampling } = self.shape;
+        let Shape { steps, batch, whole, sampling } = self.shape;
         let extents = [steps, batch, window_width(config)];
         let (mut read, targets, previous) = if draws_tokens(config) {
             let tokens = self.input("tokens", ElementType::I64, &extents, 1);
@@ -348,7 +363,7 @@ impl<'a> Building<'a> {
         let controls = (width > 0)
             .then(|| self.input("controls", ElementType::F32, &[steps, batch, width], 1));
         read.extend(controls.clone());
-        (read, Windows { targets, previous, controls, sizes: (steps, batch) })
+        (read, Windows { targets, previous, controls, sizes: (steps, batch), whole })
     }
 
     /// Encoder, posterior and a draw from it.
@@ -391,7 +406,7 @@ impl<'a> Building<'a> {
     /// Forward and backward pass over what the graph reads: sets all gradients, and returns loss,
     /// reconstruction loss, divergence in nats and accuracy.
     fn pass(&mut self, beta: &Value) -> [Value; 4] {
-        let Shape { steps, batch, sampling } = self.shape;
+        let Shape { steps, batch, whole, sampling } = self.shape;
         let config = self.config;
         let noise = [batch, self.posterior.latent()];
         let noise = self.input("noise", ElementType::F32, &noise, 0);
@@ -411,12 +426,16 @@ impl<'a> Building<'a> {
         let Self { graph, dropout, variables, encoder, posterior, decoder, .. } = self;
         let decoded = decoder.forward(graph, *dropout, &draw.z, &windows, &feeding);
         let (r_loss, accuracy) = decoded.quality(graph);
-        let weighted = graph.mul(beta, &divergence.cost);
-        let loss = graph.add(&r_loss, &weighted);
         let nats = mean(graph, &divergence.nats);
+        // The reconstruction loss is a mean over all examples of the whole already.
+        let share = graph.scalar(as_float(batch) / as_float(whole));
+        let [cost, nats, accuracy] =
+            [&divergence.cost, &nats, &accuracy].map(|mean| graph.mul(&share, mean));
+        let weighted = graph.mul(beta, &cost);
+        let loss = graph.add(&r_loss, &weighted);
 
         let dz = decoder.backward(graph, variables, &decoded);
-        let rest = (&dz, beta, batch);
+        let rest = (&dz, beta, whole);
         let dembedding = posterior.backward(graph, variables, &draw, &divergence, rest);
         encoder.backward(graph, variables, &pass, &dembedding);
         [loss, r_loss, nats, accuracy]

@@ -96,7 +96,7 @@ impl Output {
     }
 
     /// Compares `logits` `[rows, width]` with the targets of the same rows; `examples` is the number
-    /// of windows that the rows belong to.
+    /// of windows that the loss is a mean over.
     pub fn forward(
         &self,
         graph: &mut Graph,

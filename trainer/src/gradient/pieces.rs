@@ -7,7 +7,7 @@ use interlude_models::onnx::{Attribute, ElementType, Graph, Value};
 
 use super::dropout::Dropout;
 use super::lstm::reshape;
-use super::model::{Shape, as_float};
+use super::model::Shape;
 use super::variables::{Variables, dims};
 
 /// Rows, examples times steps, of a piece at most.
@@ -69,7 +69,7 @@ impl Pieces {
     }
 
     /// Runs the body over all pieces. The gradients of the variables, and the scalars of `report`,
-    /// become their means.
+    /// become their sums.
     pub fn end<const N: usize>(
         self,
         graph: &mut Graph,
@@ -112,17 +112,12 @@ impl Pieces {
             ],
             gradients.len() + N,
         );
-        let count = graph.scalar(as_float(self.count));
         let (sums, values) = results.split_at(gradients.len());
         for ((name, _), sum) in gradients.iter().zip(sums) {
-            let mean = graph.div(sum, &count);
-            variables.set_gradient(name, mean);
+            variables.set_gradient(name, sum.clone());
         }
         let mut values = values.iter();
-        report.map(|_| {
-            let sum = graph.reduce_sum(values.next().expect("one for each"), &[0]);
-            graph.div(&sum, &count)
-        })
+        report.map(|_| graph.reduce_sum(values.next().expect("one for each"), &[0]))
     }
 }
 
@@ -138,13 +133,13 @@ mod tests {
     // where there are none such, and with dropout, they stay whole.
     #[test]
     fn pieces_are_equal_and_few() {
-        let of = |steps, batch| count(Shape { steps, batch, sampling: false }, Dropout::NONE);
+        let of = |steps, batch| count(Shape::new(steps, batch, false), Dropout::NONE);
         for (steps, batch, expected) in
             [(32, 64, 1), (32, 128, 1), (32, 512, 4), (32, 300, 3), (32, 509, 1), (256, 64, 4)]
         {
             assert_eq!(of(steps, batch), expected, "{steps} steps, {batch} examples");
         }
-        let shape = Shape { steps: 32, batch: 512, sampling: false };
+        let shape = Shape::new(32, 512, false);
         assert_eq!(count(shape, Dropout { keep: 0.5 }), 1);
     }
 }

@@ -83,20 +83,21 @@ impl Posterior {
     }
 
     /// Sets the gradients of both layers and returns that of the embedding, given the gradient of
-    /// `z` and the weight `beta` of the divergence in the loss.
+    /// `z`, the weight `beta` of the divergence in the loss, and the examples that the loss is a mean
+    /// over.
     pub fn backward(
         &self,
         graph: &mut Graph,
         variables: &mut Variables,
         draw: &Draw,
         divergence: &Divergence,
-        (dz, beta, batch): (&Value, &Value, usize),
+        (dz, beta, examples): (&Value, &Value, usize),
     ) -> Value {
-        let batch = graph.scalar(super::model::as_float(batch));
+        let examples = graph.scalar(super::model::as_float(examples));
         let counts = graph.op("Greater", &[&divergence.nats, &divergence.free], &[]);
         let counts = float(graph, &counts);
         let counts = graph.unsqueeze(&counts, &[1]);
-        let share = graph.div(beta, &batch);
+        let share = graph.div(beta, &examples);
         let weight = graph.mul(&share, &counts);
 
         let pull = graph.mul(&weight, &draw.mu);

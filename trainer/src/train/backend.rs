@@ -6,6 +6,7 @@ use interlude_models::config::Config;
 use interlude_models::runtime::Runtime;
 
 use super::distributed::{Agreement, Distributed};
+use super::parallel::{Parallel, parts};
 use super::program::{Batch, Program, ProgramError, Purpose, Report};
 use super::ranks::Ranks;
 use super::state::State;
@@ -27,6 +28,8 @@ pub enum Backend {
 pub enum Stepper {
     /// A session that changes the state in place.
     Onnx(Box<Program>),
+    /// Sessions for parts of each batch, on threads of their own.
+    Parallel(Box<Parallel>),
     /// A trainer with a state of its own.
     TrainingApi(Box<TrainingApi>),
     /// A session for a part of each batch.
@@ -53,6 +56,12 @@ impl Stepper {
                 let steps = Distributed::new(runtime, model, shape, beta_2, state, threads)?;
                 Self::Distributed(Box::new(steps))
             }
+            Backend::Onnx if parts(config, shape, actual(threads)) > 1 => {
+                let threads = actual(threads);
+                let parts = (parts(config, shape, threads), threads);
+                let steps = Parallel::new(runtime, config, shape, beta_2, state, parts)?;
+                Self::Parallel(Box::new(steps))
+            }
             Backend::Onnx => {
                 let purpose = Purpose::Train { beta_2 };
                 let program = Program::new(runtime, config, shape, purpose, state, threads)?;
@@ -77,6 +86,7 @@ impl Stepper {
     ) -> Result<(Report, Agreement), ProgramError> {
         match self {
             Self::Onnx(program) => Ok((program.run(batch)?, own)),
+            Self::Parallel(steps) => Ok((steps.run(batch)?, own)),
             Self::TrainingApi(trainer) => Ok((trainer.run(batch)?, own)),
             Self::Distributed(steps) => steps.run(ranks, batch, own),
         }
@@ -88,8 +98,14 @@ impl Stepper {
     /// [`ProgramError`] when the training API does not give out its state.
     pub fn store(&self, state: &mut State) -> Result<(), ProgramError> {
         match self {
-            Self::Onnx(_) | Self::Distributed(_) => Ok(()),
+            Self::Onnx(_) | Self::Parallel(_) | Self::Distributed(_) => Ok(()),
             Self::TrainingApi(trainer) => trainer.store(state),
         }
     }
+}
+
+/// A number of threads: that of the processor's cores where 0 asks for as many.
+fn actual(threads: usize) -> usize {
+    let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+    if threads == 0 { cores() } else { threads }
 }

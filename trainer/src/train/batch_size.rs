@@ -46,7 +46,7 @@ pub fn find(
         if batch > windows.len() || steps * batch * bytes_of_step(config) > MEMORY {
             break;
         }
-        let shape = Shape { steps, batch, sampling: rates.sampling.is_some() };
+        let shape = Shape::new(steps, batch, rates.sampling.is_some());
         let model = (config, backend, &alone);
         let mut stepper = Stepper::new(runtime, model, shape, adam::BETA_2, &mut state, threads)?;
         let making = Making {

@@ -99,11 +99,12 @@ impl<'a> Batches<'a> {
             let from = CUT_STEPS * generator.random_range(0..=cuts);
             let mut cut = window[from * width..(from + steps) * width].to_vec();
             transpose(&mut generator, config, &mut cut);
-            if config.scheme == Scheme::Drums && generator.random::<f32>() < making.mix {
+            if mixes(config.scheme) && generator.random::<f32>() < making.mix {
                 let other = self.windows.get(generator.random_range(0..self.windows.len()));
-                let mut other = other[from..from + steps].to_vec();
-                other.rotate_left(CUT_STEPS * generator.random_range(0..steps.div_ceil(CUT_STEPS)));
-                mix(&mut cut, &other, generator.random());
+                let mut other = other[from * width..(from + steps) * width].to_vec();
+                let turn = CUT_STEPS * generator.random_range(0..steps.div_ceil(CUT_STEPS));
+                other.rotate_left(turn * width);
+                mix(config.scheme, &mut cut, &other, generator.random());
             }
             filling.put(Some(&mut generator), index, &cut);
         }
@@ -265,11 +266,25 @@ fn transpose(generator: &mut impl Rng, config: &Config, numbers: &mut [u16]) {
     }
 }
 
-/// Takes the instruments that are set in `mask` from another window of drum tokens: rhythms that
-/// drummers could as well have played, from data that is small.
-fn mix(tokens: &mut [u16], other: &[u16], mask: u16) {
-    for (token, &other) in tokens.iter_mut().zip(other) {
-        *token = (*token & !mask) | (other & mask);
+/// Whether the instruments of windows can be mixed.
+fn mixes(scheme: Scheme) -> bool {
+    matches!(scheme, Scheme::Drums | Scheme::Groove(_))
+}
+
+/// Takes the instruments that are set in `mask` from another window of drums or grooves: rhythms
+/// that drummers could as well have played, from data that is small.
+fn mix(scheme: Scheme, numbers: &mut [u16], other: &[u16], mask: u16) {
+    if scheme == Scheme::Drums {
+        for (token, &other) in numbers.iter_mut().zip(other) {
+            *token = (*token & !mask) | (other & mask);
+        }
+        return;
+    }
+    // Hits, velocities and offsets have a column for each class.
+    for (column, (number, &other)) in numbers.iter_mut().zip(other).enumerate() {
+        if mask >> (column % layout::CLASSES) & 1 == 1 {
+            *number = other;
+        }
     }
 }
 
@@ -367,6 +382,25 @@ mod tests {
             seen.insert(tokens);
         }
         assert!(seen.len() > 20, "{seen:?}");
+    }
+
+    // So has a mixed groove, with velocity and offset as they were beside each hit.
+    #[test]
+    fn instruments_of_grooves_are_mixed_whole() {
+        let config = config::by_name("groovae_2bar_hits_control_tfds").expect("known");
+        let window = |number: u16| -> Vec<u16> {
+            let step = |step: u16| [[1; 9], [number; 9], [1000 * number + step; 9]].concat();
+            (0..8).flat_map(step).collect()
+        };
+        let (a, b) = (window(30), window(60));
+        let mut mixed = a.clone();
+        mix(config.scheme, &mut mixed, &b, 0b1_0000_0001);
+        for (step, numbers) in mixed.chunks_exact(27).enumerate() {
+            for (column, number) in numbers.iter().enumerate() {
+                let from = if [0, 8].contains(&(column % 9)) { &b } else { &a };
+                assert_eq!(*number, from[27 * step + column], "step {step}, column {column}");
+            }
+        }
     }
 
     // A batch depends on seed and position alone: one made in the middle of a run equals the one

@@ -1,29 +1,25 @@
 //! Steps of training by several processes: each finds the gradients of its part of the batch, all
 //! add them up, and each makes the same update.
 //!
-//! Gradients and reports are means over examples, so their sum weighted by the share of the
-//! examples is exactly that of the whole batch. Order, noise and dropout are drawn for the whole
-//! batch by every process, hence do not depend on how many there are.
-
-use std::collections::BTreeMap;
+//! Gradients and reports are means over the examples of the whole batch, so those of the parts add up
+//! to them. Order, noise and dropout are drawn for the whole batch by every process, hence do not
+//! depend on how many there are.
 
 use interlude_models::config::Config;
 use interlude_models::runtime::Runtime;
-use ort::memory::Allocator;
-use ort::session::{IoBinding, Session};
-use ort::value::Tensor;
 
-use super::inputs::Inputs;
-use super::program::{Batch, Program, ProgramError, Purpose, Report, start};
+use super::program::{Batch, Gradients, Program, ProgramError, Purpose, Report};
 use super::ranks::Ranks;
 use super::state::State;
+use super::update::Update;
 use crate::gradient::model::Shape;
-use crate::gradient::update::update;
 
 /// The steps of one process among several.
 #[derive(Debug)]
 pub struct Distributed {
     program: Program,
+    /// Gradients of the whole batch.
+    gradients: Gradients,
     update: Update,
     shape: Shape,
 }
@@ -54,10 +50,11 @@ impl Distributed {
         if shape.batch < ranks.size() {
             return Err(ProgramError::Ranks { batch: shape.batch, ranks: ranks.size() });
         }
-        let own = Shape { batch: ranks.share(shape.batch).len(), ..shape };
+        let own = shape.part(ranks.share(shape.batch).len());
         let program = Program::new(runtime, config, own, Purpose::Differentiate, state, threads)?;
-        let update = Update::new(runtime, config, beta_2, state, threads)?;
-        Ok(Self { program, update, shape })
+        let gradients = Gradients::of(config, state)?;
+        let update = Update::new(runtime, config, beta_2, state, &[&gradients], threads)?;
+        Ok(Self { program, gradients, update, shape })
     }
 
     /// Runs one step of a whole batch. `own` is what this process knows; what all agree on comes
@@ -72,15 +69,14 @@ impl Distributed {
         own: Agreement,
     ) -> Result<(Report, Agreement), ProgramError> {
         let share = ranks.share(self.shape.batch);
-        let weight = ratio(share.len(), self.shape.batch);
         let report = self.program.run(&batch.part(share, self.shape.steps, self.shape.batch))?;
         let mut sums: Vec<f32> = self
             .program
             .gradients()
+            .iter()
             .flat_map(|(_, values)| values)
             .copied()
             .chain([report.loss, report.r_loss, report.kl, report.accuracy])
-            .map(|value| weight * value)
             .collect();
         sums.push(f32::from(u8::from(own.stop)));
         let mut clock = own.seconds.to_le_bytes();
@@ -89,69 +85,11 @@ impl Distributed {
         let Some((gradients, &[loss, r_loss, kl, accuracy, stop])) = sums.split_last_chunk() else {
             unreachable!("five numbers were added above")
         };
-        let global_norm = self.update.run(gradients, batch)?;
+        self.gradients.fill(gradients);
+        let global_norm = self.update.run(batch)?;
         let report = Report { loss, r_loss, kl, accuracy, global_norm };
         Ok((report, Agreement { stop: stop > 0.0, seconds: f64::from_le_bytes(clock) }))
     }
-}
-
-/// Clipping and Adam's update in a session of its own, bound to the state.
-#[derive(Debug)]
-struct Update {
-    session: Session,
-    binding: IoBinding,
-    rates: Inputs,
-    gradients: BTreeMap<String, Tensor<f32>>,
-    global_norm: Tensor<f32>,
-}
-
-impl Update {
-    fn new(
-        runtime: &Runtime,
-        config: &Config,
-        beta_2: f64,
-        state: &mut State,
-        threads: usize,
-    ) -> Result<Self, ProgramError> {
-        let built = update(config, beta_2);
-        let session = start(runtime, &built, threads)?;
-        let mut binding = session.create_binding()?;
-        let rates = Inputs::of(&built.model, |name| matches!(name, "clip" | "step_size"))?;
-        rates.bind(&mut binding)?;
-        let mut gradients = BTreeMap::new();
-        for (variable, input) in &built.gradients {
-            let shape = state.tensor(variable)?.shape().to_vec();
-            let tensor = Tensor::<f32>::new(&Allocator::default(), shape)?;
-            binding.bind_input(input, &tensor)?;
-            gradients.insert(variable.clone(), tensor);
-        }
-        let mut global_norm = Tensor::<f32>::new(&Allocator::default(), Vec::<usize>::new())?;
-        binding.bind_output("global_norm", &mut global_norm)?;
-        for update in &built.updates {
-            binding.bind_input(&update.input, state.tensor(&update.input)?)?;
-            binding.bind_output(&update.output, state.tensor_mut(&update.input)?)?;
-        }
-        Ok(Self { session, binding, rates, gradients, global_norm })
-    }
-
-    /// Updates the state with gradients, one after the other in the order of the variables' names,
-    /// and gives their norm.
-    fn run(&mut self, mut gradients: &[f32], batch: &Batch) -> Result<f32, ProgramError> {
-        self.rates.fill(batch);
-        for tensor in self.gradients.values_mut() {
-            let memory = tensor.extract_tensor_mut().1;
-            let (own, rest) = gradients.split_at(memory.len());
-            memory.copy_from_slice(own);
-            gradients = rest;
-        }
-        self.session.run_binding(&self.binding)?;
-        Ok(self.global_norm.extract_tensor().1[0])
-    }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "batches are far below 2^24")]
-fn ratio(part: usize, whole: usize) -> f32 {
-    part as f32 / whole as f32
 }
 
 #[cfg(test)]
@@ -160,11 +98,12 @@ mod tests {
 
     use super::super::batches::{Batches, Making};
     use super::super::initial;
+    use super::super::parallel::Parallel;
     use super::*;
     use crate::dataset::Windows;
     use crate::gradient::adam::BETA_2;
 
-    const SHAPE: Shape = Shape { steps: 32, batch: 5, sampling: false };
+    const SHAPE: Shape = Shape { steps: 32, batch: 5, whole: 5, sampling: false };
 
     /// A small model that drops what its layers read, its first weights, and the batch of a step.
     fn setting() -> (Config, State, Batch) {
@@ -197,21 +136,19 @@ mod tests {
         }
     }
 
-    // The gradients of the parts of a batch, each weighted by its share, add up to those of the
-    // whole, with noise and dropout.
+    // The losses and gradients of the parts of a batch add up to those of the whole, with noise and
+    // dropout.
     #[test]
     fn parts_add_up_to_the_whole() {
         let runtime = Runtime::start(None).expect("a runtime");
         let (config, mut state, batch) = setting();
         let mut find = |batch: &Batch, size: usize| {
-            let shape = Shape { batch: size, ..SHAPE };
             let purpose = Purpose::Differentiate;
-            let program = Program::new(runtime, &config, shape, purpose, &mut state, 1);
+            let program = Program::new(runtime, &config, SHAPE.part(size), purpose, &mut state, 1);
             let mut program = program.expect("starts");
-            let loss = program.run(batch).expect("runs").loss;
-            let weight = ratio(size, SHAPE.batch);
-            let gradients = program.gradients().flat_map(|(_, values)| values).copied();
-            gradients.chain([loss]).map(|value| weight * value).collect::<Vec<_>>()
+            let Report { loss, r_loss, kl, accuracy, .. } = program.run(batch).expect("runs");
+            let gradients = program.gradients().iter().flat_map(|(_, values)| values).copied();
+            gradients.chain([loss, r_loss, kl, accuracy]).collect::<Vec<_>>()
         };
         let whole = find(&batch, SHAPE.batch);
         let mut sum = vec![0.0; whole.len()];
@@ -224,12 +161,14 @@ mod tests {
         assert_close(&sum, &whole);
     }
 
-    // Gradients and update in graphs of their own make the step that one graph makes.
+    // Gradients and update in graphs of their own make the step that one graph makes, and so do parts
+    // on threads of their own.
     #[test]
-    fn a_step_in_two_graphs_is_the_same() {
+    fn a_step_in_several_graphs_is_the_same() {
         let runtime = Runtime::start(None).expect("a runtime");
         let (config, mut whole, batch) = setting();
         let (_, mut apart, _) = setting();
+        let (_, mut threads, _) = setting();
         let purpose = Purpose::Train { beta_2: BETA_2 };
         let program = Program::new(runtime, &config, SHAPE, purpose, &mut whole, 1);
         let expected = program.expect("starts").run(&batch).expect("runs");
@@ -242,9 +181,17 @@ mod tests {
             &[found.loss, found.r_loss, found.kl, found.accuracy, found.global_norm],
             &[expected.loss, expected.r_loss, expected.kl, expected.accuracy, expected.global_norm],
         );
-        let (whole, apart) = (whole.weights(true), apart.weights(true));
-        for (name, tensor) in &whole.0 {
-            assert_close(&apart.0[name].data, &tensor.data);
+        let steps = Parallel::new(runtime, &config, SHAPE, BETA_2, &mut threads, (3, 3));
+        let again = steps.expect("starts").run(&batch).expect("runs");
+        assert_close(
+            &[again.loss, again.r_loss, again.kl, again.accuracy, again.global_norm],
+            &[expected.loss, expected.r_loss, expected.kl, expected.accuracy, expected.global_norm],
+        );
+        let whole = whole.weights(true);
+        for weights in [apart.weights(true), threads.weights(true)] {
+            for (name, tensor) in &whole.0 {
+                assert_close(&weights.0[name].data, &tensor.data);
+            }
         }
     }
 }

@@ -41,6 +41,9 @@ impl Manner {
             Scheme::Drums => {
                 Self { learning_rate: 0.002, beta: [0.002, 0.015], mix: 0.5, ..melody }
             }
+            Scheme::Groove(_) => {
+                Self { learning_rate: 0.002, beta: [0.002, 0.01], mix: 0.5, ..melody }
+            }
             _ => Self { learning_rate: 0.002, beta: [0.002, 0.01], ..melody },
         }
     }

@@ -135,7 +135,7 @@ pub struct Program {
     binding: IoBinding,
     inputs: Inputs,
     scalars: BTreeMap<&'static str, Tensor<f32>>,
-    gradients: BTreeMap<String, Tensor<f32>>,
+    gradients: Gradients,
 }
 
 /// What a program does with the gradients.
@@ -177,8 +177,13 @@ impl Program {
             .collect();
         let inputs = Inputs::of(&built.model, |name| !kept.contains(name))?;
         inputs.bind(&mut binding)?;
-        let mut program =
-            Self { session, binding, inputs, scalars: BTreeMap::new(), gradients: BTreeMap::new() };
+        let mut program = Self {
+            session,
+            binding,
+            inputs,
+            scalars: BTreeMap::new(),
+            gradients: Gradients::default(),
+        };
         for name in REPORT {
             let mut tensor = Tensor::<f32>::new(&Allocator::default(), Vec::<usize>::new())?;
             program.binding.bind_output(name, &mut tensor)?;
@@ -191,7 +196,7 @@ impl Program {
             let shape = state.tensor(variable)?.shape().to_vec();
             let mut tensor = Tensor::<f32>::new(&Allocator::default(), shape)?;
             program.binding.bind_output(output, &mut tensor)?;
-            program.gradients.insert(variable.clone(), tensor);
+            program.gradients.0.insert(variable.clone(), tensor);
         }
         for update in &built.updates {
             program.binding.bind_input(&update.input, state.tensor(&update.input)?)?;
@@ -220,9 +225,52 @@ impl Program {
         })
     }
 
-    /// The gradients of the last run by variable; empty unless the program was made for them.
-    pub fn gradients(&self) -> impl Iterator<Item = (&str, &[f32])> {
-        self.gradients.iter().map(|(name, tensor)| (name.as_str(), tensor.extract_tensor().1))
+    /// The gradients of the last run; none unless the program was made for them.
+    pub fn gradients(&self) -> &Gradients {
+        &self.gradients
+    }
+}
+
+/// The gradients of all variables, each in memory that sessions can be bound to.
+#[derive(Debug, Default)]
+pub struct Gradients(BTreeMap<String, Tensor<f32>>);
+
+impl Gradients {
+    /// Memory for the gradients of a configuration.
+    ///
+    /// # Errors
+    /// [`ProgramError::State`] when the state is of another configuration.
+    pub fn of(config: &Config, state: &State) -> Result<Self, ProgramError> {
+        let mut gradients = Self::default();
+        for variable in interlude_models::network::variables(config) {
+            let shape = state.tensor(&variable.name)?.shape().to_vec();
+            let tensor = Tensor::<f32>::new(&Allocator::default(), shape)?;
+            gradients.0.insert(variable.name, tensor);
+        }
+        Ok(gradients)
+    }
+
+    /// Variables and the memory of their gradients, in the order of the names.
+    pub fn tensors(&self) -> impl Iterator<Item = (&str, &Tensor<f32>)> {
+        self.0.iter().map(|(name, tensor)| (name.as_str(), tensor))
+    }
+
+    /// Variables and their gradients, in the order of the names.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &[f32])> {
+        self.tensors().map(|(name, tensor)| (name, tensor.extract_tensor().1))
+    }
+
+    /// Copies all gradients, one after the other in the order of the names, into the memory.
+    ///
+    /// # Panics
+    /// When there are fewer numbers than in the gradients.
+    pub fn fill(&mut self, mut numbers: &[f32]) {
+        for tensor in self.0.values_mut() {
+            let memory = tensor.extract_tensor_mut().1;
+            let (own, rest) = numbers.split_at(memory.len());
+            memory.copy_from_slice(own);
+            numbers = rest;
+        }
     }
 }
 

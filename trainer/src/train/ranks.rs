@@ -143,7 +143,8 @@ impl Ranks {
     }
 }
 
-fn share(rank: usize, size: usize, batch: usize) -> Range<usize> {
+/// The examples of a batch that fall to one of so many; parts differ by one example at most.
+pub fn share(rank: usize, size: usize, batch: usize) -> Range<usize> {
     rank * batch / size..(rank + 1) * batch / size
 }
 

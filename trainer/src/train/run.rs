@@ -283,7 +283,7 @@ impl<'a> Training<'a> {
 
     fn step(&mut self, asked_to_stop: bool) -> anyhow::Result<()> {
         let (rates, steps, batch, beta_2) = self.settings();
-        let shape = Shape { steps, batch, sampling: rates.sampling.is_some() };
+        let shape = Shape::new(steps, batch, rates.sampling.is_some());
         if self.program.as_ref().is_none_or(|(built, _)| *built != shape) {
             self.store()?;
             let Options { config, backend, threads, .. } = self.options;

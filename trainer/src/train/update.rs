@@ -1,0 +1,65 @@
+//! Clipping and Adam's update in a session of its own.
+
+use interlude_models::config::Config;
+use interlude_models::runtime::Runtime;
+use ort::memory::Allocator;
+use ort::session::{IoBinding, Session};
+use ort::value::Tensor;
+
+use super::inputs::Inputs;
+use super::program::{Batch, Gradients, ProgramError, start};
+use super::state::State;
+use crate::gradient::update::{gradient_of, update};
+
+/// A session that is bound to the state and to the gradients of the parts of a batch.
+#[derive(Debug)]
+pub struct Update {
+    session: Session,
+    binding: IoBinding,
+    rates: Inputs,
+    global_norm: Tensor<f32>,
+}
+
+impl Update {
+    /// Builds the graph and binds the state, and the gradients of each part where they lie.
+    ///
+    /// # Errors
+    /// [`ProgramError`] when the state or the gradients do not belong to the configuration, or ONNX
+    /// Runtime refuses.
+    pub fn new(
+        runtime: &Runtime,
+        config: &Config,
+        beta_2: f64,
+        state: &mut State,
+        parts: &[&Gradients],
+        threads: usize,
+    ) -> Result<Self, ProgramError> {
+        let built = update(config, beta_2, parts.len());
+        let session = start(runtime, &built, threads)?;
+        let mut binding = session.create_binding()?;
+        let rates = Inputs::of(&built.model, |name| matches!(name, "clip" | "step_size"))?;
+        rates.bind(&mut binding)?;
+        for (index, part) in parts.iter().enumerate() {
+            for (variable, tensor) in part.tensors() {
+                binding.bind_input(gradient_of(variable, index), tensor)?;
+            }
+        }
+        let mut global_norm = Tensor::<f32>::new(&Allocator::default(), Vec::<usize>::new())?;
+        binding.bind_output("global_norm", &mut global_norm)?;
+        for update in &built.updates {
+            binding.bind_input(&update.input, state.tensor(&update.input)?)?;
+            binding.bind_output(&update.output, state.tensor_mut(&update.input)?)?;
+        }
+        Ok(Self { session, binding, rates, global_norm })
+    }
+
+    /// Updates the state with the gradients as they are now, and gives the norm of their sum.
+    ///
+    /// # Errors
+    /// [`ProgramError::Runtime`] when ONNX Runtime fails.
+    pub fn run(&mut self, batch: &Batch) -> Result<f32, ProgramError> {
+        self.rates.fill(batch);
+        self.session.run_binding(&self.binding)?;
+        Ok(self.global_norm.extract_tensor().1[0])
+    }
+}
