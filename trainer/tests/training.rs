@@ -151,6 +151,12 @@ fn windows_grow_unless_the_originals_rates_are_asked_for() {
         let found: Vec<u64> = lines.filter_map(|line| line["phase"].as_u64()).collect();
         assert_eq!(found, phases, "{name}");
     }
+    // Without a batch size, two steps of the configuration's 512 examples are made of smaller ones.
+    let place = Place::new(70);
+    let run = place.run("smaller");
+    let output = place.command(&run, 2, &["--hparams", SMALL]).output().expect("runs");
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert_eq!(losses(&run).last().map(|last| last.0), Some(2 * 512 / 64));
     let mut command = Command::new(env!("CARGO_BIN_EXE_interlude"));
     command.args(["train", "--config", CONFIG, "--dataset"]).arg(place.dataset());
     let output = command.arg("--out").arg(place.run("none")).output().expect("runs");

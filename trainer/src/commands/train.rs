@@ -38,7 +38,8 @@ pub struct Train {
     /// Largest transposition of melodies, in semitones up and down; the configuration's if missing.
     #[arg(long, value_name = "SEMITONES", value_parser = clap::value_parser!(u8).range(0..=24))]
     transpose: Option<u8>,
-    /// Steps after which training ends; needed without a schedule file.
+    /// Steps after which training ends; needed without a schedule file. Where `growing` chooses the
+    /// batch size, it makes smaller steps instead, of as many examples together.
     #[arg(long)]
     steps: Option<u64>,
     /// What rates and length of windows follow: `growing` (short windows first, for the number of
@@ -50,7 +51,7 @@ pub struct Train {
     #[arg(long)]
     out: PathBuf,
     /// Examples in a batch, or `auto`: the largest number that makes this machine faster; a resumed
-    /// run keeps it. The configuration's if missing.
+    /// run keeps it. If missing: 64 with `growing`, else the configuration's.
     #[arg(long, value_name = "NUMBER", value_parser = batch_size)]
     batch_size: Option<BatchSize>,
     /// What runs the steps: `auto` takes ONNX Runtime's training API where the runtime offers it,
@@ -228,10 +229,20 @@ impl Train {
         if batch_size == 0 || batch_size > usize::from(u16::MAX) {
             bail!("the batch size must be between 1 and 65535, it is {batch_size}");
         }
+        let (mut batch_size, mut steps) = (batch_size, self.steps);
         let schedule = match course {
             Course::Growing => {
-                let batch_size = batch_size.min(windows.len());
-                Some(growing::schedule(&config, self.steps.unwrap_or(0), batch_size))
+                let mut count = steps.take().unwrap_or(0);
+                if self.batch_size.is_none() {
+                    let examples = count.saturating_mul(batch_size as u64);
+                    batch_size = batch_size.min(growing::BATCH_SIZE);
+                    count = examples / batch_size as u64;
+                }
+                let examples = batch_size.min(windows.len());
+                if ranks.leads() {
+                    eprintln!("{count} steps of {examples} windows that grow");
+                }
+                Some(growing::schedule(&config, count, examples))
             }
             Course::Original => None,
             Course::Given(schedule) => Some(schedule),
@@ -248,7 +259,7 @@ impl Train {
         let options = Options {
             config,
             out: self.out,
-            steps: self.steps,
+            steps,
             schedule,
             batch_size,
             backend,

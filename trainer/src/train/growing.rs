@@ -7,6 +7,9 @@ use interlude_models::config::{Config, SEGMENTS, Scheme};
 
 use super::schedule::{Phase, Schedule};
 
+/// Examples in a batch, where none are asked for: learning to listen takes hundreds of steps, and
+/// with small ones they come sooner.
+pub const BATCH_SIZE: usize = 64;
 /// Shares of the steps for a quarter of the window, half of it, and all.
 const FLAT: [f64; 3] = [0.25, 0.25, 0.5];
 /// Shares for one segment of a hierarchical model, two, four, eight, and all.
