@@ -7,7 +7,7 @@
 //!
 //! Inside, an example is a column: states are `[units, batch]`. So the matrix of weights stands on
 //! the left of its products, where ONNX Runtime reads it as it is; on the right it would be copied
-//! into another order at every step, which with 64 examples takes a fifth of the time
+//! into another order at every step, which with 64 examples takes a tenth of the time
 //! (`docs/benchmarks.md`).
 
 use interlude_models::onnx::{Attribute, ElementType, Graph, Value};
