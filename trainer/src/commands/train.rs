@@ -234,9 +234,7 @@ impl Train {
             Course::Growing => {
                 let mut count = steps.take().unwrap_or(0);
                 if self.batch_size.is_none() {
-                    let examples = count.saturating_mul(batch_size as u64);
-                    batch_size = batch_size.min(growing::BATCH_SIZE);
-                    count = examples / batch_size as u64;
+                    (count, batch_size) = growing::smaller(count, batch_size);
                 }
                 let examples = batch_size.min(windows.len());
                 if ranks.leads() {

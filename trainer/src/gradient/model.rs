@@ -27,8 +27,10 @@ use super::posterior::{Divergence, Draw, Posterior, mean};
 use super::variables::{Variables, dims};
 
 /// Scalar outputs of every training graph: the loss, its reconstruction part, the mean divergence
-/// in nats before free bits, the norm of all gradients, and the share of right steps.
-pub const REPORT: [&str; 5] = ["loss", "r_loss", "kl", "global_norm", "accuracy"];
+/// in nats before free bits, the share of right steps, and the norm of all gradients.
+pub const REPORT: [&str; 5] = ["loss", "r_loss", "kl", "accuracy", GLOBAL_NORM];
+/// The one that graphs do not have which only give gradients out: a part of a batch has none.
+pub const GLOBAL_NORM: &str = "global_norm";
 
 /// A configuration that the gradient graph cannot express.
 #[derive(Debug, Error, PartialEq)]
@@ -135,13 +137,21 @@ struct Encoded {
 /// [`GradientError`] when the hyper-parameters do not fit each other.
 pub fn training(config: &Config, shape: Shape, beta_2: f64) -> Result<Built, GradientError> {
     let mut building = Building::new("training", config, shape, dropout(config))?;
-    let norm = building.differentiate();
+    building.differentiate();
     let Building { mut graph, variables, .. } = building;
+    let norm = norm(&mut graph, &variables);
     let limit = graph.input("clip", ElementType::F32, &[]);
     let step_size = graph.input("step_size", ElementType::F32, &[]);
     let settings = settings(config, beta_2);
     let updates = adam::update(&mut graph, &variables, settings, (&norm, &limit, &step_size));
     Ok(Built { updates, ..built(graph, &variables) })
+}
+
+/// The norm of all gradients, and the output of [`REPORT`] that tells it.
+pub(super) fn norm(graph: &mut Graph, variables: &Variables) -> Value {
+    let norm = adam::global_norm(graph, variables);
+    graph.output(GLOBAL_NORM, &norm, ElementType::F32, &[]);
+    norm
 }
 
 /// How gradients are clipped and remembered.
@@ -159,8 +169,9 @@ pub(super) fn settings(config: &Config, beta_2: f64) -> Settings {
 /// [`GradientError`] when the hyper-parameters do not fit each other.
 pub fn accumulating(config: &Config, shape: Shape) -> Result<Built, GradientError> {
     let mut building = Building::new("training", config, shape, dropout(config))?;
-    let norm = building.differentiate();
+    building.differentiate();
     let Building { mut graph, variables, .. } = building;
+    let norm = norm(&mut graph, &variables);
     let limit = graph.input("clip", ElementType::F32, &[]);
     let settings = settings(config, adam::BETA_2);
     let gradients = adam::clipped(&mut graph, &variables, settings, (&norm, &limit));
@@ -378,8 +389,8 @@ impl<'a> Building<'a> {
     }
 
     /// Forward and backward pass, a piece of the batch at a time if it is large; sets all gradients,
-    /// declares the outputs of [`REPORT`] and returns the norm of all gradients.
-    fn differentiate(&mut self) -> Value {
+    /// and declares the outputs of [`REPORT`] but the norm.
+    fn differentiate(&mut self) {
         let beta = self.graph.input("beta", ElementType::F32, &[]);
         let count = pieces::count(self.shape, self.dropout);
         let report = if count == 1 {
@@ -395,12 +406,9 @@ impl<'a> Building<'a> {
             let pieces = self.pieces.take().expect("it was set above");
             pieces.end(&mut self.graph, body, &mut self.variables, report)
         };
-        let norm = adam::global_norm(&mut self.graph, &self.variables);
-        let [loss, r_loss, nats, accuracy] = &report;
-        for (name, value) in REPORT.iter().zip([loss, r_loss, nats, &norm, accuracy]) {
+        for (name, value) in REPORT.into_iter().zip(&report) {
             self.graph.output(name, value, ElementType::F32, &[]);
         }
-        norm
     }
 
     /// Forward and backward pass over what the graph reads: sets all gradients, and returns loss,

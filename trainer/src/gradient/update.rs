@@ -28,8 +28,7 @@ pub fn update(config: &Config, beta_2: f64, parts: usize) -> Built {
         }
         list.set_gradient(&variable.name, sum);
     }
-    let norm = adam::global_norm(&mut graph, &list);
-    graph.output("global_norm", &norm, ElementType::F32, &[]);
+    let norm = model::norm(&mut graph, &list);
     let limit = graph.input("clip", ElementType::F32, &[]);
     let step_size = graph.input("step_size", ElementType::F32, &[]);
     let settings = model::settings(config, beta_2);

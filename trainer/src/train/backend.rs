@@ -50,15 +50,15 @@ impl Stepper {
         state: &mut State,
         threads: usize,
     ) -> Result<Self, ProgramError> {
+        let parts = parts(config, shape, actual(threads));
         Ok(match backend {
             Backend::Onnx if ranks.size() > 1 => {
                 let model = (config, ranks);
                 let steps = Distributed::new(runtime, model, shape, beta_2, state, threads)?;
                 Self::Distributed(Box::new(steps))
             }
-            Backend::Onnx if parts(config, shape, actual(threads)) > 1 => {
-                let threads = actual(threads);
-                let parts = (parts(config, shape, threads), threads);
+            Backend::Onnx if parts > 1 => {
+                let parts = (parts, actual(threads));
                 let steps = Parallel::new(runtime, config, shape, beta_2, state, parts)?;
                 Self::Parallel(Box::new(steps))
             }

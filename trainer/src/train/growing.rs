@@ -9,7 +9,7 @@ use super::schedule::{Phase, Schedule};
 
 /// Examples in a batch, where none are asked for: learning to listen takes hundreds of steps, and
 /// with small ones they come sooner.
-pub const BATCH_SIZE: usize = 64;
+const BATCH_SIZE: usize = 64;
 /// Shares of the steps for a quarter of the window, half of it, and all.
 const FLAT: [f64; 3] = [0.25, 0.25, 0.5];
 /// Shares for one segment of a hierarchical model, two, four, eight, and all.
@@ -50,6 +50,12 @@ impl Manner {
             _ => Self { learning_rate: 0.002, beta: [0.002, 0.01], ..melody },
         }
     }
+}
+
+/// As many examples as steps of a batch size have, in steps of at most 64: their number and size.
+pub fn smaller(steps: u64, batch_size: usize) -> (u64, usize) {
+    let size = batch_size.clamp(1, BATCH_SIZE);
+    (steps.saturating_mul(batch_size as u64) / size as u64, size)
 }
 
 /// The schedule for so many steps of so many examples: short windows first, and in the second half
@@ -144,6 +150,14 @@ mod tests {
         });
         assert_eq!((flat, segmented), (0.004, 0.0015));
         assert_eq!(of("cat-mel_2bar_big", 10, 1).phases[0].learning_rate[0], 0.001);
+    }
+
+    // Large steps become smaller ones of as many examples; small ones stay.
+    #[test]
+    fn steps_become_smaller() {
+        assert_eq!(smaller(200, 512), (1600, 64));
+        assert_eq!(smaller(3, 100), (4, 64));
+        assert_eq!(smaller(7, 20), (7, 20));
     }
 
     // Every configuration gets a schedule whose phases are valid, however few the steps.

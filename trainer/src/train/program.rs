@@ -13,7 +13,7 @@ use thiserror::Error;
 use super::inputs::Inputs;
 use super::state::{State, StateError};
 use super::training_api::CheckpointError;
-use crate::gradient::model::{self, Built, GradientError, REPORT, Shape};
+use crate::gradient::model::{self, Built, GLOBAL_NORM, GradientError, REPORT, Shape};
 
 /// A graph cannot be built, loaded or run.
 #[derive(Debug, Error)]
@@ -122,7 +122,7 @@ pub struct Report {
     pub r_loss: f32,
     /// Mean divergence in nats, free bits not taken off.
     pub kl: f32,
-    /// Norm of all gradients together.
+    /// Norm of all gradients together; 0 where they are only given out.
     pub global_norm: f32,
     /// Share of right tokens.
     pub accuracy: f32,
@@ -184,7 +184,8 @@ impl Program {
             scalars: BTreeMap::new(),
             gradients: Gradients::default(),
         };
-        for name in REPORT {
+        let trains = purpose != Purpose::Differentiate;
+        for name in REPORT.into_iter().filter(|&name| trains || name != GLOBAL_NORM) {
             let mut tensor = Tensor::<f32>::new(&Allocator::default(), Vec::<usize>::new())?;
             program.binding.bind_output(name, &mut tensor)?;
             program.scalars.insert(name, tensor);
@@ -215,12 +216,14 @@ impl Program {
     pub fn run(&mut self, batch: &Batch) -> Result<Report, ProgramError> {
         self.inputs.fill(batch);
         self.session.run_binding(&self.binding)?;
-        let scalar = |name: &str| self.scalars[name].extract_tensor().1[0];
+        let scalar = |name| {
+            self.scalars.get(name).map_or(0.0, |tensor: &Tensor<f32>| tensor.extract_tensor().1[0])
+        };
         Ok(Report {
             loss: scalar("loss"),
             r_loss: scalar("r_loss"),
             kl: scalar("kl"),
-            global_norm: scalar("global_norm"),
+            global_norm: scalar(GLOBAL_NORM),
             accuracy: scalar("accuracy"),
         })
     }

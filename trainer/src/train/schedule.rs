@@ -1,7 +1,8 @@
 //! How learning rate, weight of the divergence and the rest change in the course of a run.
 //!
 //! A run without a schedule follows the configuration's hyper-parameters as the original does
-//! ([`reference`]); `super::growing` makes a schedule from a number of steps. A schedule file is JSON with a list of phases that follow each other:
+//! ([`reference`]); `super::growing` makes a schedule from a number of steps. A schedule file is JSON
+//! with a list of phases that follow each other:
 //!
 //! ```json
 //! {

@@ -9,6 +9,7 @@ use ort::value::Tensor;
 use super::inputs::Inputs;
 use super::program::{Batch, Gradients, ProgramError, start};
 use super::state::State;
+use crate::gradient::model::GLOBAL_NORM;
 use crate::gradient::update::{gradient_of, update};
 
 /// A session that is bound to the state and to the gradients of the parts of a batch.
@@ -45,7 +46,7 @@ impl Update {
             }
         }
         let mut global_norm = Tensor::<f32>::new(&Allocator::default(), Vec::<usize>::new())?;
-        binding.bind_output("global_norm", &mut global_norm)?;
+        binding.bind_output(GLOBAL_NORM, &mut global_norm)?;
         for update in &built.updates {
             binding.bind_input(&update.input, state.tensor(&update.input)?)?;
             binding.bind_output(&update.output, state.tensor_mut(&update.input)?)?;
