@@ -2,6 +2,7 @@
 //! blends go from one end to the other. Everything goes through a model's folder and the engine, as
 //! the plug-in does it.
 
+pub mod activity;
 pub mod interpolation;
 pub mod prior;
 pub mod reconstruction;

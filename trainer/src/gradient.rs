@@ -6,7 +6,7 @@
 //!
 //! | module | is |
 //! | --- | --- |
-//! | [`lstm`] | the recurrence of a layer |
+//! | [`cell`], [`lstm`] | a step of a layer, its recurrence |
 //! | [`part`], [`layer`] | what a layer reads; a layer with its variables |
 //! | [`dropout`] | what a layer leaves out of that |
 //! | [`stack`] | layers on top of each other, started from a vector |
@@ -19,6 +19,7 @@
 //! | [`artifacts`] | the same for ONNX Runtime's training API |
 
 pub mod artifacts;
+pub mod cell;
 pub mod conductor;
 pub mod core_decoder;
 pub mod decoder;

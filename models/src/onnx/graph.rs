@@ -158,6 +158,7 @@ pub struct Graph {
     prefix: String,
     counter: usize,
     constants: HashMap<(i32, Vec<i64>, Vec<u8>), Value>,
+    domains: Vec<String>,
 }
 
 impl Graph {
@@ -168,7 +169,21 @@ impl Graph {
             prefix: String::new(),
             counter: 0,
             constants: HashMap::new(),
+            domains: Vec::new(),
         }
+    }
+
+    /// The same graph for a runtime that also knows the operators of a domain (version 1), besides
+    /// standard ones and `com.microsoft`.
+    #[must_use]
+    pub fn with_domain(mut self, domain: &str) -> Self {
+        self.domains.push(domain.to_owned());
+        self
+    }
+
+    /// Whether the runtime knows the operators of a domain given by [`Self::with_domain`].
+    pub fn may_use(&self, domain: &str) -> bool {
+        self.domains.iter().any(|known| known == domain)
     }
 
     /// An empty body for a `Scan` or `Loop` of this graph. Its names differ from all others here,
@@ -177,6 +192,7 @@ impl Graph {
         self.counter += 1;
         let mut body = Self::new(name);
         body.prefix = format!("{}{name}{}.", self.prefix, self.counter);
+        body.domains.clone_from(&self.domains);
         body
     }
 
@@ -356,15 +372,16 @@ impl Graph {
 
     /// The finished graph.
     pub fn into_proto(self) -> ModelProto {
+        let imported =
+            |domain: &str, version| OperatorSetIdProto { domain: domain.to_owned(), version };
+        let mut opset_import = vec![imported("", OPSET), imported("com.microsoft", 1)];
+        opset_import.extend(self.domains.iter().map(|domain| imported(domain, 1)));
         ModelProto {
             ir_version: IR_VERSION,
             producer_name: "interlude".to_owned(),
             producer_version: env!("CARGO_PKG_VERSION").to_owned(),
             graph: Some(self.proto),
-            opset_import: vec![
-                OperatorSetIdProto { domain: String::new(), version: OPSET },
-                OperatorSetIdProto { domain: "com.microsoft".to_owned(), version: 1 },
-            ],
+            opset_import,
         }
     }
 

@@ -5,6 +5,7 @@ use interlude_models::engine::{Engine, EngineError, Sample};
 use interlude_models::tokens::{Tokens, Window};
 use serde::Serialize;
 
+use super::activity::Activity;
 use super::{BATCH, Score, controls, mean, most_probable, number, symbols};
 
 /// Scores of a reconstruction. Accuracies are shares of steps, `0..=1`.
@@ -26,6 +27,9 @@ pub struct Reconstruction {
     pub windows_exact: f64,
     /// Divergence of the posterior from the prior in bits, mean of the windows.
     pub kl_bits: f64,
+    /// Numbers of the code that tell windows apart, [`Activity::units`]; of one window nothing is said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub active_units: Option<usize>,
     /// Reconstruction loss of a window in nats, teacher-forced, z the posterior's mean. For grooves
     /// it holds the squares of errors, as in training; drum rolls have none here.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -55,10 +59,12 @@ pub fn run(
     let mut tally = Tally::new(&config);
     let mut kept = Vec::new();
     let mut divergences = Vec::with_capacity(windows.len());
+    let mut activity = Activity::default();
     for (index, windows) in windows.chunks(BATCH).enumerate() {
         let tokens: Vec<Tokens> = windows.iter().map(|window| window.tokens.clone()).collect();
         let posteriors = engine.encode(&tokens, controls(windows).as_deref())?;
         for posterior in &posteriors {
+            activity.add(&posterior.mu);
             let nats = |(&mu, &sigma): (&f32, &f32)| {
                 let (mu, sigma) = (f64::from(mu), f64::from(sigma));
                 0.5 * (mu * mu + sigma * sigma - 1.0) - sigma.ln()
@@ -94,6 +100,7 @@ pub fn run(
         },
         windows_exact: tally.exact / count,
         kl_bits: mean(divergences) / std::f64::consts::LN_2,
+        active_units: activity.units(),
         r_loss: (config.output_kind() != OutputKind::Nade).then_some(tally.loss / count),
         velocity_error: groove.then(|| 127.0 * tally.velocity / tally.hits.max(1.0)),
         timing_error: groove.then(|| tally.offset / tally.hits.max(1.0) / 2.0),

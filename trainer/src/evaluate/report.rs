@@ -50,6 +50,9 @@ impl Report {
         let mut row = |name: &str, text: String| rows.push((name.to_owned(), text));
         row("windows right in all steps, free-running", format!("{:.4}", found.windows_exact));
         row("divergence from the prior, bits", format!("{:.2}", found.kl_bits));
+        if let Some(active) = found.active_units {
+            row("numbers of a code that tell windows apart", active.to_string());
+        }
         if let Some(loss) = found.r_loss {
             row("reconstruction loss, nats", format!("{loss:.3}"));
         }

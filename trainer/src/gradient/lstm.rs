@@ -12,6 +12,8 @@
 
 use interlude_models::onnx::{Attribute, ElementType, Graph, Value};
 
+use super::cell::{self, Step};
+
 /// Added to the forget gate at run time; it is not part of the stored bias.
 pub const FORGET_BIAS: f32 = 1.0;
 
@@ -75,9 +77,8 @@ pub struct Trace {
     last: Value,
     /// Output before each step, `[units, steps, batch]`.
     earlier: Value,
-    /// Activated gates i, j, f, o, `tanh(c)`, and what is kept of the cell before each step, `f·c`;
-    /// each `[steps, units, batch]`.
-    kept: [Value; 6],
+    /// What the cell keeps for the way back, with the steps as a first axis.
+    kept: Vec<Value>,
 }
 
 impl Trace {
@@ -101,36 +102,6 @@ pub struct Gradients {
     pub recurrent: Value,
     /// Of the initial state, each `[batch, units]`.
     pub initial: State,
-}
-
-/// What a cell computes in a step.
-struct Cell {
-    /// Activated gates i, j, f, o.
-    gates: [Value; 4],
-    /// What is kept of the cell before, `f·c`.
-    kept: Value,
-    /// `tanh(c)`.
-    squashed: Value,
-    next: State,
-}
-
-impl Cell {
-    /// From the sums that reach the gates, and the cell before; all of one shape.
-    fn new(graph: &mut Graph, sums: &[Value], c: &Value) -> Self {
-        let gates = [
-            graph.sigmoid(&sums[0]),
-            graph.tanh(&sums[1]),
-            graph.sigmoid(&sums[2]),
-            graph.sigmoid(&sums[3]),
-        ];
-        let [i, j, f, o] = &gates;
-        let kept = graph.mul(f, c);
-        let added = graph.mul(i, j);
-        let c = graph.add(&kept, &added);
-        let squashed = graph.tanh(&c);
-        let h = graph.mul(o, &squashed);
-        Self { gates, kept, squashed, next: State { h, c } }
-    }
 }
 
 /// The stored bias `[4·units]` with the forget bias added.
@@ -164,7 +135,7 @@ impl Lstm {
     pub fn step(&self, graph: &mut Graph, preactivations: &Value, state: &State) -> State {
         let sums = graph.gemm(&state.h, &self.recurrent, preactivations);
         let sums = graph.split(&sums, &[self.units; 4], 1);
-        Cell::new(graph, &sums, &state.c).next
+        cell::standard(graph, &sums, &state.c).0
     }
 
     /// Runs the layer over `preactivations` `[steps, batch, 4·units]` from an initial state.
@@ -176,31 +147,29 @@ impl Lstm {
         };
         let x = body.body_input("x", ElementType::F32);
         let sums = body.gemm(&self.turned, &state.h, &x);
-        let sums = body.split(&sums, &[self.units; 4], 0);
-        let Cell { gates, kept, squashed, next } = Cell::new(&mut body, &sums, &state.c);
-        let copies = [&next.h, &state.h].map(|value| body.op("Identity", &[value], &[]));
-        let kept: Vec<&Value> = gates.iter().chain([&squashed, &kept]).collect();
-        for value in [&next.h, &next.c].into_iter().chain(&copies).chain(kept) {
+        let Step { next, copies, kept } = cell::forward(&mut body, self.units, &sums, &state);
+        for value in [&next.h, &next.c].into_iter().chain(&copies).chain(&kept) {
             body.expose(value, ElementType::F32, None);
         }
         let columns = graph.transpose(preactivations, &[0, 2, 1]);
         let initial = initial.turned(graph);
-        let mut axes = vec![0; 8];
+        let collected = copies.len() + kept.len();
+        let mut axes = vec![0; collected];
         axes[1] = 1;
-        let outputs = graph.op_many(
+        let mut outputs = graph.op_many(
             "Scan",
             &[&initial.h, &initial.c, &columns],
             &[
                 ("body", Attribute::Graph(body.into_body())),
                 ("num_scan_inputs", Attribute::Int(1)),
                 ("scan_input_directions", self.direction.attribute(1)),
-                ("scan_output_directions", self.direction.attribute(8)),
+                ("scan_output_directions", self.direction.attribute(collected)),
                 ("scan_output_axes", Attribute::Ints(axes)),
             ],
-            10,
+            2 + collected,
         );
-        let [last, _, h, earlier, kept @ ..]: [Value; 10] =
-            outputs.try_into().expect("ten outputs were asked for");
+        let kept = outputs.split_off(4);
+        let [last, _, h, earlier]: [Value; 4] = outputs.try_into().expect("four are left");
         Trace { h, last, earlier, kept }
     }
 
@@ -220,17 +189,14 @@ impl Lstm {
         let mut body = graph.body("back");
         let dh = body.body_input("dh", ElementType::F32);
         let dc = body.body_input("dc", ElementType::F32);
-        let names = ["i", "j", "f", "o", "squashed", "kept"];
-        let kept = names.map(|name| body.body_input(name, ElementType::F32));
-        let dh = match outputs {
-            Some(_) => {
-                let own = body.body_input("own", ElementType::F32);
-                body.add(&dh, &own)
-            }
-            None => dh,
-        };
-        let (dgates, dh, dc) = self.step_backward(&mut body, &kept, &dh, &dc);
-        for value in [&dh, &dc, &dgates] {
+        let count = trace.kept.len();
+        let kept: Vec<Value> = (0..count)
+            .map(|index| body.body_input(&format!("kept{index}"), ElementType::F32))
+            .collect();
+        let own = outputs.map(|_| body.body_input("own", ElementType::F32));
+        let [dsums, dc] = cell::backward(&mut body, &kept, (&dh, &dc), own.as_ref());
+        let dh = body.matmul(&self.recurrent, &dsums);
+        for value in [&dh, &dc, &dsums] {
             body.expose(value, ElementType::F32, None);
         }
 
@@ -263,43 +229,6 @@ impl Lstm {
         let initial = State { h, c }.turned(graph);
         Gradients { preactivations, recurrent, initial }
     }
-
-    /// One step back: the gradient of the pre-activations `[4·units, batch]`, and those of the
-    /// state before the step. `kept` is i, j, f, o, `tanh(c)`, and `f` times the cell before.
-    fn step_backward(
-        &self,
-        body: &mut Graph,
-        kept: &[Value; 6],
-        dh: &Value,
-        dc: &Value,
-    ) -> (Value, Value, Value) {
-        let [i, j, f, o, squashed, kept] = kept;
-        // h = o·tanh(c), so dc gains dh·o·(1 − tanh²(c)).
-        let dho = body.mul(dh, o);
-        let through = body.mul(&dho, squashed);
-        let lost = body.mul(&through, squashed);
-        let gained = body.sub(&dho, &lost);
-        let dc = body.add(dc, &gained);
-        // A logistic gate's derivative is g·(1 − g); that of the candidate is 1 − j².
-        let dci = body.mul(&dc, i);
-        let dcij = body.mul(&dci, j);
-        let di = complement(body, &dcij, i);
-        let product = body.mul(&dcij, j);
-        let dj = body.sub(&dci, &product);
-        let dc_earlier = body.mul(&dc, f);
-        let dcf = body.mul(&dc, kept);
-        let df = complement(body, &dcf, f);
-        let d_o = complement(body, &through, o);
-        let dgates = body.concat(&[&di, &dj, &df, &d_o], 0);
-        let dh = body.matmul(&self.recurrent, &dgates);
-        (dgates, dh, dc_earlier)
-    }
-}
-
-/// `x·(1 − y)`.
-fn complement(graph: &mut Graph, x: &Value, y: &Value) -> Value {
-    let product = graph.mul(x, y);
-    graph.sub(x, &product)
 }
 
 /// A tensor as a matrix of `rows` times `width`.

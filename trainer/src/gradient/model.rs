@@ -16,6 +16,7 @@ use interlude_models::tokens::Tokens;
 use thiserror::Error;
 
 use super::adam::{self, Settings, Update};
+use super::cell;
 use super::core_decoder::Choices;
 use super::decoder::{Decoder, Feeding, Windows};
 use super::dropout::Dropout;
@@ -136,7 +137,8 @@ struct Encoded {
 /// # Errors
 /// [`GradientError`] when the hyper-parameters do not fit each other.
 pub fn training(config: &Config, shape: Shape, beta_2: f64) -> Result<Built, GradientError> {
-    let mut building = Building::new("training", config, shape, dropout(config))?;
+    let graph = Graph::new("training").with_domain(cell::DOMAIN);
+    let mut building = Building::new(graph, config, shape, dropout(config))?;
     building.differentiate();
     let Building { mut graph, variables, .. } = building;
     let norm = norm(&mut graph, &variables);
@@ -168,7 +170,8 @@ pub(super) fn settings(config: &Config, beta_2: f64) -> Settings {
 /// # Errors
 /// [`GradientError`] when the hyper-parameters do not fit each other.
 pub fn accumulating(config: &Config, shape: Shape) -> Result<Built, GradientError> {
-    let mut building = Building::new("training", config, shape, dropout(config))?;
+    let graph = Graph::new("training");
+    let mut building = Building::new(graph, config, shape, dropout(config))?;
     building.differentiate();
     let Building { mut graph, variables, .. } = building;
     let norm = norm(&mut graph, &variables);
@@ -192,7 +195,8 @@ pub fn accumulating(config: &Config, shape: Shape) -> Result<Built, GradientErro
 /// # Errors
 /// [`GradientError`] when the hyper-parameters do not fit each other.
 pub fn gradients(config: &Config, shape: Shape) -> Result<Built, GradientError> {
-    let mut building = Building::new("gradients", config, shape, dropout(config))?;
+    let graph = Graph::new("gradients").with_domain(cell::DOMAIN);
+    let mut building = Building::new(graph, config, shape, dropout(config))?;
     building.differentiate();
     let Building { mut graph, variables, .. } = building;
     let mut gradients = Vec::new();
@@ -207,7 +211,7 @@ pub fn gradients(config: &Config, shape: Shape) -> Result<Built, GradientError> 
 /// A graph that reconstructs windows from the mean of their posterior.
 ///
 /// Inputs: what training reads but the noise and rates, and all variables. Outputs: the scalars
-/// `r_loss` and `kl` (nats), and `forced` and `free`: the most probable outputs with the given
+/// `r_loss` and `kl` (nats), the means of the posteriors `mu` `[batch, z]`, and `forced` and `free`: the most probable outputs with the given
 /// inputs, and with the decoder's own; tokens `[steps, batch, parts]` or numbers
 /// `[steps, batch, output depth]`.
 ///
@@ -215,7 +219,8 @@ pub fn gradients(config: &Config, shape: Shape) -> Result<Built, GradientError> 
 /// [`GradientError`] when the hyper-parameters do not fit each other.
 pub fn evaluation(config: &Config, steps: usize, batch: usize) -> Result<Built, GradientError> {
     let shape = Shape::new(steps, batch, false);
-    let mut building = Building::new("evaluation", config, shape, Dropout::NONE)?;
+    let graph = Graph::new("evaluation");
+    let mut building = Building::new(graph, config, shape, Dropout::NONE)?;
     let latent = building.posterior.latent();
     let noise = building.graph.floats(&[batch, latent], &vec![0.0; batch * latent]);
     let Encoded { windows, draw, divergence, .. } = building.encode(&noise, 0.0);
@@ -226,6 +231,7 @@ pub fn evaluation(config: &Config, steps: usize, batch: usize) -> Result<Built, 
     let nats = mean(&mut graph, &divergence.nats);
     graph.output("r_loss", &r_loss, ElementType::F32, &[]);
     graph.output("kl", &nats, ElementType::F32, &[]);
+    graph.output("mu", &draw.mu, ElementType::F32, &dims(&[batch, latent]));
     let forced = decoder.forced(&mut graph, &pass, (steps, batch));
     let free = decoder.free(&mut graph, &pass, &draw.mu, &windows);
     for (name, parts) in [("forced", forced), ("free", free)] {
@@ -307,14 +313,13 @@ fn encoder_parts(config: &Config) -> Vec<Part> {
 
 impl<'a> Building<'a> {
     fn new(
-        name: &str,
+        mut graph: Graph,
         config: &'a Config,
         shape: Shape,
         dropout: Dropout,
     ) -> Result<Self, GradientError> {
         check(config, shape, dropout)?;
         let hparams = &config.hparams;
-        let mut graph = Graph::new(name);
         let mut variables = Variables::default();
         let encoder = Encoder::declare(
             &mut graph,

@@ -14,6 +14,8 @@ use super::inputs::Inputs;
 use super::program::{Batch, ProgramError, start};
 use super::state::State;
 use crate::dataset::Windows;
+use crate::evaluate::activity::Activity;
+use crate::evaluate::number;
 use crate::gradient::model;
 
 /// Largest batch of an evaluation.
@@ -32,6 +34,9 @@ pub struct Scores {
     pub r_loss: f64,
     /// Divergence of the posterior in bits, mean of the windows.
     pub kl_bits: f64,
+    /// Numbers of the code that tell windows apart, [`Activity::units`]; of one window nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub active_units: Option<usize>,
     /// All parts of all windows together.
     #[serde(flatten)]
     pub all: Accuracy,
@@ -82,8 +87,10 @@ impl Scores {
         let errors = self.groove_errors.into_iter().flat_map(|[velocity, offset]| {
             [("velocity_error", velocity), ("offset_error", offset)]
         });
+        let active = self.active_units.map(|units| ("active_units", number(units)));
         let mut named: BTreeMap<String, f64> = whole
             .into_iter()
+            .chain(active)
             .chain(self.all.by_name())
             .chain(errors)
             .map(|(name, value)| (name.to_owned(), value))
@@ -105,6 +112,8 @@ pub struct Evaluation {
     inputs: Inputs,
     r_loss: Tensor<f32>,
     kl: Tensor<f32>,
+    /// Means of the posteriors, `[batch, z]`.
+    mu: Tensor<f32>,
     decoded: Decoded,
     batch: usize,
 }
@@ -144,6 +153,8 @@ impl Evaluation {
         let (mut r_loss, mut kl) = (scalar()?, scalar()?);
         binding.bind_output("r_loss", &mut r_loss)?;
         binding.bind_output("kl", &mut kl)?;
+        let mut mu = Tensor::<f32>::new(&allocator, vec![batch, config.hparams.z_size])?;
+        binding.bind_output("mu", &mut mu)?;
         let shape = vec![steps, batch, model::window_width(config)];
         let decoded = if model::draws_tokens(config) {
             let tokens = || Tensor::<i64>::new(&allocator, shape.clone());
@@ -159,7 +170,7 @@ impl Evaluation {
             Decoded::Rows([forced, free])
         };
         let config = config.clone();
-        Ok(Self { config, session, binding, inputs, r_loss, kl, decoded, batch })
+        Ok(Self { config, session, binding, inputs, r_loss, kl, mu, decoded, batch })
     }
 
     /// Scores of up to `limit` windows, spread evenly over all. Windows that do not fill a last
@@ -178,6 +189,8 @@ impl Evaluation {
             self.run_batch(&batch)?;
             tally.r_loss += f64::from(self.r_loss.extract_tensor().1[0]);
             tally.kl += f64::from(self.kl.extract_tensor().1[0]);
+            let means = self.mu.extract_tensor().1.chunks_exact(self.config.hparams.z_size);
+            means.for_each(|mean| tally.activity.add(mean));
             match &self.decoded {
                 Decoded::Tokens(decoded) => {
                     let [forced, free] = decoded.each_ref().map(|tensor| tensor.extract_tensor().1);
@@ -208,6 +221,7 @@ impl Evaluation {
 struct Tally {
     r_loss: f64,
     kl: f64,
+    activity: Activity,
     /// One for each part.
     parts: Vec<Counts>,
     names: &'static [&'static str],
@@ -277,7 +291,9 @@ impl Tally {
         let parts = vec![Counts::default(); names.len()];
         let (r_loss, kl, errors) = (0.0, 0.0, [0.0; 2]);
         let depth = config.output_depth();
-        Self { r_loss, kl, parts, names, batch, exact: 0, groove, depth, errors, hits: 0 }
+        let activity = Activity::default();
+        let (exact, hits) = (0, 0);
+        Self { r_loss, kl, activity, parts, names, batch, exact, groove, depth, errors, hits }
     }
 
     /// Adds a batch of tokens, `[steps, batch, parts]`: the right ones and both reconstructions.
@@ -328,6 +344,7 @@ impl Tally {
             windows,
             r_loss: mean(self.r_loss),
             kl_bits: mean(self.kl) / std::f64::consts::LN_2,
+            active_units: self.activity.units(),
             all: all.accuracy(),
             parts: named.map(|(name, part)| ((*name).to_owned(), part.accuracy())).collect(),
             windows_exact: share(self.exact, count(windows)),

@@ -142,6 +142,12 @@ impl Metrics {
             scores.all.accuracy_free_running_events,
             scores.windows_exact
         ));
+        if scores.active_units == Some(0) {
+            self.say(
+                "all windows have the same code, so the decoder plays without listening; begin \
+                 with less weight on the divergence (`beta` of a schedule), or more free bits",
+            );
+        }
         Ok(())
     }
 

@@ -13,6 +13,7 @@ use thiserror::Error;
 use super::inputs::Inputs;
 use super::state::{State, StateError};
 use super::training_api::CheckpointError;
+use crate::gradient::cell::operators;
 use crate::gradient::model::{self, Built, GLOBAL_NORM, GradientError, REPORT, Shape};
 
 /// A graph cannot be built, loaded or run.
@@ -289,6 +290,10 @@ pub fn start(runtime: &Runtime, built: &Built, threads: usize) -> Result<Session
     // A plan of the memory would come on top of what the first step has allocated, which is kept.
     let builder = builder.with_memory_pattern(false).map_err(ort::Error::from)?;
     // A step is thousands of short operators; a thread that sleeps between them wakes too late.
-    let mut builder = builder.with_intra_op_spinning(true).map_err(ort::Error::from)?;
+    let builder = builder.with_intra_op_spinning(true).map_err(ort::Error::from)?;
+    // Between runs it would take a core from the threads that differentiate.
+    let builder =
+        builder.with_config_entry("session.force_spinning_stop", "1").map_err(ort::Error::from)?;
+    let mut builder = builder.with_operators(operators()?).map_err(ort::Error::from)?;
     Ok(builder.commit_from_memory(&built.model)?)
 }
