@@ -114,8 +114,8 @@ mod tests {
     use crate::gradient::lstm::{Direction, Lstm};
 
     const STEPS: usize = 5;
-    const BATCH: usize = 3;
-    const UNITS: usize = 7;
+    const BATCH: usize = 4;
+    const UNITS: usize = 8;
 
     /// Outputs of a layer and all gradients, for inputs that are the same at each call.
     fn layer(graph: Graph, direction: Direction) -> Vec<Vec<f32>> {
@@ -175,7 +175,8 @@ mod tests {
             .collect()
     }
 
-    // Our operators compute what the standard ones do, in both directions.
+    // Our operators compute what the standard ones do to the bit, in both directions, where values fill
+    // vectors of 16.
     #[test]
     fn both_kinds_of_operators_agree() {
         for direction in [Direction::Forward, Direction::Backward] {
@@ -183,9 +184,7 @@ mod tests {
             let own = layer(Graph::new("own").with_domain(DOMAIN), direction);
             for (index, (standard, own)) in standard.iter().zip(&own).enumerate() {
                 assert!(standard.iter().any(|&value| value != 0.0), "output {index} is empty");
-                for (a, b) in standard.iter().zip(own) {
-                    assert!((a - b).abs() <= 3e-6 * a.abs().max(1.0), "output {index}: {a} or {b}");
-                }
+                assert_eq!(standard, own, "output {index}");
             }
         }
     }
