@@ -1,25 +1,28 @@
 //! How many numbers of a code tell windows apart: the active units of Burda et al., "Importance
 //! Weighted Autoencoders" (2016), section 5.2.
 
-/// Variance over windows from which on the mean of a number's posterior counts as active.
+/// Variance over windows of a number's mean, as a share of the variance of its noise, from which on
+/// it is active. Burda et al. have 0.01 itself, for numbers that else are as noisy as the prior.
 const ACTIVE: f64 = 0.01;
 
-/// Sums over the means of posteriors.
+/// Sums over the posteriors of windows.
 #[derive(Clone, Debug, Default)]
 pub struct Activity {
     windows: f64,
-    /// Sum and sum of squares of each number.
-    sums: Vec<[f64; 2]>,
+    /// Of each number: sum and sum of squares of its means, sum of its variances.
+    sums: Vec<[f64; 3]>,
 }
 
 impl Activity {
-    /// Adds the mean of a window's posterior, `[z]`.
-    pub fn add(&mut self, mean: &[f32]) {
+    /// Adds a window's posterior: mean and standard deviation, each `[z]`.
+    pub fn add(&mut self, mu: &[f32], sigma: &[f32]) {
         self.windows += 1.0;
-        self.sums.resize(mean.len(), [0.0; 2]);
-        for ([sum, squares], &value) in self.sums.iter_mut().zip(mean) {
-            *sum += f64::from(value);
-            *squares += f64::from(value) * f64::from(value);
+        self.sums.resize(mu.len(), [0.0; 3]);
+        for (sums, (&mu, &sigma)) in self.sums.iter_mut().zip(mu.iter().zip(sigma)) {
+            let (mu, sigma) = (f64::from(mu), f64::from(sigma));
+            for (sum, value) in sums.iter_mut().zip([mu, mu * mu, sigma * sigma]) {
+                *sum += value;
+            }
         }
     }
 
@@ -27,10 +30,11 @@ impl Activity {
     /// collapsed, and the decoder plays without listening. Of fewer than two windows nothing can be
     /// said.
     pub fn units(&self) -> Option<usize> {
-        let windows = self.windows;
-        let active =
-            |[sum, squares]: &&[f64; 2]| squares / windows - (sum / windows).powi(2) > ACTIVE;
-        (windows > 1.0).then(|| self.sums.iter().filter(active).count())
+        let active = |sums: &&[f64; 3]| {
+            let [mean, squares, noise] = sums.map(|sum| sum / self.windows);
+            squares - mean * mean > ACTIVE * noise
+        };
+        (self.windows > 1.0).then(|| self.sums.iter().filter(active).count())
     }
 }
 
@@ -38,16 +42,18 @@ impl Activity {
 mod tests {
     use super::*;
 
-    // A number is active when it differs among windows by more than a tenth or so, wherever it lies.
+    // A number is active when it differs among windows by more than a tenth of its noise or so,
+    // wherever it lies.
     #[test]
     fn what_differs_is_active() {
+        let sigma = [1.0, 1.0, 0.1, 1.0];
         let mut activity = Activity::default();
-        activity.add(&[5.0, 0.0, 1.0, 0.05]);
+        activity.add(&[5.0, 0.0, 1.00, 0.05], &sigma);
         assert_eq!(activity.units(), None);
-        activity.add(&[5.0, 1.0, 1.3, 0.0]);
+        activity.add(&[5.0, 1.0, 1.03, 0.0], &sigma);
         assert_eq!(activity.units(), Some(2));
         let mut same = Activity::default();
-        (0..3).for_each(|_| same.add(&[0.3, -2.0]));
+        (0..3).for_each(|_| same.add(&[0.3, -2.0], &[0.5, 0.001]));
         assert_eq!(same.units(), Some(0));
     }
 }

@@ -64,7 +64,7 @@ pub fn run(
         let tokens: Vec<Tokens> = windows.iter().map(|window| window.tokens.clone()).collect();
         let posteriors = engine.encode(&tokens, controls(windows).as_deref())?;
         for posterior in &posteriors {
-            activity.add(&posterior.mu);
+            activity.add(&posterior.mu, &posterior.sigma);
             let nats = |(&mu, &sigma): (&f32, &f32)| {
                 let (mu, sigma) = (f64::from(mu), f64::from(sigma));
                 0.5 * (mu * mu + sigma * sigma - 1.0) - sigma.ln()

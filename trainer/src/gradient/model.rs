@@ -211,7 +211,7 @@ pub fn gradients(config: &Config, shape: Shape) -> Result<Built, GradientError> 
 /// A graph that reconstructs windows from the mean of their posterior.
 ///
 /// Inputs: what training reads but the noise and rates, and all variables. Outputs: the scalars
-/// `r_loss` and `kl` (nats), the means of the posteriors `mu` `[batch, z]`, and `forced` and `free`: the most probable outputs with the given
+/// `r_loss` and `kl` (nats), the posteriors `mu` and `sigma` `[batch, z]`, and `forced` and `free`: the most probable outputs with the given
 /// inputs, and with the decoder's own; tokens `[steps, batch, parts]` or numbers
 /// `[steps, batch, output depth]`.
 ///
@@ -231,7 +231,9 @@ pub fn evaluation(config: &Config, steps: usize, batch: usize) -> Result<Built, 
     let nats = mean(&mut graph, &divergence.nats);
     graph.output("r_loss", &r_loss, ElementType::F32, &[]);
     graph.output("kl", &nats, ElementType::F32, &[]);
-    graph.output("mu", &draw.mu, ElementType::F32, &dims(&[batch, latent]));
+    for (name, value) in [("mu", &draw.mu), ("sigma", &draw.sigma)] {
+        graph.output(name, value, ElementType::F32, &dims(&[batch, latent]));
+    }
     let forced = decoder.forced(&mut graph, &pass, (steps, batch));
     let free = decoder.free(&mut graph, &pass, &draw.mu, &windows);
     for (name, parts) in [("forced", forced), ("free", free)] {

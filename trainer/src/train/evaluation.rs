@@ -112,8 +112,8 @@ pub struct Evaluation {
     inputs: Inputs,
     r_loss: Tensor<f32>,
     kl: Tensor<f32>,
-    /// Means of the posteriors, `[batch, z]`.
-    mu: Tensor<f32>,
+    /// Means and standard deviations, each `[batch, z]`.
+    posteriors: [Tensor<f32>; 2],
     decoded: Decoded,
     batch: usize,
 }
@@ -153,8 +153,11 @@ impl Evaluation {
         let (mut r_loss, mut kl) = (scalar()?, scalar()?);
         binding.bind_output("r_loss", &mut r_loss)?;
         binding.bind_output("kl", &mut kl)?;
-        let mut mu = Tensor::<f32>::new(&allocator, vec![batch, config.hparams.z_size])?;
-        binding.bind_output("mu", &mut mu)?;
+        let codes = || Tensor::<f32>::new(&allocator, vec![batch, config.hparams.z_size]);
+        let mut posteriors = [codes()?, codes()?];
+        for (name, tensor) in ["mu", "sigma"].into_iter().zip(&mut posteriors) {
+            binding.bind_output(name, tensor)?;
+        }
         let shape = vec![steps, batch, model::window_width(config)];
         let decoded = if model::draws_tokens(config) {
             let tokens = || Tensor::<i64>::new(&allocator, shape.clone());
@@ -170,7 +173,7 @@ impl Evaluation {
             Decoded::Rows([forced, free])
         };
         let config = config.clone();
-        Ok(Self { config, session, binding, inputs, r_loss, kl, mu, decoded, batch })
+        Ok(Self { config, session, binding, inputs, r_loss, kl, posteriors, decoded, batch })
     }
 
     /// Scores of up to `limit` windows, spread evenly over all. Windows that do not fill a last
@@ -189,8 +192,11 @@ impl Evaluation {
             self.run_batch(&batch)?;
             tally.r_loss += f64::from(self.r_loss.extract_tensor().1[0]);
             tally.kl += f64::from(self.kl.extract_tensor().1[0]);
-            let means = self.mu.extract_tensor().1.chunks_exact(self.config.hparams.z_size);
-            means.for_each(|mean| tally.activity.add(mean));
+            let size = self.config.hparams.z_size;
+            let [mu, sigma] = self.posteriors.each_ref().map(|tensor| tensor.extract_tensor().1);
+            for (mu, sigma) in mu.chunks_exact(size).zip(sigma.chunks_exact(size)) {
+                tally.activity.add(mu, sigma);
+            }
             match &self.decoded {
                 Decoded::Tokens(decoded) => {
                     let [forced, free] = decoded.each_ref().map(|tensor| tensor.extract_tensor().1);
