@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use interlude_models::weights::Weights;
+use interlude_trainer::checkpoint::Writer;
 use interlude_trainer::dataset::{Split, store};
 use interlude_trainer::train::snapshot;
 use serde_json::Value;
@@ -301,6 +303,57 @@ fn checkpoints_of_other_configurations_are_refused() {
     let output = place.command(&run, 2, &["--hparams", SMALL]).output().expect("runs");
     assert_eq!(output.status.code(), Some(1));
     assert!(stderr(&output).contains("000000099"), "{}", stderr(&output));
+}
+
+// A run can begin with the weights of another, or of a checkpoint of the original; its own checkpoints
+// come first. What does not fit is named with the tensor and the remedy.
+#[test]
+fn a_run_begins_with_other_weights() {
+    let place = Place::new(8);
+    let (first, still) =
+        (place.run("first"), format!("learning_rate=1e-12,min_learning_rate=1e-12,{SMALL}"));
+    let output = place.command(&first, 2, &["--hparams", SMALL]).output().expect("runs");
+    assert!(output.status.success(), "{}", stderr(&output));
+    let best = Weights::read(&first.join("best.safetensors")).expect("weights");
+
+    // The same as a checkpoint of the original.
+    let prefix = place.run("model.ckpt-7");
+    let mut writer = Writer::create(&prefix).expect("created");
+    for (name, tensor) in &best.0 {
+        writer.add(name, tensor).expect("added");
+    }
+    writer.finish(7).expect("finished");
+
+    let file = first.join("best.safetensors");
+    for (index, from) in [&first, &file, &prefix].into_iter().enumerate() {
+        let (run, from) = (place.run(&format!("next{index}")), from.to_str().expect("Unicode"));
+        let begun = ["--from", from, "--hparams", &still];
+        let output = place.command(&run, 1, &begun).output().expect("runs");
+        assert!(output.status.success(), "{}", stderr(&output));
+        let (_, after) = snapshot::read(&snapshot::list(&run).expect("a run")[0].1).expect("reads");
+        for (name, tensor) in &best.0 {
+            let after = after.get(name).expect("the same variables");
+            assert_eq!(after.shape, tensor.shape, "{from}: {name}");
+            let moved = after.data.iter().zip(&tensor.data).map(|(a, b)| (a - b).abs());
+            assert!(moved.fold(0.0, f32::max) < 1e-9, "{from}: {name}");
+        }
+    }
+
+    let other = "enc_rnn_size=[8],dec_rnn_size=[8],z_size=8";
+    let from = first.to_str().expect("Unicode");
+    let run = place.run("other");
+    let output = place.command(&run, 1, &["--from", from, "--hparams", other]).output();
+    let output = output.expect("runs");
+    assert_eq!(output.status.code(), Some(1));
+    for word in [from, "encoder/", "--hparams"] {
+        assert!(stderr(&output).contains(word), "{word}: {}", stderr(&output));
+    }
+    let nothing = place.run("nothing");
+    let nothing = nothing.to_str().expect("Unicode");
+    let output = place.command(&run, 1, &["--from", nothing, "--hparams", SMALL]).output();
+    let output = output.expect("runs");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains(nothing), "{}", stderr(&output));
 }
 
 // A place where no folder can be made is named.

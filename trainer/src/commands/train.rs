@@ -1,14 +1,17 @@
 //! `interlude train`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
 use interlude_models::config::{self, Config, SamplingSchedule};
+use interlude_models::network::{self, variables};
 use interlude_models::runtime::Runtime;
+use interlude_models::weights::Weights;
 
+use crate::checkpoint::Checkpoint;
 use crate::commands::Shared;
 use crate::dataset::{Split, store};
 use crate::train::backend::Backend;
@@ -18,6 +21,7 @@ use crate::train::hosted::{self, HostError, TrainingBuild};
 use crate::train::ranks::Ranks;
 use crate::train::run::{self, End, Options};
 use crate::train::schedule::Schedule;
+use crate::train::snapshot;
 use crate::train::training_api;
 
 /// Exit status after Ctrl-C, as shells expect it.
@@ -44,7 +48,8 @@ pub struct Train {
     steps: Option<u64>,
     /// What rates and length of windows follow: `growing` (short windows first, for the number of
     /// steps), `original` (the hyper-parameters, as the original computes them), or a JSON file with
-    /// phases. If missing: `original` where `--hparams` changes a rate, else `growing`.
+    /// phases. If missing: `original` with `--from` or where `--hparams` changes a rate, else
+    /// `growing`.
     #[arg(long, value_name = "growing|original|FILE")]
     schedule: Option<PathBuf>,
     /// Folder of the run: checkpoints, metrics, models.
@@ -64,6 +69,11 @@ pub struct Train {
     /// Seed of weights, order, transposition and noise.
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Weights that a new run begins with: another run's folder or one of its `.safetensors`, or a
+    /// checkpoint of the original as `interlude import` reads it. It must be of the same
+    /// configuration and sizes.
+    #[arg(long, value_name = "PATH")]
+    from: Option<PathBuf>,
     /// Whether to go on from the last checkpoint in the folder.
     #[arg(long, value_enum, default_value_t = Resume::Auto)]
     resume: Resume,
@@ -185,7 +195,7 @@ impl Train {
         let mut config = config::by_name(&self.config)?;
         config.override_hparams(&self.hparams)?;
         config.transpose = self.transpose.unwrap_or(config.transpose);
-        if self.resume == Resume::Never && !crate::train::snapshot::list(&self.out)?.is_empty() {
+        if self.resume == Resume::Never && !snapshot::list(&self.out)?.is_empty() {
             bail!(
                 "`{}` holds a run; choose another folder, or --resume auto to go on",
                 self.out.display()
@@ -195,12 +205,14 @@ impl Train {
             Some(path) if path.as_os_str() == GROWING => Course::Growing,
             Some(path) if path.as_os_str() == ORIGINAL => Course::Original,
             Some(path) => Course::Given(Schedule::read(&path, &config)?),
+            None if self.from.is_some() => Course::Original,
             None if rates(&config) != rates(&config::by_name(&self.config)?) => Course::Original,
             None => Course::Growing,
         };
         if self.steps.is_none() && !matches!(course, Course::Given(_)) {
             bail!("--steps is missing: give the number of steps, or --schedule a file with phases");
         }
+        let weights = self.from.as_deref().map(|path| beginning(path, &config)).transpose()?;
         let windows = store::read(&self.dataset, Split::Train, &config)?;
         if windows.is_empty() {
             bail!("`{}` has no window to train on", self.dataset.display());
@@ -210,9 +222,9 @@ impl Train {
             Some(BatchSize::Of(size)) => size.into(),
             None => config.hparams.batch_size,
             Some(BatchSize::Auto) => {
-                let last = crate::train::snapshot::list(&self.out)?.pop();
+                let last = snapshot::list(&self.out)?.pop();
                 let kept = match last {
-                    Some((_, path)) => crate::train::snapshot::read(&path)?.0.batch_size,
+                    Some((_, path)) => snapshot::read(&path)?.0.batch_size,
                     None => None,
                 };
                 match kept {
@@ -263,6 +275,7 @@ impl Train {
             backend,
             threads: threads(self.threads, ranks),
             seed: self.seed,
+            weights,
             resume: self.resume == Resume::Auto,
             log_every: self.log_every,
             save_every: self.save_every,
@@ -272,6 +285,32 @@ impl Train {
         };
         run::run((runtime, ranks), &options, &windows, Some(&validation), &STOP)
     }
+}
+
+/// The weights of a run, best first, of a file, or of a checkpoint of the original.
+fn beginning(path: &Path, config: &Config) -> anyhow::Result<Weights> {
+    let best = path.join("best.safetensors");
+    let mut weights = if path.extension().is_some_and(|extension| extension == "safetensors") {
+        Weights::read(path)?
+    } else if best.is_file() {
+        Weights::read(&best)?
+    } else if let Some((_, last)) =
+        path.is_dir().then(|| snapshot::list(path)).transpose()?.and_then(|mut all| all.pop())
+    {
+        Weights::read(&last)?
+    } else {
+        Checkpoint::open(path)?.weights()?
+    };
+    let own = variables(config);
+    weights.0.retain(|name, _| own.iter().any(|variable| variable.name == *name));
+    network::check(config, &weights).with_context(|| {
+        format!(
+            "`{}` does not fit `{}`; give --config and --hparams as they were there",
+            path.display(),
+            config.name
+        )
+    })?;
+    Ok(weights)
 }
 
 /// What rates and windows follow.

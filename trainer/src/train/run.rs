@@ -51,6 +51,8 @@ pub struct Options {
     pub threads: usize,
     /// Seed of weights, order, transposition and noise.
     pub seed: u64,
+    /// Weights that a new run begins with instead of drawn ones.
+    pub weights: Option<Weights>,
     /// Whether to go on from the last checkpoint in the folder, if there is one.
     pub resume: bool,
     /// Steps between lines of metrics.
@@ -164,10 +166,13 @@ impl<'a> Training<'a> {
                     batch_size: Some(options.batch_size),
                     sums: Sums::default(),
                 };
-                let mut weights = initial::weights(&options.config, options.seed);
-                if let Some(schedule) = &options.schedule {
-                    initial::adjust(&mut weights, schedule, options.seed);
-                }
+                let weights = options.weights.clone().unwrap_or_else(|| {
+                    let mut drawn = initial::weights(&options.config, options.seed);
+                    if let Some(schedule) = &options.schedule {
+                        initial::adjust(&mut drawn, schedule, options.seed);
+                    }
+                    drawn
+                });
                 (progress, weights)
             }
         };
