@@ -339,6 +339,11 @@ fn a_run_begins_with_other_weights() {
         }
     }
 
+    let gone = place.run("gone");
+    let begun = ["--from", gone.to_str().expect("Unicode"), "--hparams", &still];
+    let output = place.command(&place.run("next0"), 2, &begun).output().expect("runs");
+    assert!(output.status.success(), "{}", stderr(&output));
+
     let other = "enc_rnn_size=[8],dec_rnn_size=[8],z_size=8";
     let from = first.to_str().expect("Unicode");
     let run = place.run("other");

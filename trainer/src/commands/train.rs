@@ -195,7 +195,8 @@ impl Train {
         let mut config = config::by_name(&self.config)?;
         config.override_hparams(&self.hparams)?;
         config.transpose = self.transpose.unwrap_or(config.transpose);
-        if self.resume == Resume::Never && !snapshot::list(&self.out)?.is_empty() {
+        let new = snapshot::list(&self.out)?.is_empty();
+        if self.resume == Resume::Never && !new {
             bail!(
                 "`{}` holds a run; choose another folder, or --resume auto to go on",
                 self.out.display()
@@ -212,7 +213,9 @@ impl Train {
         if self.steps.is_none() && !matches!(course, Course::Given(_)) {
             bail!("--steps is missing: give the number of steps, or --schedule a file with phases");
         }
-        let weights = self.from.as_deref().map(|path| beginning(path, &config)).transpose()?;
+        // A run that goes on has its own, and those may be gone.
+        let from = self.from.as_deref().filter(|_| new);
+        let weights = from.map(|path| beginning(path, &config)).transpose()?;
         let windows = store::read(&self.dataset, Split::Train, &config)?;
         if windows.is_empty() {
             bail!("`{}` has no window to train on", self.dataset.display());
@@ -289,7 +292,7 @@ impl Train {
 
 /// The weights of a run, best first, of a file, or of a checkpoint of the original.
 fn beginning(path: &Path, config: &Config) -> anyhow::Result<Weights> {
-    let best = path.join("best.safetensors");
+    let best = path.join(run::BEST).with_extension("safetensors");
     let mut weights = if path.extension().is_some_and(|extension| extension == "safetensors") {
         Weights::read(path)?
     } else if best.is_file() {

@@ -211,9 +211,9 @@ pub fn gradients(config: &Config, shape: Shape) -> Result<Built, GradientError> 
 /// A graph that reconstructs windows from the mean of their posterior.
 ///
 /// Inputs: what training reads but the noise and rates, and all variables. Outputs: the scalars
-/// `r_loss` and `kl` (nats), the posteriors `mu` and `sigma` `[batch, z]`, and `forced` and `free`: the most probable outputs with the given
-/// inputs, and with the decoder's own; tokens `[steps, batch, parts]` or numbers
-/// `[steps, batch, output depth]`.
+/// `r_loss` and `kl` (nats), the posteriors `mu` and `sigma` `[batch, z]`, and `forced` and `free`:
+/// the most probable outputs with the given inputs, and with the decoder's own; tokens
+/// `[steps, batch, parts]` or numbers `[steps, batch, output depth]`.
 ///
 /// # Errors
 /// [`GradientError`] when the hyper-parameters do not fit each other.

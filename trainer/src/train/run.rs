@@ -28,7 +28,7 @@ use crate::gradient::adam;
 use crate::gradient::model::Shape;
 
 /// Folder of the model that an evaluation found best so far.
-const BEST: &str = "best";
+pub const BEST: &str = "best";
 /// Folder of the model that was evaluated last.
 const LAST: &str = "last";
 
