@@ -72,8 +72,8 @@ struct Build {
 /// Make trios of 16 bars by rule, from music that lacks some of the parts.
 ///
 /// Lead sheets (.jsonl) give their melody, and a bass that is made from their chords; scores of
-/// several parts give their highest and their lowest part. Drums come from performances. A piece and
-/// its drums are of the same split.
+/// several parts give their highest and their lowest part. Drums repeat a bar or two of a performance,
+/// with other bars of it as fills. A piece and its drums are of the same split.
 #[derive(Args, Debug)]
 struct Arrange {
     /// Lead sheets and scores: folders, archives or files.

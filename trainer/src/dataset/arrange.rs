@@ -1,8 +1,9 @@
 //! Trios by rule: a melody, a bass and drums from music that lacks some of them.
 //!
 //! Scores of several parts give their highest part as melody and their lowest as bass. Lead sheets
-//! give their melody, and a bass that is made from the chords. Drums come from performances, 16 bars
-//! of one at a time, moved onto the 16th notes of the piece's own bars.
+//! give their melody, and a bass that is made from the chords. Drums are made as drum tracks of songs
+//! are: a bar or two of a performance over and over, another of its bars before each new section,
+//! all moved onto the 16th notes of the piece's own bars.
 
 use std::collections::BTreeMap;
 
@@ -10,14 +11,19 @@ use interlude_models::config;
 use interlude_models::midi::{NoteSequence, SequenceNote};
 use interlude_models::tokens::{self, Limit, Tokens};
 use rand::seq::IndexedRandom;
-use rand::{RngExt, SeedableRng};
+use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::{Split, monophony, splits};
 
-/// Steps of a bar, and bars of a stretch of drums.
+/// Steps of a bar.
 const BAR: usize = 16;
-const BARS: usize = 16;
+/// Bars of a groove that is repeated, at most.
+const GROOVE_BARS: usize = 2;
+/// Bars from one change of groove to the next.
+const SECTION_BARS: [usize; 2] = [8, 16];
+/// Bars from one fill to the next.
+const FILL_BARS: [usize; 3] = [4, 8, 16];
 /// Seconds in a minute.
 const MINUTE: f64 = 60.0;
 /// Lowest pitch of a bass that is made: E1.
@@ -34,39 +40,39 @@ const VELOCITY: u8 = 80;
 /// Most bars that are given drums.
 const MOST_BARS: usize = 1024;
 
-/// Sixteen bars of drums: class bits of each step.
-type Stretch = Vec<u64>;
+/// Two bars of drums: class bits of each step.
+type Groove = Vec<u64>;
 
-/// Drum performances by split.
+/// Drum performances by split: the different pairs of neighbouring bars of each.
 #[derive(Clone, Debug, Default)]
 pub struct Drums {
-    stretches: BTreeMap<Split, Vec<Stretch>>,
+    performances: BTreeMap<Split, Vec<Vec<Groove>>>,
 }
 
 impl Drums {
-    /// The configuration whose windows are stretches of drums.
+    /// Adds a performance, of which there may be several recordings.
     ///
     /// # Panics
-    /// Never: it is one of the table.
-    pub fn config() -> config::Config {
+    /// Never: the configuration whose windows are grooves is one of the table.
+    pub fn add(&mut self, split: Split, recordings: &[NoteSequence]) {
         let mut config = config::by_name("cat-drums_2bar_small").expect("it is in the table");
-        config.hparams.max_seq_len = BAR * BARS;
-        config
-    }
-
-    /// Adds the stretches of a performance.
-    pub fn add(&mut self, split: Split, sequence: &NoteSequence) {
-        let windows = tokens::extract(&Self::config(), sequence, Limit::All).unwrap_or_default();
-        let steps = windows.into_iter().filter_map(|window| match window.tokens {
+        config.hparams.max_seq_len = BAR * GROOVE_BARS;
+        let windows = recordings
+            .iter()
+            .flat_map(|music| tokens::extract(&config, music, Limit::All).unwrap_or_default());
+        let steps = windows.filter_map(|window| match window.tokens {
             Tokens::Drums(steps) => Some(steps),
             _ => None,
         });
-        self.stretches.entry(split).or_default().extend(steps);
+        let grooves: Vec<Groove> = steps.collect();
+        if !grooves.is_empty() {
+            self.performances.entry(split).or_default().push(grooves);
+        }
     }
 
-    /// Number of stretches of a split.
+    /// Number of performances of a split.
     pub fn count(&self, split: Split) -> usize {
-        self.stretches.get(&split).map_or(0, Vec::len)
+        self.performances.get(&split).map_or(0, Vec::len)
     }
 
     /// The piece as a trio with drums of its own split; equal names and seeds give equal trios.
@@ -82,9 +88,10 @@ impl Drums {
     ) -> Result<NoteSequence, String> {
         let key = crc32c::crc32c(splits::last(name).as_bytes());
         let mut generator = ChaCha8Rng::seed_from_u64(seed ^ u64::from(key) << 32);
-        let stretches = self.stretches.get(&split).filter(|all| !all.is_empty());
-        let stretches = stretches
-            .ok_or_else(|| format!("no drum performance of 16 bars is for {}", split.name()))?;
+        let performances = self
+            .performances
+            .get(&split)
+            .ok_or_else(|| format!("no drum performance of two bars is for {}", split.name()))?;
         let qpm = piece.tempos.first().map_or(120.0, |tempo| tempo.qpm);
         if piece.tempos.iter().any(|tempo| tempo.qpm != qpm) {
             return Err("its tempo changes".to_owned());
@@ -104,21 +111,18 @@ impl Drums {
         if all.is_empty() {
             return Err("no part of it is in 4/4".to_owned());
         }
-        // A stretch begins anew with each passage in 4/4.
-        let mut stretch = stretches.choose(&mut generator);
-        let mut at = 0;
+        // Drums begin anew with each passage in 4/4.
+        let mut drummer = None;
         for (index, bar) in all.iter().enumerate() {
             let follows = index > 0 && (bar.start - all[index - 1].end).abs() < bar.step / 2.0;
-            if index > 0 && (!follows || at == BARS) {
-                stretch = stretches.choose(&mut generator);
-                at = 0;
+            if !follows {
+                drummer = performances.choose(&mut generator).map(|of| Drummer::new(of));
             }
-            let steps = stretch.map_or(&[][..], |stretch| &stretch[at * BAR..(at + 1) * BAR]);
+            let steps = drummer.as_mut().map_or(&[][..], |drummer| drummer.bar(&mut generator));
             for (step, &bits) in (0u8..).zip(steps) {
                 let start = bar.start + f64::from(step) * bar.step;
                 drums.extend(hits(bits, start, bar.step));
             }
-            at += 1;
         }
         let as_part = |notes: Vec<SequenceNote>, instrument: u32, program: u8| {
             notes.into_iter().map(move |note| SequenceNote {
@@ -134,6 +138,44 @@ impl Drums {
             .collect();
         let total_time = notes.iter().map(|note| note.end).fold(0.0, f64::max);
         Ok(NoteSequence { notes, total_time, chords: Vec::new(), ..piece.clone() })
+    }
+}
+
+/// Plays the grooves of a performance bar by bar.
+#[derive(Debug)]
+struct Drummer<'a> {
+    grooves: &'a [Groove],
+    groove: &'a [u64],
+    /// Bars that were played.
+    played: usize,
+    section: usize,
+    fill: usize,
+}
+
+impl<'a> Drummer<'a> {
+    fn new(grooves: &'a [Groove]) -> Self {
+        Self { grooves, groove: &[], played: 0, section: SECTION_BARS[0], fill: FILL_BARS[0] }
+    }
+
+    /// The steps of the next bar; none when there is no groove.
+    fn bar(&mut self, generator: &mut impl Rng) -> &'a [u64] {
+        let one_of = |generator: &mut _| self.grooves.choose(generator).map_or(&[][..], |all| all);
+        if self.played % self.section == 0 {
+            self.played = 0;
+            self.section = *SECTION_BARS.choose(generator).unwrap_or(&SECTION_BARS[0]);
+            self.fill = *FILL_BARS.choose(generator).unwrap_or(&FILL_BARS[0]);
+            self.groove = one_of(generator);
+            if generator.random() {
+                self.groove = self.groove.get(..BAR).unwrap_or_default();
+            }
+        }
+        self.played += 1;
+        if self.played % self.fill == 0 {
+            return one_of(generator).get(..BAR).unwrap_or_default();
+        }
+        let bars = (self.groove.len() / BAR).max(1);
+        let from = (self.played - 1) % bars * BAR;
+        self.groove.get(from..from + BAR).unwrap_or_default()
     }
 }
 
@@ -268,7 +310,7 @@ mod tests {
         }
         performance.total_time = 32.0;
         let mut drums = Drums::default();
-        drums.add(Split::Train, &performance);
+        drums.add(Split::Train, &[performance]);
         assert_eq!(drums.count(Split::Train), 1);
         drums
     }
@@ -298,6 +340,40 @@ mod tests {
         assert_eq!(steps[0], [pitch(72), pitch(36), 1]);
         assert_eq!(steps[4][2], 2);
         assert_eq!(steps[16][1], pitch(33), "A minor in the second bar");
+    }
+
+    // Drums repeat a bar or two of one performance; at most one bar in four is another one of it.
+    #[test]
+    fn drums_repeat_a_groove() {
+        let mut drums = Drums::default();
+        for performance in 0..2u8 {
+            let mut music = NoteSequence::default();
+            for bar in 0..12u8 {
+                // Each bar has a hit of its own.
+                for step in [0, 1 + bar] {
+                    let start = 2.0 * f64::from(bar) + 0.125 * f64::from(step);
+                    let hit = note([36, 38][usize::from(performance)], start, start + 0.1);
+                    music.notes.push(SequenceNote { is_drum: true, ..hit });
+                }
+            }
+            music.total_time = 24.0;
+            drums.add(Split::Train, &[music]);
+        }
+        for seed in 0..20 {
+            let arranged = drums.arrange(&song(), "a.mid", Split::Train, seed).expect("a trio");
+            let trio = config::by_name("hierdec-trio_16bar").expect("known");
+            let windows = tokens::extract(&trio, &arranged, Limit::All).expect("windows");
+            let Tokens::Trio(steps) = &windows[0].tokens else { panic!("a trio") };
+            let bars: Vec<Vec<u16>> =
+                steps.chunks(BAR).map(|bar| bar.iter().map(|step| step[2]).collect()).collect();
+            for section in bars.chunks(8) {
+                let same = (0..6).filter(|&bar| section[bar] == section[bar + 2]).count();
+                assert!(same >= 2, "{bars:?}");
+            }
+            let sounds: u16 = bars.iter().flatten().fold(0, |all, bits| all | bits);
+            assert!(sounds == 1 || sounds == 2, "one performance: {bars:?}");
+            assert!(bars.iter().all(|bar| bar.iter().filter(|&&bits| bits > 0).count() == 2));
+        }
     }
 
     // Scores give their highest and lowest parts; two high parts give nothing.

@@ -35,11 +35,11 @@ pub(super) fn performances(sources: &[PathBuf], options: &Options) -> Drums {
                     let _ = splits.add(&bytes, &options.split_column);
                 }
                 Ok(Content::Midi(bytes)) => {
-                    all.extend(NoteSequence::from_bytes(&bytes).ok().map(|music| (name, music)));
+                    all.extend(
+                        NoteSequence::from_bytes(&bytes).ok().map(|music| (name, vec![music])),
+                    );
                 }
-                Ok(Content::Music(music)) => {
-                    all.extend(music.into_iter().map(|music| (name.clone(), music)));
-                }
+                Ok(Content::Music(music)) => all.push((name, music)),
                 Err(_) => {}
             }
         }
@@ -47,7 +47,7 @@ pub(super) fn performances(sources: &[PathBuf], options: &Options) -> Drums {
     let mut drums = Drums::default();
     for (name, mut music) in all {
         if is_of_roland(&name, options) {
-            tokens::roland_to_general(&mut music);
+            music.iter_mut().for_each(tokens::roland_to_general);
         }
         drums.add(splits.of(&name).unwrap_or_else(|| split_of(&name, options.seed)), &music);
     }

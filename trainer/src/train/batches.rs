@@ -34,8 +34,8 @@ pub struct Making<'a> {
     pub noise: f32,
     /// Share of the decoder's inputs that are left out.
     pub drop: f32,
-    /// Share of drum windows that get some instruments from another window of the data, turned by
-    /// whole beats.
+    /// Share of windows of several instruments that get some of them from another window of the
+    /// data; that of drums or a groove is turned by whole beats.
     pub mix: f32,
     /// Probability that a decoded token is fed back, when sampling is scheduled.
     pub sampling: Option<f32>,
@@ -102,8 +102,10 @@ impl<'a> Batches<'a> {
             if mixes(config.scheme) && generator.random::<f32>() < making.mix {
                 let other = self.windows.get(generator.random_range(0..self.windows.len()));
                 let mut other = other[from * width..(from + steps) * width].to_vec();
-                let turn = CUT_STEPS * generator.random_range(0..steps.div_ceil(CUT_STEPS));
-                other.rotate_left(turn * width);
+                if config.scheme != Scheme::Trio {
+                    let turn = CUT_STEPS * generator.random_range(0..steps.div_ceil(CUT_STEPS));
+                    other.rotate_left(turn * width);
+                }
                 mix(config.scheme, &mut cut, &other, generator.random());
             }
             filling.put(Some(&mut generator), index, &cut);
@@ -268,15 +270,23 @@ fn transpose(generator: &mut impl Rng, config: &Config, numbers: &mut [u16]) {
 
 /// Whether the instruments of windows can be mixed.
 fn mixes(scheme: Scheme) -> bool {
-    matches!(scheme, Scheme::Drums | Scheme::Groove(_))
+    matches!(scheme, Scheme::Drums | Scheme::Groove(_) | Scheme::Trio)
 }
 
-/// Takes the instruments that are set in `mask` from another window of drums or grooves: rhythms
-/// that drummers could as well have played, from data that is small.
+/// Takes the instruments that are set in `mask` from another window: rhythms that drummers could as
+/// well have played, from data that is small. Of a trio the lowest two bits are melody and bass, so
+/// that the code of a part cannot be guessed from the others'.
 fn mix(scheme: Scheme, numbers: &mut [u16], other: &[u16], mask: u16) {
+    let take = |token: &mut u16, other: u16, mask: u16| *token = (*token & !mask) | (other & mask);
     if scheme == Scheme::Drums {
-        for (token, &other) in numbers.iter_mut().zip(other) {
-            *token = (*token & !mask) | (other & mask);
+        numbers.iter_mut().zip(other).for_each(|(token, &other)| take(token, other, mask));
+        return;
+    }
+    if scheme == Scheme::Trio {
+        let all = |bit: u16| if mask >> bit & 1 == 1 { u16::MAX } else { 0 };
+        let masks = [all(0), all(1), mask >> 2];
+        for (column, (token, &other)) in numbers.iter_mut().zip(other).enumerate() {
+            take(token, other, masks[column % masks.len()]);
         }
         return;
     }
@@ -382,6 +392,18 @@ mod tests {
             seen.insert(tokens);
         }
         assert!(seen.len() > 20, "{seen:?}");
+    }
+
+    // A mixed trio has melody, bass and each drum whole, from one of two windows.
+    #[test]
+    fn parts_of_trios_are_mixed_whole() {
+        let steps = |window: [[u16; 3]; 2]| window.as_flattened().to_vec();
+        let mut mixed = steps([[60, 30, 0b011], [0, 0, 0b100]]);
+        let other = steps([[70, 0, 0b101], [1, 31, 0b010]]);
+        mix(Scheme::Trio, &mut mixed, &other, 0b0000_0001_0000_1010);
+        assert_eq!(mixed, steps([[60, 0, 0b001], [0, 31, 0b110]]));
+        mix(Scheme::Trio, &mut mixed, &other, u16::MAX);
+        assert_eq!(mixed, other);
     }
 
     // So has a mixed groove, with velocity and offset as they were beside each hit.

@@ -79,8 +79,8 @@ pub struct Phase {
     /// Share of the decoder's inputs that are left out, at both ends.
     #[serde(default)]
     pub drop: [f64; 2],
-    /// Share of windows of drums or grooves that get some of their instruments from another window,
-    /// turned by whole beats, at both ends.
+    /// Share of windows of drums, grooves or trios that get some of their instruments from another
+    /// window, those of drums and grooves turned by whole beats, at both ends.
     #[serde(default)]
     pub mix: [f64; 2],
     /// Probability that the decoder is fed its own token, at both ends.
@@ -110,7 +110,7 @@ pub struct Rates {
     pub noise: f32,
     /// Share of inputs left out.
     pub drop: f32,
-    /// Share of windows of drums or grooves that are mixed of two.
+    /// Share of windows of drums, grooves or trios that are mixed of two.
     pub mix: f32,
     /// Probability of the decoder's own token, when there is a schedule for it.
     pub sampling: Option<f32>,
