@@ -221,7 +221,10 @@ impl Runtime {
                 .with_execution_providers([ort::ep::DirectML::default().build().error_on_failure()])
                 .map_err(|error| failed(error.to_string())),
             #[cfg(not(all(feature = "cuda", feature = "directml")))]
-            _ => Err(failed("this build does not include it".to_owned())),
+            _ => Err(failed(format!(
+                "this build does not include it; build with `--features {}`",
+                provider.to_string().to_lowercase()
+            ))),
         }
     }
 }

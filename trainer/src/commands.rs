@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use interlude_models::runtime::Provider;
 
 pub mod attributes;
 pub mod compare;
@@ -82,6 +83,16 @@ pub fn run(arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> 
         Command::Quantize(quantize) => quantize.run(&shared),
         Command::Personal(personal) => personal.run(&shared),
         Command::Constrain(constrain) => constrain.run(&shared),
+    }
+}
+
+/// The execution provider of a command line.
+fn provider(text: &str) -> Result<Provider, String> {
+    match text {
+        "cpu" => Ok(Provider::Cpu),
+        "cuda" => Ok(Provider::Cuda),
+        "directml" => Ok(Provider::DirectMl),
+        _ => Err("it is cpu, cuda or directml".to_owned()),
     }
 }
 

@@ -6,6 +6,7 @@
 pub mod backend;
 pub mod batch_size;
 pub mod batches;
+pub mod device;
 pub mod distributed;
 pub mod evaluation;
 pub mod events;

@@ -235,8 +235,8 @@ fn fewer_examples_than_a_batch_are_used() {
     assert!(run.join("best/model.json").is_file());
 }
 
-// An empty dataset, one of another scheme, and hyper-parameters out of range are refused in a
-// sentence before anything is written.
+// An empty dataset, one of another scheme, hyper-parameters out of range and a provider that is not
+// there are refused in a sentence before anything is written.
 #[test]
 fn what_cannot_be_trained_is_refused() {
     let place = Place::new(0);
@@ -254,6 +254,9 @@ fn what_cannot_be_trained_is_refused() {
     refused(&place, &["--hparams", "max_seq_len=64"], &["32 numbers", "64 steps"]);
     refused(&place, &["--hparams", "learning_rate=-1"], &["learning_rate", "-1"]);
     refused(&place, &["--hparams", "z_size=0"], &["z_size"]);
+    let on_a_card = ["--provider", "cuda", "--backend"];
+    refused(&place, &[&on_a_card[..], &["onnx"]].concat(), &["CUDA cannot be used"]);
+    refused(&place, &[&on_a_card[..], &["training-api"]].concat(), &["--backend onnx"]);
     let output = place.command(&run, 2, &["--batch-size", "0"]).output().expect("runs");
     assert_eq!(output.status.code(), Some(2), "what clap refuses");
     assert!(stderr(&output).contains("from 1 to 65535"), "{}", stderr(&output));

@@ -49,7 +49,7 @@ pub(super) struct Model {
     #[arg(long, value_name = "DIR")]
     model: PathBuf,
     /// What computes: cpu, cuda or directml.
-    #[arg(long, default_value = "cpu", value_parser = provider)]
+    #[arg(long, default_value = "cpu", value_parser = super::provider)]
     provider: Provider,
     /// Threads of one operator; 0 takes as many as there are cores.
     #[arg(long, default_value_t = 0)]
@@ -508,15 +508,6 @@ impl Making {
         }
         println!("wrote {} files: {} (seed {seed})", made.len(), folder.pattern());
         Ok(())
-    }
-}
-
-fn provider(text: &str) -> Result<Provider, String> {
-    match text {
-        "cpu" => Ok(Provider::Cpu),
-        "cuda" => Ok(Provider::Cuda),
-        "directml" => Ok(Provider::DirectMl),
-        _ => Err("it is cpu, cuda or directml".to_owned()),
     }
 }
 

@@ -8,7 +8,7 @@ use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
 use interlude_models::config::{self, Config, SamplingSchedule};
 use interlude_models::network::{self, variables};
-use interlude_models::runtime::Runtime;
+use interlude_models::runtime::{Provider, Runtime};
 use interlude_models::weights::Weights;
 
 use crate::checkpoint::Checkpoint;
@@ -63,6 +63,9 @@ pub struct Train {
     /// ordinary sessions otherwise.
     #[arg(long, value_enum, default_value_t = Choice::Auto)]
     backend: Choice,
+    /// What computes: cpu, cuda or directml. Evaluations run on the processor.
+    #[arg(long, default_value = "cpu", value_parser = super::provider)]
+    provider: Provider,
     /// Threads; 0 takes one for each core.
     #[arg(long, default_value_t = 0)]
     threads: usize,
@@ -125,7 +128,20 @@ enum Choice {
 impl Choice {
     /// Starts the runtime and says what runs the steps. Where the training API is in a Python
     /// package, the program runs again in there, and this does not return.
-    fn start(self, shared: &Shared) -> anyhow::Result<(&'static Runtime, Backend)> {
+    fn start(
+        self,
+        provider: Provider,
+        shared: &Shared,
+    ) -> anyhow::Result<(&'static Runtime, Backend)> {
+        if provider != Provider::Cpu {
+            if self == Self::TrainingApi {
+                bail!("the training API runs on the processor; take --backend onnx");
+            }
+            let runtime = Runtime::start(shared.onnxruntime.as_deref())?;
+            // What is missing is told before anything is read.
+            runtime.session(provider, 1)?;
+            return Ok((runtime, Backend::Device(provider)));
+        }
         let given = shared.onnxruntime.as_deref().and_then(TrainingBuild::in_folder);
         if let Some(build) = given.filter(|_| !hosted::is_inside()) {
             match build.run_again()? {}
@@ -164,7 +180,7 @@ impl Train {
     /// # Errors
     /// When an option or file is wrong, or training fails.
     pub fn run(self, shared: &Shared) -> anyhow::Result<()> {
-        let (runtime, backend) = self.backend.start(shared)?;
+        let (runtime, backend) = self.backend.start(self.provider, shared)?;
         let ranks = Ranks::join()?;
         let result = self.train((runtime, &ranks), backend);
         if let Err(error) = &result
@@ -187,7 +203,10 @@ impl Train {
 
     fn train(self, (runtime, ranks): (&Runtime, &Ranks), backend: Backend) -> anyhow::Result<End> {
         if ranks.size() > 1 && backend != Backend::Onnx {
-            bail!("several processes train with ordinary sessions only; take --backend onnx");
+            bail!(
+                "several processes train with ordinary sessions on the processor only; take \
+                 --backend onnx and --provider cpu"
+            );
         }
         if ranks.size() > 1 && self.batch_size == Some(BatchSize::Auto) {
             bail!("--batch-size auto measures one process; give several a number");

@@ -137,7 +137,27 @@ struct Encoded {
 /// # Errors
 /// [`GradientError`] when the hyper-parameters do not fit each other.
 pub fn training(config: &Config, shape: Shape, beta_2: f64) -> Result<Built, GradientError> {
-    let graph = Graph::new("training").with_domain(cell::DOMAIN);
+    training_in(Graph::new("training").with_domain(cell::DOMAIN), config, shape, beta_2)
+}
+
+/// The same of standard operators only, which every execution provider has.
+///
+/// # Errors
+/// [`GradientError`] when the hyper-parameters do not fit each other.
+pub fn portable_training(
+    config: &Config,
+    shape: Shape,
+    beta_2: f64,
+) -> Result<Built, GradientError> {
+    training_in(Graph::new("training"), config, shape, beta_2)
+}
+
+fn training_in(
+    graph: Graph,
+    config: &Config,
+    shape: Shape,
+    beta_2: f64,
+) -> Result<Built, GradientError> {
     let mut building = Building::new(graph, config, shape, dropout(config))?;
     building.differentiate();
     let Building { mut graph, variables, .. } = building;

@@ -1,10 +1,10 @@
 //! The ways to run a step: a session of ONNX Runtime, or its training API; in one process, or in
 //! several.
 
-use clap::ValueEnum;
 use interlude_models::config::Config;
-use interlude_models::runtime::Runtime;
+use interlude_models::runtime::{Provider, Runtime};
 
+use super::device::Device;
 use super::distributed::{Agreement, Distributed};
 use super::parallel::{Parallel, parts};
 use super::program::{Batch, Program, ProgramError, Purpose, Report};
@@ -14,13 +14,15 @@ use super::training_api::TrainingApi;
 use crate::gradient::model::Shape;
 
 /// What runs the steps of a run.
-#[derive(ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Backend {
     /// An ordinary session, in any ONNX Runtime.
     #[default]
     Onnx,
     /// The training API, in a runtime that offers it.
     TrainingApi,
+    /// An ordinary session on an execution provider with memory of its own.
+    Device(Provider),
 }
 
 /// The steps of one window length and batch size.
@@ -32,6 +34,8 @@ pub enum Stepper {
     Parallel(Box<Parallel>),
     /// A trainer with a state of its own.
     TrainingApi(Box<TrainingApi>),
+    /// A session with a state of its own on a graphics card.
+    Device(Box<Device>),
     /// A session for a part of each batch.
     Distributed(Box<Distributed>),
 }
@@ -67,6 +71,11 @@ impl Stepper {
                 let program = Program::new(runtime, config, shape, purpose, state, threads)?;
                 Self::Onnx(Box::new(program))
             }
+            Backend::Device(provider) => {
+                let model = (config, provider);
+                let steps = Device::new(runtime, model, shape, beta_2, state, threads)?;
+                Self::Device(Box::new(steps))
+            }
             Backend::TrainingApi => {
                 let trainer = TrainingApi::new(runtime, config, shape, beta_2, state, threads)?;
                 Self::TrainingApi(Box::new(trainer))
@@ -88,6 +97,7 @@ impl Stepper {
             Self::Onnx(program) => Ok((program.run(batch)?, own)),
             Self::Parallel(steps) => Ok((steps.run(batch)?, own)),
             Self::TrainingApi(trainer) => Ok((trainer.run(batch)?, own)),
+            Self::Device(steps) => Ok((steps.run(batch)?, own)),
             Self::Distributed(steps) => steps.run(ranks, batch, own),
         }
     }
@@ -95,11 +105,12 @@ impl Stepper {
     /// Brings the state up to date.
     ///
     /// # Errors
-    /// [`ProgramError`] when the training API does not give out its state.
+    /// [`ProgramError`] when the training API or the card does not give out its state.
     pub fn store(&self, state: &mut State) -> Result<(), ProgramError> {
         match self {
             Self::Onnx(_) | Self::Parallel(_) | Self::Distributed(_) => Ok(()),
             Self::TrainingApi(trainer) => trainer.store(state),
+            Self::Device(steps) => steps.store(state),
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use interlude_models::config::{Config, OutputKind, Scheme};
-use interlude_models::runtime::Runtime;
+use interlude_models::runtime::{Provider, Runtime};
 use ort::memory::Allocator;
 use ort::session::{IoBinding, Session};
 use ort::value::Tensor;
@@ -140,7 +140,7 @@ impl Evaluation {
     ) -> Result<Self, ProgramError> {
         let (steps, batch) = (config.hparams.max_seq_len, windows.clamp(1, BATCH));
         let built = model::evaluation(config, steps, batch)?;
-        let session = start(runtime, &built, threads)?;
+        let session = start(runtime, Provider::Cpu, &built, threads)?;
         let mut binding = session.create_binding()?;
         let allocator = Allocator::default();
         let variable = |name: &str| built.variables.iter().any(|(variable, _)| variable == name);

@@ -168,7 +168,7 @@ impl Program {
             Purpose::Train { beta_2 } => model::training(config, shape, beta_2)?,
             Purpose::Differentiate => model::gradients(config, shape)?,
         };
-        let session = start(runtime, &built, threads)?;
+        let session = start(runtime, Provider::Cpu, &built, threads)?;
         let mut binding = session.create_binding()?;
         let kept: BTreeSet<&str> = built
             .variables
@@ -278,14 +278,19 @@ impl Gradients {
     }
 }
 
-/// A session for a graph on the CPU.
+/// A session for a graph.
 ///
 /// # Errors
-/// [`ProgramError`] when ONNX Runtime refuses the graph.
-pub fn start(runtime: &Runtime, built: &Built, threads: usize) -> Result<Session, ProgramError> {
+/// [`ProgramError`] when the runtime lacks the provider or refuses the graph.
+pub fn start(
+    runtime: &Runtime,
+    provider: Provider,
+    built: &Built,
+    threads: usize,
+) -> Result<Session, ProgramError> {
     // Moments of rare tokens fade away to numbers so small that the processor takes ten times as
     // long for each; nothing is lost when they become zero.
-    let builder = runtime.session(Provider::Cpu, threads)?;
+    let builder = runtime.session(provider, threads)?;
     let builder = builder.with_flush_to_zero().map_err(ort::Error::from)?;
     // A plan of the memory would come on top of what the first step has allocated, which is kept.
     let builder = builder.with_memory_pattern(false).map_err(ort::Error::from)?;

@@ -1,7 +1,7 @@
 //! Clipping and Adam's update in a session of its own.
 
 use interlude_models::config::Config;
-use interlude_models::runtime::Runtime;
+use interlude_models::runtime::{Provider, Runtime};
 use ort::memory::Allocator;
 use ort::session::{IoBinding, Session};
 use ort::value::Tensor;
@@ -36,7 +36,7 @@ impl Update {
         threads: usize,
     ) -> Result<Self, ProgramError> {
         let built = update(config, beta_2, parts.len());
-        let session = start(runtime, &built, threads)?;
+        let session = start(runtime, Provider::Cpu, &built, threads)?;
         let mut binding = session.create_binding()?;
         let rates = Inputs::of(&built.model, |name| matches!(name, "clip" | "step_size"))?;
         rates.bind(&mut binding)?;
