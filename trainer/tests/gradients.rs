@@ -97,8 +97,8 @@ fn check(config: &Config, steps: usize, sampling: Option<f32>) {
         .flat_map(|tensor| &tensor.data)
         .map(|&value| f64::from(value) * f64::from(value))
         .sum();
-    // A step that changes the loss by about a thousandth of itself.
-    let step = 1e-3 * loss / norm;
+    // A step that changes the loss by about a ten-thousandth of itself.
+    let step = 1e-4 * loss / norm;
     let moved = |sign: f64| {
         let mut moved = weights.clone();
         for (name, tensor) in &mut moved.0 {

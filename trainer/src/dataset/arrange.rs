@@ -160,7 +160,7 @@ impl<'a> Drummer<'a> {
     /// The steps of the next bar; none when there is no groove.
     fn bar(&mut self, generator: &mut impl Rng) -> &'a [u64] {
         let one_of = |generator: &mut _| self.grooves.choose(generator).map_or(&[][..], |all| all);
-        if self.played % self.section == 0 {
+        if self.played.is_multiple_of(self.section) {
             self.played = 0;
             self.section = *SECTION_BARS.choose(generator).unwrap_or(&SECTION_BARS[0]);
             self.fill = *FILL_BARS.choose(generator).unwrap_or(&FILL_BARS[0]);
@@ -170,7 +170,7 @@ impl<'a> Drummer<'a> {
             }
         }
         self.played += 1;
-        if self.played % self.fill == 0 {
+        if self.played.is_multiple_of(self.fill) {
             return one_of(generator).get(..BAR).unwrap_or_default();
         }
         let bars = (self.groove.len() / BAR).max(1);
