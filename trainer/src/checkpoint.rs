@@ -8,7 +8,7 @@
 mod bundle;
 mod data;
 mod files;
-mod guess;
+pub(crate) mod guess;
 mod locate;
 mod magenta_js;
 mod names;

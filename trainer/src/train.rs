@@ -25,3 +25,4 @@ pub mod snapshot;
 pub mod state;
 pub mod training_api;
 pub mod update;
+pub mod widening;

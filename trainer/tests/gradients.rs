@@ -1,6 +1,6 @@
 //! The gradient graph of every configuration against differences of its own loss.
 
-use interlude_models::config::{self, Config};
+use interlude_models::config::{self, Config, OutputKind};
 use interlude_models::network;
 use interlude_models::runtime::Runtime;
 use interlude_models::weights::Weights;
@@ -12,6 +12,7 @@ use interlude_trainer::train::batches::{Batches, Making};
 use interlude_trainer::train::initial;
 use interlude_trainer::train::program::{Batch, Program, Purpose};
 use interlude_trainer::train::state::State;
+use interlude_trainer::train::widening;
 
 /// Examples in a batch, where nothing depends on it.
 const BATCH: usize = 3;
@@ -177,6 +178,40 @@ fn pieces_have_the_gradients_of_the_whole() {
                 assert!(difference <= 1e-5 * largest.max(1e-3), "{name}: {variable} {difference}");
             }
         }
+    }
+}
+
+// Weights of narrow layers, widened, reconstruct as they did, in every configuration; all that is new
+// moves with the next step.
+#[test]
+fn wider_layers_compute_the_same_at_first() {
+    for config in config::all() {
+        let mut narrow = small(&config.name);
+        narrow.hparams.dropout_keep_prob = 1.0;
+        let mut wide = narrow.clone();
+        wide.hparams.enc_rnn_size.iter_mut().for_each(|size| *size += 3);
+        wide.hparams.dec_rnn_size.iter_mut().for_each(|size| *size += 2);
+        wide.hparams.z_size += 1;
+        if wide.output_kind() == OutputKind::Nade {
+            wide.hparams.nade_num_hidden += 2;
+        }
+        let old = weights(&narrow);
+        assert_eq!(widening::narrower(&wide, &old).as_ref(), Some(&narrow), "{}", config.name);
+        assert_eq!(widening::narrower(&narrow, &old), None, "equal sizes");
+        let new = widening::widen(&old, &narrow, &wide, 1);
+        assert_eq!(widening::narrower(&narrow, &new), None, "never less");
+
+        let sizes = (narrow.hparams.max_seq_len, BATCH);
+        let batch = batch(&narrow, sizes, None);
+        let of = |config: &Config, weights: &Weights| {
+            let noise = vec![0.0; BATCH * config.hparams.z_size];
+            run(config, sizes, weights, &Batch { beta: 0.0, noise, ..batch.clone() })
+        };
+        let ((before, _), (after, gradients)) = (of(&narrow, &old), of(&wide, &new));
+        assert!((after / before - 1.0).abs() < 1e-5, "{}: {before}, {after}", config.name);
+        let still = |name: &&String| gradients.0[*name].data.iter().all(|&value| value == 0.0);
+        let names: Vec<_> = gradients.0.keys().filter(still).collect();
+        assert!(names.iter().all(|name| name.starts_with("encoder/sigma/")), "{names:?}");
     }
 }
 

@@ -309,7 +309,8 @@ fn checkpoints_of_other_configurations_are_refused() {
 }
 
 // A run can begin with the weights of another, or of a checkpoint of the original; its own checkpoints
-// come first. What does not fit is named with the tensor and the remedy.
+// come first. Wider layers keep its weights and get new ones beside them. What does not fit is named
+// with the tensor and the remedy.
 #[test]
 fn a_run_begins_with_other_weights() {
     let place = Place::new(8);
@@ -347,8 +348,17 @@ fn a_run_begins_with_other_weights() {
     let output = place.command(&place.run("next0"), 2, &begun).output().expect("runs");
     assert!(output.status.success(), "{}", stderr(&output));
 
-    let other = "enc_rnn_size=[8],dec_rnn_size=[8],z_size=8";
     let from = first.to_str().expect("Unicode");
+    let (run, wider) = (place.run("wider"), "enc_rnn_size=[30],dec_rnn_size=[16,18],z_size=10");
+    let wider = format!("learning_rate=1e-12,min_learning_rate=1e-12,{wider}");
+    let output = place.command(&run, 1, &["--from", from, "--hparams", &wider]).output();
+    assert!(output.expect("runs").status.success());
+    let (_, after) = snapshot::read(&snapshot::list(&run).expect("a run")[0].1).expect("reads");
+    let [before, after] = [&best, &after].map(|all| all.get("encoder/mu/bias").expect("there"));
+    assert_eq!(after.shape, [10]);
+    assert!(before.data.iter().zip(&after.data).all(|(a, b)| (a - b).abs() < 1e-9));
+
+    let other = "enc_rnn_size=[8],dec_rnn_size=[8],z_size=8";
     let run = place.run("other");
     let output = place.command(&run, 1, &["--from", from, "--hparams", other]).output();
     let output = output.expect("runs");

@@ -32,6 +32,10 @@ pub struct Variable {
     /// Extents. Kernels are `[inputs, outputs]`; those of LSTM cells `[inputs + H, 4H]` with the
     /// columns in the order input gate, candidate, forget gate, output gate.
     pub shape: Vec<usize>,
+    /// Widths of the layers that its rows read, one below the other. A bias has one row.
+    pub rows: Vec<usize>,
+    /// Widths of what its columns write, side by side: of an LSTM cell the four gates.
+    pub columns: Vec<usize>,
     /// How it begins.
     pub init: Init,
 }
@@ -123,68 +127,91 @@ pub(crate) fn projection_size(config: &Config, core: &Core) -> usize {
 struct List(Vec<Variable>);
 
 impl List {
-    fn add(&mut self, name: String, shape: Vec<usize>, init: Init) {
-        self.0.push(Variable { name, shape, init });
+    fn dense(&mut self, name: &str, inputs: &[usize], outputs: &[usize], kernel: Init) {
+        let width = outputs.iter().sum();
+        self.0.push(Variable {
+            name: format!("{name}/kernel"),
+            shape: vec![inputs.iter().sum(), width],
+            rows: inputs.to_vec(),
+            columns: outputs.to_vec(),
+            init: kernel,
+        });
+        self.0.push(Variable {
+            name: format!("{name}/bias"),
+            shape: vec![width],
+            rows: vec![1],
+            columns: outputs.to_vec(),
+            init: Init::Zeros,
+        });
     }
 
-    fn dense(&mut self, name: &str, inputs: usize, outputs: usize, kernel: Init) {
-        self.add(format!("{name}/kernel"), vec![inputs, outputs], kernel);
-        self.add(format!("{name}/bias"), vec![outputs], Init::Zeros);
-    }
-
-    fn cell(&mut self, name: &str, inputs: usize, hidden: usize) {
-        self.dense(name, inputs + hidden, 4 * hidden, Init::GlorotUniform);
+    fn cell(&mut self, name: &str, inputs: &[usize], hidden: usize) {
+        let inputs = [inputs, &[hidden]].concat();
+        self.dense(name, &inputs, &[hidden; 4], Init::GlorotUniform);
     }
 
     fn encoder(&mut self, config: &Config) {
         let hparams = &config.hparams;
-        let mut depth = 0;
-        for (level, inputs) in encoder_levels(config) {
-            depth = inputs;
+        let mut inputs = vec![config.input_depth() + config.control_depth()];
+        for (level, _) in encoder_levels(config) {
             for (layer, &hidden) in hparams.enc_rnn_size.iter().enumerate() {
                 for direction in ["fw", "bw"] {
-                    self.cell(&encoder_cell(&level, layer, direction), depth, hidden);
+                    self.cell(&encoder_cell(&level, layer, direction), &inputs, hidden);
                 }
-                depth = 2 * hidden;
+                inputs = vec![hidden; 2];
             }
         }
         let init = Init::Normal { deviation: DENSE_DEVIATION };
-        self.dense("encoder/mu", depth, hparams.z_size, init);
-        self.dense("encoder/sigma", depth, hparams.z_size, init);
+        self.dense("encoder/mu", &inputs, &[hparams.z_size], init);
+        self.dense("encoder/sigma", &inputs, &[hparams.z_size], init);
     }
 
     fn decoder(&mut self, config: &Config) {
         let hparams = &config.hparams;
-        let state = 2 * hparams.dec_rnn_size.iter().sum::<usize>();
+        let state: Vec<usize> =
+            hparams.dec_rnn_size.iter().flat_map(|&hidden| [hidden; 2]).collect();
         let init = Init::Normal { deviation: DENSE_DEVIATION };
         if config.hierarchical_decoder {
-            self.dense("decoder/hierarchical_level_0/initial_state", hparams.z_size, state, init);
+            let initial = "decoder/hierarchical_level_0/initial_state";
+            self.dense(initial, &[hparams.z_size], &state, init);
             let mut inputs = 1;
             for (layer, &hidden) in hparams.dec_rnn_size.iter().enumerate() {
-                self.cell(&conductor_cell(layer), inputs, hidden);
+                self.cell(&conductor_cell(layer), &[inputs], hidden);
                 inputs = hidden;
             }
         }
         let embedding = embedding_size(config);
         for core in cores(config) {
             let initial = format!("{}decoder/z_to_initial_state", core.prefix);
-            self.dense(&initial, embedding, state, init);
+            self.dense(&initial, &[embedding], &state, init);
             let outputs: usize = core.outputs.iter().sum();
-            let mut inputs = outputs + embedding + config.control_depth();
+            let mut inputs = vec![outputs, embedding, config.control_depth()];
             for (layer, &hidden) in hparams.dec_rnn_size.iter().enumerate() {
-                self.cell(&decoder_cell(&core, layer), inputs, hidden);
-                inputs = hidden;
+                self.cell(&decoder_cell(&core, layer), &inputs, hidden);
+                inputs = vec![hidden];
             }
             let projection = format!("{}decoder/output_projection", core.prefix);
             let width = projection_size(config, &core);
-            self.dense(&projection, inputs, width, Init::GlorotUniform);
+            self.dense(&projection, &inputs, &[width - outputs, outputs], Init::GlorotUniform);
         }
         if config.output_kind() == OutputKind::Nade {
             let (bits, hidden) = (config.output_depth(), hparams.nade_num_hidden);
             #[expect(clippy::cast_precision_loss, reason = "there are at most 61 bits")]
             let init = Init::TruncatedNormal { deviation: 1.0 / (bits as f32).sqrt() };
-            self.add("decoder/nade/w_enc".to_owned(), vec![bits, 1, hidden], init);
-            self.add("decoder/nade/w_dec_t".to_owned(), vec![bits, hidden, 1], init);
+            self.0.push(Variable {
+                name: "decoder/nade/w_enc".to_owned(),
+                shape: vec![bits, 1, hidden],
+                rows: vec![bits],
+                columns: vec![hidden],
+                init,
+            });
+            self.0.push(Variable {
+                name: "decoder/nade/w_dec_t".to_owned(),
+                shape: vec![bits, hidden, 1],
+                rows: vec![hidden; bits],
+                columns: vec![1],
+                init,
+            });
         }
     }
 }
@@ -205,6 +232,20 @@ mod tests {
         assert_eq!(millions("cat-mel_2bar_big"), 135);
         assert_eq!(millions("hierdec-mel_16bar"), 176);
         assert_eq!(millions("hierdec-trio_16bar"), 231);
+    }
+
+    // Rows and columns are all of a variable, in this order.
+    #[test]
+    fn rows_and_columns_make_the_shape() {
+        for config in config::all() {
+            for Variable { name, shape, rows, columns, .. } in variables(&config) {
+                let sizes = [rows, columns].map(|widths| widths.iter().sum::<usize>());
+                assert_eq!(sizes[0] * sizes[1], shape.iter().product::<usize>(), "{name}");
+                if let [rows, columns] = shape[..] {
+                    assert_eq!(sizes, [rows, columns], "{name}");
+                }
+            }
+        }
     }
 
     // No configuration lists a name twice, and none has an empty extent.

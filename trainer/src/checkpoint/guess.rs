@@ -77,7 +77,7 @@ pub fn configure(
     let entries: BTreeMap<&str, &Entry> = checkpoint.variables().collect();
     let place = checkpoint.place().to_owned();
     let fit = |mut config: Config| -> Result<(Config, Vec<String>), HParamsError> {
-        measure(&mut config, &entries);
+        measure(&mut config, |name| entries.get(name).map(|entry| &*entry.shape));
         if let Some(steps) = checkpoint.hint.as_ref().and_then(|hint| hint.max_seq_len) {
             config.override_hparams(&format!("max_seq_len={steps}"))?;
         }
@@ -175,12 +175,10 @@ fn choose<'a>(fitting: &[&'a Config], place: &str) -> Option<&'a Config> {
     None
 }
 
-/// Reads the sizes of a model off its tensors, as far as they are there.
-fn measure(config: &mut Config, entries: &BTreeMap<&str, &Entry>) {
-    let extent = |name: &str, axis: usize| {
-        let entry = entries.get(name)?;
-        entry.shape.get(axis).copied().filter(|&extent| extent > 0)
-    };
+/// Reads the sizes of a model off the shapes of its tensors, as far as they are there.
+pub(crate) fn measure<'a>(config: &mut Config, shape: impl Fn(&str) -> Option<&'a [usize]>) {
+    let extent =
+        |name: &str, axis: usize| shape(name)?.get(axis).copied().filter(|&extent| extent > 0);
     let cells = |name: &dyn Fn(usize) -> String| -> Vec<usize> {
         (0..)
             .map_while(|layer| extent(&format!("{}/bias", name(layer)), 0))

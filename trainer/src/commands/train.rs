@@ -23,6 +23,7 @@ use crate::train::run::{self, End, Options};
 use crate::train::schedule::Schedule;
 use crate::train::snapshot;
 use crate::train::training_api;
+use crate::train::widening;
 
 /// Exit status after Ctrl-C, as shells expect it.
 const INTERRUPTED: i32 = 130;
@@ -74,7 +75,7 @@ pub struct Train {
     seed: u64,
     /// Weights that a new run begins with: another run's folder or one of its `.safetensors`, or a
     /// checkpoint of the original as `interlude import` reads it. It must be of the same
-    /// configuration and sizes.
+    /// configuration; layers that are narrower there get new units, which do nothing at first.
     #[arg(long, value_name = "PATH")]
     from: Option<PathBuf>,
     /// Whether to go on from the last checkpoint in the folder.
@@ -234,7 +235,7 @@ impl Train {
         }
         // A run that goes on has its own, and those may be gone.
         let from = self.from.as_deref().filter(|_| new);
-        let weights = from.map(|path| beginning(path, &config)).transpose()?;
+        let weights = from.map(|path| beginning(path, &config, self.seed)).transpose()?;
         let windows = store::read(&self.dataset, Split::Train, &config)?;
         if windows.is_empty() {
             bail!("`{}` has no window to train on", self.dataset.display());
@@ -309,8 +310,9 @@ impl Train {
     }
 }
 
-/// The weights of a run, best first, of a file, or of a checkpoint of the original.
-fn beginning(path: &Path, config: &Config) -> anyhow::Result<Weights> {
+/// The weights of a run, best first, of a file, or of a checkpoint of the original, widened to the
+/// configuration's sizes.
+fn beginning(path: &Path, config: &Config, seed: u64) -> anyhow::Result<Weights> {
     let best = path.join(run::BEST).with_extension("safetensors");
     let mut weights = if path.extension().is_some_and(|extension| extension == "safetensors") {
         Weights::read(path)?
@@ -323,16 +325,21 @@ fn beginning(path: &Path, config: &Config) -> anyhow::Result<Weights> {
     } else {
         Checkpoint::open(path)?.weights()?
     };
-    let own = variables(config);
-    weights.0.retain(|name, _| own.iter().any(|variable| variable.name == *name));
-    network::check(config, &weights).with_context(|| {
+    let all = variables(config);
+    weights.0.retain(|name, _| all.iter().any(|variable| variable.name == *name));
+    let narrow = widening::narrower(config, &weights);
+    network::check(narrow.as_ref().unwrap_or(config), &weights).with_context(|| {
         format!(
-            "`{}` does not fit `{}`; give --config and --hparams as they were there",
+            "`{}` does not fit `{}`; give --config as it was there, and in --hparams as many layers \
+             that are as wide or wider",
             path.display(),
             config.name
         )
     })?;
-    Ok(weights)
+    Ok(match narrow {
+        Some(narrow) => widening::widen(&weights, &narrow, config, seed),
+        None => weights,
+    })
 }
 
 /// What rates and windows follow.

@@ -1,0 +1,182 @@
+//! Steps on any execution provider, with a state of their own in its memory.
+//!
+//! On the processor sessions read and write the state where it is. A graphics card cannot, so here
+//! what a step writes stays on the card and is what the next one reads; only batches go there and
+//! only the report comes back, until the state is asked for.
+
+use std::collections::BTreeMap;
+
+use interlude_models::config::Config;
+use interlude_models::runtime::{Provider, Runtime};
+use ort::memory::{AllocationDevice, Allocator, AllocatorType, MemoryInfo, MemoryType};
+use ort::session::{IoBinding, Session};
+use ort::value::{Tensor, TensorValueType};
+
+use super::inputs::Inputs;
+use super::program::{Batch, ProgramError, Report, start};
+use super::state::State;
+use crate::gradient::model::{self, GLOBAL_NORM, REPORT, Shape};
+
+/// The steps of one window length and batch size.
+#[derive(Debug)]
+pub struct Device {
+    session: Session,
+    binding: IoBinding,
+    inputs: Inputs,
+    /// Where the state stays.
+    memory: MemoryInfo<'static>,
+    /// Variables and moments by the input that reads them.
+    state: BTreeMap<String, Tensor<f32>>,
+    /// The output that writes each of them.
+    updates: Vec<(String, String)>,
+}
+
+impl Device {
+    /// Builds the graph, of operators that all providers have, and starts with a copy of the state.
+    ///
+    /// # Errors
+    /// [`ProgramError`] when the configuration cannot be trained, the runtime lacks the provider, or
+    /// ONNX Runtime refuses.
+    pub fn new(
+        runtime: &Runtime,
+        (config, provider): (&Config, Provider),
+        shape: Shape,
+        beta_2: f64,
+        state: &State,
+        threads: usize,
+    ) -> Result<Self, ProgramError> {
+        let built = model::portable_training(config, shape, beta_2)?;
+        let session = start(runtime, provider, &built, threads)?;
+        let binding = session.create_binding()?;
+        let mut own = BTreeMap::new();
+        for update in &built.updates {
+            let kept = state.tensor(&update.input)?;
+            let mut copy = Tensor::<f32>::new(&Allocator::default(), kept.shape().to_vec())?;
+            copy.extract_tensor_mut().1.copy_from_slice(kept.extract_tensor().1);
+            own.insert(update.input.clone(), copy);
+        }
+        let inputs = Inputs::of(&built.model, |name| !own.contains_key(name))?;
+        let memory = memory(match provider {
+            Provider::Cpu => AllocationDevice::CPU,
+            Provider::Cuda => AllocationDevice::CUDA,
+            Provider::DirectMl => AllocationDevice::DIRECTML,
+        })?;
+        let updates = built.updates.into_iter().map(|update| (update.input, update.output));
+        Ok(Self { session, binding, inputs, memory, state: own, updates: updates.collect() })
+    }
+
+    /// Runs one step.
+    ///
+    /// # Errors
+    /// [`ProgramError::Runtime`] when ONNX Runtime fails.
+    ///
+    /// # Panics
+    /// When a part of the batch has another size than the graph was built for.
+    pub fn run(&mut self, batch: &Batch) -> Result<Report, ProgramError> {
+        self.inputs.fill(batch);
+        // A value is taken to the card when it is bound, so batches are bound for each step.
+        self.inputs.bind(&mut self.binding)?;
+        for (name, value) in &self.state {
+            self.binding.bind_input(name, value)?;
+        }
+        // Bound anew, an output gets memory of its own, beside that of the value it follows.
+        for (_, output) in &self.updates {
+            self.binding.bind_output_to_device(output, &self.memory)?;
+        }
+        for name in REPORT {
+            self.binding.bind_output_to_device(name, &memory(AllocationDevice::CPU)?)?;
+        }
+        let mut outputs = self.session.run_binding(&self.binding)?;
+        let scalar = |name: &str| -> Result<f32, ort::Error> {
+            let value = outputs.get(name).map(|value| value.try_extract_tensor::<f32>());
+            Ok(value.transpose()?.and_then(|(_, values)| values.first().copied()).unwrap_or(0.0))
+        };
+        let report = Report {
+            loss: scalar("loss")?,
+            r_loss: scalar("r_loss")?,
+            kl: scalar("kl")?,
+            global_norm: scalar(GLOBAL_NORM)?,
+            accuracy: scalar("accuracy")?,
+        };
+        for (input, output) in &self.updates {
+            if let Some(value) = outputs.remove(output) {
+                self.state.insert(input.clone(), value.downcast::<TensorValueType<f32>>()?);
+            }
+        }
+        Ok(report)
+    }
+
+    /// Copies variables and moments into the state.
+    ///
+    /// # Errors
+    /// [`ProgramError`] when the state is of another configuration, or ONNX Runtime fails.
+    pub fn store(&self, state: &mut State) -> Result<(), ProgramError> {
+        for (name, value) in &self.state {
+            let value = value.to(AllocationDevice::CPU, 0)?;
+            let memory = state.tensor_mut(name)?.extract_tensor_mut().1;
+            memory.copy_from_slice(value.extract_tensor().1);
+        }
+        Ok(())
+    }
+}
+
+fn memory(device: AllocationDevice<'static>) -> Result<MemoryInfo<'static>, ort::Error> {
+    MemoryInfo::new(device, 0, AllocatorType::Device, MemoryType::Default)
+}
+
+#[cfg(test)]
+mod tests {
+    use interlude_models::config;
+
+    use super::*;
+    use crate::dataset::Windows;
+    use crate::gradient::adam;
+    use crate::train::batches::{Batches, Making};
+    use crate::train::initial;
+    use crate::train::program::{Program, Purpose};
+
+    // Steps with a state of their own, of standard operators, are those that change it in place: on
+    // the processor losses and weights are equal, and the state is untouched until it is asked for.
+    #[test]
+    fn steps_agree_with_those_in_place() {
+        let mut config = config::by_name("cat-mel_2bar_small").expect("known");
+        config.override_hparams("enc_rnn_size=[24],dec_rnn_size=[24],z_size=8").expect("valid");
+        let mut windows = Windows::new(32, 1);
+        for index in 0..16u16 {
+            let window: Vec<u16> = (0..32).map(|step| 20 + (step * (index + 1)) % 24).collect();
+            windows.push(&window);
+        }
+        let runtime = Runtime::start(None).expect("an ONNX Runtime");
+        let shape = Shape::new(32, 8, false);
+        let weights = initial::weights(&config, 1);
+        let mut changed = State::new(&config, &weights).expect("weights");
+        let mut kept = State::new(&config, &weights).expect("weights");
+        let purpose = Purpose::Train { beta_2: adam::BETA_2 };
+        let mut program =
+            Program::new(runtime, &config, shape, purpose, &mut changed, 1).expect("a session");
+        let model = (&config, Provider::Cpu);
+        let mut device =
+            Device::new(runtime, model, shape, adam::BETA_2, &kept, 1).expect("a session");
+        let making = Making {
+            config: &config,
+            steps: 32,
+            batch: 8,
+            noise: 1.0,
+            drop: 0.0,
+            mix: 0.0,
+            sampling: None,
+        };
+        let mut batches = Batches::new(&windows, 1);
+        for step in 0..5u64 {
+            let mut batch = batches.make(step, 8 * step, &making);
+            (batch.beta, batch.clip) = (0.1, 1.0);
+            batch.step_size = adam::step_size(0.001, step, adam::BETA_2);
+            let expected = program.run(&batch).expect("a step");
+            assert!(expected.loss > 0.0);
+            assert_eq!(device.run(&batch).expect("a step"), expected, "step {step}");
+        }
+        assert_eq!(kept.weights(false), weights);
+        device.store(&mut kept).expect("stored");
+        assert_eq!(kept.weights(true), changed.weights(true));
+    }
+}
