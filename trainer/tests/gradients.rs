@@ -48,7 +48,7 @@ fn windows(config: &Config, count: usize) -> Windows {
 
 fn batch(config: &Config, (steps, batch): (usize, usize), sampling: Option<f32>) -> Batch {
     let windows = windows(config, batch);
-    let making = Making { config, steps, batch, noise: 1.0, drop: 0.0, sampling, mix: 0.0 };
+    let making = Making { sampling, ..Making::plain(config, steps, batch) };
     Batch { beta: 0.7, ..Batches::new(&windows, 1).make(0, 0, &making) }
 }
 

@@ -49,15 +49,7 @@ pub fn find(
         let shape = Shape::new(steps, batch, rates.sampling.is_some());
         let model = (config, backend, &alone);
         let mut stepper = Stepper::new(runtime, model, shape, adam::BETA_2, &mut state, threads)?;
-        let making = Making {
-            config,
-            steps,
-            batch,
-            noise: rates.noise,
-            drop: rates.drop,
-            mix: rates.mix,
-            sampling: rates.sampling,
-        };
+        let making = Making::plain(config, steps, batch).with(&rates);
         let mut begin = Instant::now();
         for step in 0..=STEPS {
             if step == 1 {

@@ -10,6 +10,7 @@ use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::program::Batch;
+use super::schedule::Rates;
 use crate::dataset::{Windows, layout};
 
 /// Streams of the generator for the order within an epoch begin here; steps use those from 0 up.
@@ -39,6 +40,19 @@ pub struct Making<'a> {
     pub mix: f32,
     /// Probability that a decoded token is fed back, when sampling is scheduled.
     pub sampling: Option<f32>,
+}
+
+impl<'a> Making<'a> {
+    /// Batches of windows as the data has them, with the posterior's own noise.
+    pub fn plain(config: &'a Config, steps: usize, batch: usize) -> Self {
+        Self { config, steps, batch, noise: 1.0, drop: 0.0, mix: 0.0, sampling: None }
+    }
+
+    /// The same with what a step's rates say.
+    pub fn with(self, rates: &Rates) -> Self {
+        let Rates { noise, drop, mix, sampling, .. } = *rates;
+        Self { noise, drop, mix, sampling, ..self }
+    }
 }
 
 /// Where in the data a run is.
@@ -138,7 +152,7 @@ impl<'a> Batches<'a> {
 /// The windows of some indices as they are, without noise, choices and rates.
 pub fn plain(windows: &Windows, config: &Config, indices: &[usize]) -> Batch {
     let (steps, batch) = (windows.steps(), indices.len());
-    let making = Making { config, steps, batch, noise: 0.0, drop: 0.0, sampling: None, mix: 0.0 };
+    let making = Making::plain(config, steps, batch);
     let mut filling = Filling::new(&making);
     for (place, &index) in indices.iter().enumerate() {
         filling.put(None, place, windows.get(index));
@@ -331,10 +345,6 @@ mod tests {
 
     use super::*;
 
-    fn making(config: &Config, steps: usize, batch: usize) -> Making<'_> {
-        Making { config, steps, batch, noise: 1.0, drop: 0.0, mix: 0.0, sampling: None }
-    }
-
     fn windows(steps: usize, windows: &[&[u16]]) -> Windows {
         let mut all = Windows::new(steps, windows[0].len() / steps);
         windows.iter().for_each(|window| all.push(window));
@@ -351,7 +361,7 @@ mod tests {
             let mut batches = Batches::new(&data, 7);
             let mut shifts = std::collections::BTreeSet::new();
             for step in 0..200 {
-                let tokens = batches.make(step, step, &making(&config, 4, 1)).tokens;
+                let tokens = batches.make(step, step, &Making::plain(&config, 4, 1)).tokens;
                 let shift = tokens[0] - i64::from(lowest);
                 assert!(shift.abs() <= 5, "{tokens:?}");
                 assert_eq!(tokens[1..3], [0, 1]);
@@ -370,7 +380,7 @@ mod tests {
     fn drums_stay() {
         let config = config::by_name("cat-drums_2bar_small").expect("known");
         let data = windows(2, &[&[511, 30]]);
-        let batch = Batches::new(&data, 1).make(0, 0, &making(&config, 2, 2));
+        let batch = Batches::new(&data, 1).make(0, 0, &Making::plain(&config, 2, 2));
         assert_eq!(batch.tokens, [511, 511, 30, 30]);
         assert_eq!(batch.inputs, [512, 512, 511, 511]);
     }
@@ -381,7 +391,7 @@ mod tests {
     fn instruments_are_mixed_whole() {
         let config = config::by_name("cat-drums_2bar_small").expect("known");
         let data = windows(8, &[&[511, 0, 0, 0, 0, 0, 0, 0], &[0, 511, 0, 0, 0, 0, 0, 0]]);
-        let making = Making { mix: 1.0, ..making(&config, 8, 64) };
+        let making = Making { mix: 1.0, ..Making::plain(&config, 8, 64) };
         let batch = Batches::new(&data, 1).make(0, 0, &making);
         let mut seen = std::collections::BTreeSet::new();
         for example in 0..64 {
@@ -432,7 +442,7 @@ mod tests {
         let config = config::by_name("cat-mel_2bar_small").expect("known");
         let each: Vec<Vec<u16>> = (0..10).map(|token| vec![20 + token; 8]).collect();
         let data = windows(8, &each.iter().map(|window| &**window).collect::<Vec<_>>());
-        let making = Making { drop: 0.3, sampling: Some(0.5), ..making(&config, 4, 3) };
+        let making = Making { drop: 0.3, sampling: Some(0.5), ..Making::plain(&config, 4, 3) };
         let key = |batch: &Batch| {
             let Batch { tokens, inputs, noise, uniform, sampled, dropout_seed, .. } = batch.clone();
             (tokens, inputs, noise, uniform, sampled, dropout_seed)
@@ -456,7 +466,8 @@ mod tests {
         let mut batches = Batches::new(&data, 3);
         let mut epoch = |number: u64| {
             let made = (0..4).map(|step| 12 * number + 3 * step);
-            let tokens = made.flat_map(|at| batches.make(at, at, &making(&config, 1, 3)).tokens);
+            let tokens =
+                made.flat_map(|at| batches.make(at, at, &Making::plain(&config, 1, 3)).tokens);
             tokens.collect::<Vec<_>>()
         };
         let (first, second) = (epoch(0), epoch(1));
@@ -472,7 +483,7 @@ mod tests {
     fn trios_have_three_parts() {
         let config = config::by_name("hierdec-trio_16bar").expect("known");
         let data = windows(2, &[&[5, 6, 7, 0, 1, 511]]);
-        let batch = Batches::new(&data, 1).make(0, 0, &making(&config, 2, 2));
+        let batch = Batches::new(&data, 1).make(0, 0, &Making::plain(&config, 2, 2));
         assert_eq!(batch.tokens, [5, 6, 7, 5, 6, 7, 0, 1, 511, 0, 1, 511]);
         assert_eq!(batch.inputs, [90, 90, 512, 90, 90, 512, 5, 6, 7, 5, 6, 7]);
     }
@@ -485,14 +496,14 @@ mod tests {
         (step[0], step[9], step[18]) = (1, 127, 65_534);
         step[19..].fill(32_767);
         let data = windows(1, &[&step]);
-        let batch = Batches::new(&data, 1).make(0, 0, &making(&config, 1, 2));
+        let batch = Batches::new(&data, 1).make(0, 0, &Making::plain(&config, 1, 2));
         assert!(batch.tokens.is_empty() && batch.inputs.is_empty());
         assert_eq!((batch.encoder_inputs.len(), batch.targets.len()), (54, 54));
         assert_eq!([batch.targets[27], batch.targets[36], batch.targets[45]], [1.0, 1.0, 1.0]);
         assert_eq!(batch.encoder_inputs[27..54].iter().sum::<f32>(), 1.0);
         let roll = config::by_name("nade-drums_2bar_full").expect("known");
         let data = windows(1, &[&[1, 0, 0, 1 << 12]]);
-        let batch = Batches::new(&data, 1).make(0, 0, &making(&roll, 1, 1));
+        let batch = Batches::new(&data, 1).make(0, 0, &Making::plain(&roll, 1, 1));
         assert_eq!(batch.targets.iter().sum::<f32>(), 2.0);
         assert_eq!((batch.targets[0], batch.targets[60]), (1.0, 1.0));
         assert_eq!(batch.encoder_inputs.len(), 62);
@@ -505,7 +516,7 @@ mod tests {
         let data = windows(1, &[&[41, 1]]);
         let mut batches = Batches::new(&data, 1);
         for step in 0..40 {
-            let batch = batches.make(step, step, &making(&config, 1, 1));
+            let batch = batches.make(step, step, &Making::plain(&config, 1, 1));
             let chord = batch.controls.iter().position(|&value| value == 1.0).expect("one chord");
             let shift = batch.tokens[0] - 41;
             let root = usize::try_from(shift.rem_euclid(12)).expect("not negative");

@@ -157,15 +157,7 @@ mod tests {
         let model = (&config, Provider::Cpu);
         let mut device =
             Device::new(runtime, model, shape, adam::BETA_2, &kept, 1).expect("a session");
-        let making = Making {
-            config: &config,
-            steps: 32,
-            batch: 8,
-            noise: 1.0,
-            drop: 0.0,
-            mix: 0.0,
-            sampling: None,
-        };
+        let making = Making::plain(&config, 32, 8);
         let mut batches = Batches::new(&windows, 1);
         for step in 0..5u64 {
             let mut batch = batches.make(step, 8 * step, &making);

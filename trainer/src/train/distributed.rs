@@ -115,15 +115,7 @@ mod tests {
         for window in 0..7u16 {
             windows.push(&(0..32u16).map(|step| (step * window) % 40 + 20).collect::<Vec<_>>());
         }
-        let making = Making {
-            config: &config,
-            steps: SHAPE.steps,
-            batch: SHAPE.batch,
-            noise: 1.0,
-            drop: 0.0,
-            mix: 0.0,
-            sampling: None,
-        };
+        let making = Making::plain(&config, SHAPE.steps, SHAPE.batch);
         let mut batch = Batches::new(&windows, 1).make(0, 0, &making);
         (batch.beta, batch.clip, batch.step_size) = (0.1, 1.0, 0.01);
         (config, state, batch)

@@ -296,15 +296,7 @@ impl<'a> Training<'a> {
             let program = Stepper::new(self.runtime, model, shape, beta_2, state, *threads)?;
             self.program = Some((shape, program));
         }
-        let making = Making {
-            config: &self.options.config,
-            steps,
-            batch,
-            noise: rates.noise,
-            drop: rates.drop,
-            mix: rates.mix,
-            sampling: rates.sampling,
-        };
+        let making = Making::plain(&self.options.config, steps, batch).with(&rates);
         let mut inputs = self.batches.make(self.progress.step, self.progress.examples, &making);
         inputs.beta = rates.beta;
         inputs.clip = rates.clip;
