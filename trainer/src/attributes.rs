@@ -1,7 +1,6 @@
 //! Directions in latent space along which one attribute of the music rises while others stay, found
 //! with windows of a dataset, and checked on others by decoding.
 
-pub mod card;
 pub mod check;
 pub mod directions;
 pub mod measure;

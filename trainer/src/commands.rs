@@ -9,6 +9,7 @@ use clap::{Parser, Subcommand};
 use interlude_models::runtime::Provider;
 
 pub mod attributes;
+mod card;
 pub mod compare;
 pub mod constrain;
 pub mod dataset;

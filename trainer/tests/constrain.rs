@@ -115,8 +115,8 @@ fn text(path: &Path) -> &str {
     path.to_str().expect("Unicode")
 }
 
-// The command puts an actor into the model's folder, from which constrained samples are made; wishes
-// it does not know, and a model without an actor, are told.
+// The command puts an actor into the model's folder, and what it does into the card; constrained
+// samples are made from it. Wishes it does not know, and a model without an actor, are told.
 #[test]
 fn actors_serve_generation() {
     let place = tempfile::tempdir().expect("a temporary folder");
@@ -150,6 +150,10 @@ fn actors_serve_generation() {
     let base = ["interlude", "constrain", "--model", text(&folder), "--dataset", text(&dataset)];
     run([&base[..], &["--steps", "5", "--samples", "8"]].concat()).expect("an actor");
     assert!(fs::metadata(folder.join(FILE)).expect("the file").len() < 1_000_000);
+    let card = fs::read_to_string(folder.join("README.md")).expect("a card");
+    for words in ["| samples moved |", "| moved, density low |", "--steps 5", "--dataset dataset"] {
+        assert!(card.contains(words), "{words}: {card}");
+    }
     sample(&["--attribute", "density=high"]).expect("samples");
     assert_eq!(fs::read_dir(&out).expect("the folder").count(), 3);
     for (wish, told) in [("height=low", "density"), ("density=much", "NAME=low")] {

@@ -99,8 +99,8 @@ impl Report {
         text
     }
 
-    /// The section of the model card, as Markdown.
-    pub fn section(&self) -> String {
+    /// The section of the model card, as Markdown, which names model and dataset as in `places`.
+    pub fn section(&self, places: &[String; 2]) -> String {
         let mut text = format!(
             "## Attributes\n\n`attributes.safetensors` holds directions in latent space, each of the \
              length that is to give one standard deviation more of its attribute. They were found \
@@ -142,18 +142,12 @@ impl Report {
         if !remarks.is_empty() {
             text += &format!("\n{}\n", remarks.join(" "));
         }
-        // Where a folder lies on this machine says nothing to a reader.
-        let place = |path: &str| {
-            let given = std::path::Path::new(path);
-            let name = given.file_name().filter(|_| given.is_absolute());
-            name.map_or(path.to_owned(), |name| name.to_string_lossy().into_owned())
-        };
         let _ = write!(
             text,
             "\nMeasured with\n\n```sh\ninterlude attributes --model {} --dataset {} --windows {} \
              --clips {} --split {} --method {} --seed {}\n```\n",
-            place(&self.model),
-            place(&self.dataset),
+            places[0],
+            places[1],
             self.windows,
             self.clips,
             self.split,

@@ -1,7 +1,5 @@
 //! `interlude attributes`.
 
-use std::fs;
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
@@ -9,14 +7,14 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use interlude_models::engine::{Engine, EngineOptions};
 use interlude_models::latent::attributes::{Attributes as Directions, FILE};
-use interlude_models::package::{CARD_FILE, Package};
+use interlude_models::package::Package;
 use interlude_models::runtime::{Provider, Runtime};
 use interlude_models::tokens::Window;
 
-use super::Shared;
 use super::evaluate::Part;
+use super::{Shared, card};
 use crate::attributes::report::Report;
-use crate::attributes::{Found, Method, card, check, find, measure, work};
+use crate::attributes::{Found, Method, check, find, measure, work};
 
 /// Windows that tell how long directions are to be, about.
 const LENGTH_WINDOWS: usize = 256;
@@ -140,15 +138,9 @@ impl Attributes {
         if stored.is_empty() {
             bail!("no direction moves its attribute; the model's folder stays as it is");
         }
-        let path = package.dir.join(CARD_FILE);
-        let old = match fs::read(&path) {
-            Err(error) if error.kind() != ErrorKind::NotFound => {
-                return Err(error).with_context(|| format!("cannot read `{}`", path.display()));
-            }
-            old => old.unwrap_or_default(),
-        };
         stored.write(&package.dir.join(FILE))?;
-        write(&path, &card::with_section(&old, &report.section()))
+        let places = [&self.model, &self.dataset].map(|folder| card::place(folder));
+        card::put(&package.dir, "attributes", &report.section(&places))
     }
 }
 

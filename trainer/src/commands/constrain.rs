@@ -16,9 +16,9 @@ use interlude_models::runtime::Runtime;
 use interlude_models::tokens::{Controls, Tokens, Window, to_clip};
 use serde::Serialize;
 
-use super::Shared;
 use super::evaluate::Part;
 use super::generate::{Model, temperature};
+use super::{Shared, card};
 use crate::attributes::measure::{self, Measure};
 use crate::constrain::{self, Labels, Settings};
 use crate::evaluate::prior::{self, Character};
@@ -33,7 +33,7 @@ const ATTRIBUTES: usize = 2;
 /// Latent constraints after Engel, Hoffman and Roberts: a critic learns what codes of music are, and
 /// an actor learns to please it. The actor goes into the model's folder; `interlude generate sample
 /// --constrained` uses it, with low or high attributes if wished. Tells what samples are like with
-/// and without it.
+/// and without it, in the model card too.
 #[derive(Args, Debug)]
 pub struct Constrain {
     #[command(flatten)]
@@ -155,14 +155,45 @@ impl Constrain {
                 rows.push(self.measure(&mut engine, &tests, &measures, &name, made)?);
             }
         }
+        let report = Report { windows: windows.len(), ranges, rows };
         if !self.dry_run {
             actor.write(&package.dir.join(FILE))?;
+            card::put(&package.dir, "constrain", &self.section(&report))?;
         }
-        let report = Report { windows: windows.len(), ranges, rows };
         if self.json {
             return super::print(&(serde_json::to_string_pretty(&report)? + "\n"));
         }
         super::print(&report.table())
+    }
+
+    /// The section of the model card, as Markdown.
+    fn section(&self, report: &Report) -> String {
+        let mut text = format!(
+            "## Samples through the actor\n\n`{FILE}` moves codes of the prior to where music lies \
+             (latent constraints, Engel, Hoffman and Roberts 2017). {} samples at temperature {}, and \
+             as many windows of the test files:\n\n",
+            self.samples, self.temperature
+        );
+        let names: Vec<&str> = report.columns().collect();
+        text += &format!("| | {} |\n|{}\n", names.join(" | "), " --- |".repeat(names.len() + 1));
+        for row in &report.rows {
+            let values: Vec<String> = row.values().map(shown).collect();
+            text += &format!("| {} | {} |\n", row.name, values.join(" | "));
+        }
+        text += "\nSpread is the edit distance between two windows in shares of their length, \
+                 different the share of windows like no other.";
+        for Range { name, low, high } in &report.ranges {
+            text += &format!(" A {name} is low below {low:.2}, high above {high:.2}.");
+        }
+        let Self { samples, windows, steps, temperature, seed, .. } = self;
+        let [model, dataset] = [self.model.folder(), &self.dataset].map(card::place);
+        text += &format!(
+            "\n\nMade and measured with\n\n```sh\ninterlude constrain --model {model} --dataset \
+             {dataset} --windows {windows} --steps {steps} --learning-rate {} --stay {} --samples \
+             {samples} --temperature {temperature} --seed {seed}\n```\n",
+            self.learning_rate, self.stay
+        );
+        text
     }
 
     fn measure(
@@ -257,7 +288,26 @@ fn row(
     }
 }
 
+impl Row {
+    /// Its numbers in the order of [`Report::columns`].
+    fn values(&self) -> impl Iterator<Item = Option<f64>> {
+        let before = [self.empty_bars, self.notes_per_bar, self.in_range].map(Some);
+        let after = [self.spread, self.distinct].into_iter().chain(self.attributes.iter().copied());
+        before.into_iter().chain([self.in_scale]).chain(after.map(Some))
+    }
+}
+
+fn shown(value: Option<f64>) -> String {
+    value.map_or_else(|| "–".to_owned(), |value| format!("{value:.3}"))
+}
+
 impl Report {
+    /// What is told of each kind of samples.
+    fn columns(&self) -> impl Iterator<Item = &str> {
+        let names = ["empty bars", "notes per bar", "in range", "in scale", "spread", "different"];
+        names.into_iter().chain(self.ranges.iter().map(|range| range.name.as_str()))
+    }
+
     fn table(&self) -> String {
         let mut text = format!("learnt from {} windows\n", self.windows);
         for range in &self.ranges {
@@ -265,22 +315,14 @@ impl Report {
             let _ = writeln!(text, "{name}: low below {low:.2}, high above {high:.2}");
         }
         let _ = write!(text, "{:28}", "");
-        let names = ["empty bars", "notes per bar", "in range", "in scale", "spread", "different"];
-        let attributes = self.ranges.iter().map(|range| range.name.as_str());
-        for name in names.into_iter().chain(attributes) {
+        for name in self.columns() {
             let _ = write!(text, "{name:>15}");
         }
         text += "\n";
         for row in &self.rows {
             let _ = write!(text, "{:28}", row.name);
-            let before = [row.empty_bars, row.notes_per_bar, row.in_range].map(Some);
-            let after =
-                [row.spread, row.distinct].into_iter().chain(row.attributes.iter().copied());
-            for value in before.into_iter().chain([row.in_scale]).chain(after.map(Some)) {
-                let _ = match value {
-                    Some(value) => write!(text, "{value:>15.3}"),
-                    None => write!(text, "{:>15}", "–"),
-                };
+            for value in row.values().map(shown) {
+                let _ = write!(text, "{value:>15}");
             }
             text += "\n";
         }

@@ -354,6 +354,10 @@ impl Model {
         Ok(Package::open(&self.model)?)
     }
 
+    pub(super) fn folder(&self) -> &Path {
+        &self.model
+    }
+
     pub(super) fn load(&self, shared: &Shared, package: &Package) -> anyhow::Result<Engine> {
         let runtime = Runtime::start(shared.onnxruntime.as_deref())?;
         let options = EngineOptions { provider: self.provider, threads: self.threads };
