@@ -53,6 +53,17 @@ pub struct Posterior {
     pub sigma: Vec<f32>,
 }
 
+impl Posterior {
+    /// Kullback-Leibler divergence from the prior, the standard normal distribution, in nats.
+    pub fn divergence(&self) -> f64 {
+        let nats = |(&mu, &sigma): (&f32, &f32)| {
+            let (mu, sigma) = (f64::from(mu), f64::from(sigma));
+            0.5 * (mu * mu + sigma * sigma - 1.0) - sigma.ln()
+        };
+        self.mu.iter().zip(&self.sigma).map(nats).sum()
+    }
+}
+
 /// How to decode.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DecodeSettings {

@@ -19,6 +19,7 @@ pub mod import;
 pub mod personal;
 pub mod quantize;
 pub mod train;
+pub mod whiten;
 
 /// Options of every subcommand.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -48,6 +49,7 @@ enum Command {
     Attributes(attributes::Attributes),
     Compare(compare::Compare),
     Quantize(quantize::Quantize),
+    Whiten(whiten::Whiten),
     Personal(personal::Command),
     Constrain(constrain::Constrain),
 }
@@ -82,6 +84,7 @@ pub fn run(arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> 
         Command::Attributes(attributes) => attributes.run(&shared),
         Command::Compare(compare) => compare.run(),
         Command::Quantize(quantize) => quantize.run(&shared),
+        Command::Whiten(whiten) => whiten.run(&shared),
         Command::Personal(personal) => personal.run(&shared),
         Command::Constrain(constrain) => constrain.run(&shared),
     }

@@ -10,3 +10,4 @@ pub mod generate;
 pub mod gradient;
 pub mod picture;
 pub mod train;
+pub mod whitening;

@@ -222,7 +222,7 @@ impl Constrain {
 }
 
 /// Encodes windows, some at a time so that progress is seen.
-fn encode(
+pub(super) fn encode(
     engine: &mut Engine,
     windows: &[Window],
     bar: &ProgressBar,

@@ -65,11 +65,7 @@ pub fn run(
         let posteriors = engine.encode(&tokens, controls(windows).as_deref())?;
         for posterior in &posteriors {
             activity.add(&posterior.mu, &posterior.sigma);
-            let nats = |(&mu, &sigma): (&f32, &f32)| {
-                let (mu, sigma) = (f64::from(mu), f64::from(sigma));
-                0.5 * (mu * mu + sigma * sigma - 1.0) - sigma.ln()
-            };
-            divergences.push(posterior.mu.iter().zip(&posterior.sigma).map(nats).sum::<f64>());
+            divergences.push(posterior.divergence());
         }
         let codes: Vec<Vec<f32>> = posteriors.into_iter().map(|posterior| posterior.mu).collect();
         let forced = forced(engine, &codes, windows, &mut tally)?;

@@ -1,0 +1,111 @@
+//! `interlude whiten`: a model whose codes lie as the prior says.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use interlude_models::engine::{Engine, EngineOptions, Posterior};
+use interlude_models::network;
+use interlude_models::package::Package;
+use interlude_models::runtime::{Provider, Runtime};
+use interlude_models::weights::Weights;
+
+use super::evaluate::Part;
+use super::{Shared, card};
+use crate::evaluate::mean;
+use crate::whitening::Whitening;
+
+/// Make a model's codes lie as the prior says, so that its samples are like the music it knows.
+///
+/// For models that were trained with a small weight of the divergence. Codes get mean 0 and variance
+/// 1 over the windows, independent of each other, and numbers that only hold noise are left out.
+/// Music is reconstructed as before. Attributes and actors are to be made again.
+#[derive(Args, Debug)]
+pub struct Whiten {
+    /// The model folder, as `interlude train` writes it, with its weights beside it
+    /// (`best.safetensors` beside `best`).
+    #[arg(long, value_name = "DIR")]
+    model: PathBuf,
+    /// Folder of the dataset it was trained on.
+    #[arg(long, value_name = "DIR")]
+    dataset: PathBuf,
+    /// The model folder to write, its weights beside it; a model that is there already is replaced.
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// Windows of the training split that tell how codes lie, spread evenly over all; 0 takes all.
+    #[arg(long, default_value_t = 16384)]
+    windows: usize,
+    /// Threads of one operator; 0 takes as many as there are cores.
+    #[arg(long, default_value_t = 0)]
+    threads: usize,
+}
+
+impl Whiten {
+    /// Writes the new model, whole or not at all.
+    ///
+    /// # Errors
+    /// When the model, its weights or the dataset cannot be read or do not belong together, and when
+    /// all windows have the same code.
+    pub fn run(self, shared: &Shared) -> anyhow::Result<()> {
+        let package = Package::open(&self.model)?;
+        let config = &package.info.config;
+        let weights = Weights::read(&self.model.with_extension("safetensors")).context(
+            "the model's weights are needed, as `interlude train` writes them beside it",
+        )?;
+        network::check(config, &weights)?;
+        let windows = Part::Train.read(&self.dataset, config, self.windows)?;
+        let runtime = Runtime::start(shared.onnxruntime.as_deref())?;
+        let options = EngineOptions { provider: Provider::Cpu, threads: self.threads };
+        let mut engine = Engine::load(runtime, &package, &options)?;
+        let bar = ProgressBar::new(windows.len() as u64);
+        bar.set_style(ProgressStyle::with_template("{msg} {bar:30} {pos} of {len}, {eta} left")?);
+        bar.set_message("windows");
+        let codes = super::constrain::encode(&mut engine, &windows, &bar)?;
+        bar.finish_and_clear();
+        if codes.len() < 2 * config.hparams.z_size {
+            bail!(
+                "{} windows tell too little of codes of {} numbers; twice as many are needed",
+                codes.len(),
+                config.hparams.z_size
+            );
+        }
+        let Some(change) = Whitening::of(&codes) else {
+            bail!("all windows have the same code, or codes have no noise: there is nothing to do");
+        };
+        let (new, weights) = change.apply(config, &weights);
+
+        let mut info = package.info.clone();
+        let bits = |nats: f64| nats / std::f64::consts::LN_2;
+        let told = format!(
+            "codes of {} numbers, {:.0} bits of divergence in the mean, were codes of {}, {:.0} bits",
+            change.size(),
+            bits(change.divergence()),
+            config.hparams.z_size,
+            bits(mean(codes.iter().map(Posterior::divergence)))
+        );
+        info.config = new;
+        info.provenance.source.push_str("; codes whitened");
+        info.metrics.retain(|name, _| name != "kl_bits" && name != "active_units");
+        Package::write(&self.out, &info, &weights)?;
+        weights.write(&weights_of(&self.out))?;
+        let [model, dataset] = [&self.model, &self.dataset].map(|folder| card::place(folder));
+        let section = format!(
+            "## Codes\n\nThe latent space was turned and stretched so that over {} windows that the \
+             model was trained on, codes have mean 0 and variance 1 with their noise, independent of \
+             each other: {told}. Reconstructions stayed the same. Done with\n\n```sh\ninterlude whiten \
+             --model {model} --dataset {dataset} --windows {}\n```\n",
+            codes.len(),
+            self.windows
+        );
+        card::put(&self.out, "whiten", &section)?;
+        super::print(&format!("{told}\nwrote {}\n", self.out.display()))
+    }
+}
+
+/// Where `interlude train` puts the weights of a model folder.
+fn weights_of(model: &Path) -> PathBuf {
+    let mut name = model.file_name().unwrap_or_default().to_owned();
+    name.push(".safetensors");
+    model.with_file_name(name)
+}
