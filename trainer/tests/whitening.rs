@@ -154,5 +154,8 @@ fn the_command_writes_a_model() {
         [white.info.config.hparams.z_size]
     );
     let card = fs::read_to_string(Path::new(&at("white")).join("README.md")).expect("a card");
-    assert!(card.contains("interlude whiten --model model --dataset dataset"), "{card}");
+    assert!(
+        card.contains("interlude whiten --model model --dataset dataset --out white"),
+        "{card}"
+    );
 }

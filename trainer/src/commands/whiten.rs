@@ -89,12 +89,13 @@ impl Whiten {
         info.metrics.retain(|name, _| name != "kl_bits" && name != "active_units");
         Package::write(&self.out, &info, &weights)?;
         weights.write(&weights_of(&self.out))?;
-        let [model, dataset] = [&self.model, &self.dataset].map(|folder| card::place(folder));
+        let places = [&self.model, &self.dataset, &self.out].map(|folder| card::place(folder));
+        let [model, dataset, out] = places;
         let section = format!(
             "## Codes\n\nThe latent space was turned and stretched so that over {} windows that the \
              model was trained on, codes have mean 0 and variance 1 with their noise, independent of \
              each other: {told}. Reconstructions stayed the same. Done with\n\n```sh\ninterlude whiten \
-             --model {model} --dataset {dataset} --windows {}\n```\n",
+             --model {model} --dataset {dataset} --out {out} --windows {}\n```\n",
             codes.len(),
             self.windows
         );
