@@ -361,6 +361,7 @@ mod tests {
             ("drums-2bar.json", "cat-drums_2bar_small"),
             ("groove-2bar.json", "groovae_2bar_humanize"),
             ("melody-16bar.json", "hier-mel_16bar"),
+            ("trio-16bar.json", "hier-trio_16bar"),
         ] {
             let config = config::by_name(config).expect("known");
             let schedule = Schedule::read(&folder.join(file), &config).expect(file);
