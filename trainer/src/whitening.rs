@@ -86,8 +86,11 @@ impl Whitening {
     pub fn apply(&self, config: &Config, weights: &Weights) -> (Config, Weights) {
         let mut other = config.clone();
         other.hparams.z_size += 1;
+        let own = variables(config);
         let mut new = weights.clone();
-        for (variable, other) in variables(config).into_iter().zip(variables(&other)) {
+        // Moments of training, of the old shapes, stay behind.
+        new.0.retain(|name, _| own.iter().any(|variable| variable.name == *name));
+        for (variable, other) in own.into_iter().zip(variables(&other)) {
             let Some(layer) = variable.name.strip_suffix("/kernel") else { continue };
             let bias = format!("{layer}/bias");
             let [kernel, own] = [&variable.name, &bias].map(|name| matrix(weights, name));

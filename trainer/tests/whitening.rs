@@ -141,7 +141,10 @@ fn the_command_writes_a_model() {
     store::write(Path::new(&at("dataset")), Split::Train, 32, &rows(7)).expect("a dataset");
     let refused = format!("{:#}", whiten().expect_err("no weights"));
     assert!(refused.contains("model.safetensors"), "{refused}");
-    weights.write(Path::new(&at("model.safetensors"))).expect("written");
+    let mut with_moments = weights.clone();
+    let moment = weights.get("encoder/mu/bias").expect("there").clone();
+    with_moments.insert("encoder/mu/bias/Adam", moment);
+    with_moments.write(Path::new(&at("model.safetensors"))).expect("written");
     let refused = whiten().expect_err("few windows").to_string();
     assert!(refused.contains("7 windows"), "{refused}");
     store::write(Path::new(&at("dataset")), Split::Train, 32, &rows(WINDOWS)).expect("a dataset");
@@ -153,6 +156,7 @@ fn the_command_writes_a_model() {
         weights.get("encoder/mu/bias").expect("there").shape,
         [white.info.config.hparams.z_size]
     );
+    assert!(weights.get("encoder/mu/bias/Adam").is_none());
     let card = fs::read_to_string(Path::new(&at("white")).join("README.md")).expect("a card");
     assert!(
         card.contains("interlude whiten --model model --dataset dataset --out white"),
