@@ -128,23 +128,24 @@ fn the_command_writes_a_model() {
     let at = |name: &str| place.path().join(name).to_str().expect("Unicode").to_owned();
     let (config, weights) = packed("cat-mel_2bar_small");
     let info = ModelInfo::new(config.clone(), "random weights");
-    Package::write(Path::new(&at("model")), &info, &weights).expect("written");
+    Package::write(Path::new(&at("model.v2")), &info, &weights).expect("written");
     fs::create_dir(at("dataset")).expect("a folder");
     let numbers = windows(&config, WINDOWS);
     let rows = |count| -> Vec<store::Row<'_>> {
         numbers.iter().take(count).map(|window| (&**window, "a.mid")).collect()
     };
     let whiten = || {
-        let words = ["--model", &at("model"), "--dataset", &at("dataset"), "--out", &at("white")];
+        let words =
+            ["--model", &at("model.v2"), "--dataset", &at("dataset"), "--out", &at("white")];
         commands::run([&["interlude", "whiten"][..], &words].concat())
     };
     store::write(Path::new(&at("dataset")), Split::Train, 32, &rows(7)).expect("a dataset");
     let refused = format!("{:#}", whiten().expect_err("no weights"));
-    assert!(refused.contains("model.safetensors"), "{refused}");
+    assert!(refused.contains("model.v2.safetensors"), "{refused}");
     let mut with_moments = weights.clone();
     let moment = weights.get("encoder/mu/bias").expect("there").clone();
     with_moments.insert("encoder/mu/bias/Adam", moment);
-    with_moments.write(Path::new(&at("model.safetensors"))).expect("written");
+    with_moments.write(Path::new(&at("model.v2.safetensors"))).expect("written");
     let refused = whiten().expect_err("few windows").to_string();
     assert!(refused.contains("7 windows"), "{refused}");
     store::write(Path::new(&at("dataset")), Split::Train, 32, &rows(WINDOWS)).expect("a dataset");
@@ -159,7 +160,7 @@ fn the_command_writes_a_model() {
     assert!(weights.get("encoder/mu/bias/Adam").is_none());
     let card = fs::read_to_string(Path::new(&at("white")).join("README.md")).expect("a card");
     assert!(
-        card.contains("interlude whiten --model model --dataset dataset --out white"),
+        card.contains("interlude whiten --model model.v2 --dataset dataset --out white"),
         "{card}"
     );
 }

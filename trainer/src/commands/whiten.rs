@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
-use interlude_models::engine::{Engine, EngineOptions, Posterior};
+use interlude_models::engine::Posterior;
 use interlude_models::network;
 use interlude_models::package::Package;
-use interlude_models::runtime::{Provider, Runtime};
 use interlude_models::weights::Weights;
 
 use super::evaluate::Part;
+use super::generate::Model;
 use super::{Shared, card};
 use crate::evaluate::mean;
 use crate::whitening::Whitening;
@@ -19,14 +19,14 @@ use crate::whitening::Whitening;
 /// Make a model's codes lie as the prior says, so that its samples are like the music it knows.
 ///
 /// For models that were trained with a small weight of the divergence. Codes get mean 0 and variance
-/// 1 over the windows, independent of each other, and numbers that only hold noise are left out.
+/// 1 over the windows, independent of each other, and numbers that only hold noise are left out. The
+/// model's weights must lie beside it, as `interlude train` writes them (`best.safetensors` beside
+/// `best`).
 /// Music is reconstructed as before. Attributes and actors are to be made again.
 #[derive(Args, Debug)]
 pub struct Whiten {
-    /// The model folder, as `interlude train` writes it, with its weights beside it
-    /// (`best.safetensors` beside `best`).
-    #[arg(long, value_name = "DIR")]
-    model: PathBuf,
+    #[command(flatten)]
+    model: Model,
     /// Folder of the dataset it was trained on.
     #[arg(long, value_name = "DIR")]
     dataset: PathBuf,
@@ -36,28 +36,23 @@ pub struct Whiten {
     /// Windows of the training split that tell how codes lie, spread evenly over all; 0 takes all.
     #[arg(long, default_value_t = 16384)]
     windows: usize,
-    /// Threads of one operator; 0 takes as many as there are cores.
-    #[arg(long, default_value_t = 0)]
-    threads: usize,
 }
 
 impl Whiten {
-    /// Writes the new model, whole or not at all.
+    /// Writes the new model, its weights and its card, each whole or not at all.
     ///
     /// # Errors
     /// When the model, its weights or the dataset cannot be read or do not belong together, and when
     /// all windows have the same code.
     pub fn run(self, shared: &Shared) -> anyhow::Result<()> {
-        let package = Package::open(&self.model)?;
+        let package = self.model.open()?;
         let config = &package.info.config;
-        let weights = Weights::read(&self.model.with_extension("safetensors")).context(
+        let weights = Weights::read(&weights_of(self.model.folder())).context(
             "the model's weights are needed, as `interlude train` writes them beside it",
         )?;
         network::check(config, &weights)?;
         let windows = Part::Train.read(&self.dataset, config, self.windows)?;
-        let runtime = Runtime::start(shared.onnxruntime.as_deref())?;
-        let options = EngineOptions { provider: Provider::Cpu, threads: self.threads };
-        let mut engine = Engine::load(runtime, &package, &options)?;
+        let mut engine = self.model.load(shared, &package)?;
         let bar = ProgressBar::new(windows.len() as u64);
         bar.set_style(ProgressStyle::with_template("{msg} {bar:30} {pos} of {len}, {eta} left")?);
         bar.set_message("windows");
@@ -89,7 +84,7 @@ impl Whiten {
         info.metrics.retain(|name, _| name != "kl_bits" && name != "active_units");
         Package::write(&self.out, &info, &weights)?;
         weights.write(&weights_of(&self.out))?;
-        let places = [&self.model, &self.dataset, &self.out].map(|folder| card::place(folder));
+        let places = [self.model.folder(), &self.dataset, &self.out].map(card::place);
         let [model, dataset, out] = places;
         let section = format!(
             "## Codes\n\nThe latent space was turned and stretched so that over {} windows that the \
