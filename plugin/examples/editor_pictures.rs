@@ -15,7 +15,7 @@ use interlude_plugin::editor::{
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let folder = PathBuf::from(std::env::args().nth(1).ok_or("name a folder for the pictures")?);
     std::fs::create_dir_all(&folder)?;
-    let (default, small, large) = ([860.0, 560.0], [640.0, 420.0], [1280.0, 800.0]);
+    let (default, small, large) = ([860.0, 610.0], [640.0, 460.0], [1280.0, 800.0]);
     let style_menu = pos2(500.0, 27.0);
     let (model_menu, load, save) = (pos2(700.0, 27.0), pos2(75.0, 352.0), pos2(580.0, 82.0));
     for (name, view, size, scale, click) in [
@@ -80,7 +80,8 @@ fn drums() -> View {
     view.slots[0].clip = Some(beat(0));
     view.slots[1].clip = Some(beat(3));
     view.pattern.clip = Some(beat(2));
-    view.models = vec!["groovae-2bar".to_owned()];
+    view.models = vec!["drums-2bar".to_owned()];
+    view.attributes = [true, false, false, false, true];
     view
 }
 
@@ -188,7 +189,13 @@ fn playing() -> View {
             cycle: 12,
             playing: true,
         },
-        parameters: ParameterView { morph: 0.42, evolve: true, ..ParameterView::default() },
+        parameters: ParameterView {
+            morph: 0.42,
+            shape: [0.8, 0.0, 0.0, -0.6, 0.0],
+            evolve: true,
+            ..ParameterView::default()
+        },
+        attributes: [true; 5],
         models: vec!["mel-2bar".into(), "cat-mel_2bar_big".into()],
         model: Some(0),
         engine: EngineView {
@@ -246,6 +253,7 @@ fn long() -> View {
     view.pattern.bars = 16;
     view.pattern.position = 21.3;
     view.parameters.morph = 0.7;
+    view.attributes = [false; 5];
     view
 }
 

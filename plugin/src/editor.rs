@@ -6,10 +6,12 @@
 
 mod browser;
 mod controls;
+mod fader;
 mod icon;
 mod morph;
 mod palette;
 mod roll;
+mod shaping;
 mod slider;
 mod slot;
 mod stage;
@@ -24,15 +26,17 @@ use std::path::{Path, PathBuf};
 use browser::{Browser, Outcome, Purpose};
 use egui::{Rect, Ui, Vec2, pos2, vec2};
 
+use crate::shape::Attribute;
+
 pub use view::{
     Action, Capture, EngineView, Gesture, ParameterView, PatternView, SlotId, SlotView, StyleView,
     View,
 };
 
 /// The size of a new window, in logical pixels.
-pub const DEFAULT_SIZE: [f32; 2] = [860.0, 560.0];
+pub const DEFAULT_SIZE: [f32; 2] = [860.0, 610.0];
 /// The smallest size at which all controls fit, in logical pixels.
-pub const MINIMUM_SIZE: [f32; 2] = [640.0, 420.0];
+pub const MINIMUM_SIZE: [f32; 2] = [640.0, 460.0];
 /// The morph that a double click on the slider brings back.
 pub const MORPH_DEFAULT: f32 = 0.0;
 /// The temperatures that the editor offers.
@@ -51,6 +55,7 @@ pub struct EditorState {
     styled: bool,
     morph: Option<slider::Grab>,
     temperature: Option<slider::Grab>,
+    shape: [Option<slider::Grab>; Attribute::ALL.len()],
     seed_held: bool,
     dismissed: Option<String>,
     browser: Option<Browser>,
@@ -98,6 +103,9 @@ pub fn draw(ui: &mut Ui, view: &View, state: &mut EditorState) -> Vec<Action> {
     actions.extend(files.dropped);
     stage::show(ui, places.stage, view, state);
     morph::show(ui, places.morph, view, state, &mut actions);
+    if let Some(shape) = places.shape {
+        shaping::show(ui, shape, view, state, &mut actions);
+    }
     controls::show(ui, places.controls, view, state, &mut actions);
     status::line(ui, places.status, view);
     state.show_browser(ui, window, &mut actions);
@@ -149,6 +157,7 @@ struct Places {
     slots: [Rect; 2],
     stage: Rect,
     morph: Rect,
+    shape: Option<Rect>,
     controls: Rect,
     status: Rect,
 }
@@ -176,8 +185,15 @@ impl Places {
         let status = band(bottom - 26.0, 20.0);
         let controls_height = if compact { 48.0 } else { 58.0 };
         let controls = band(status.top() - 6.0 - controls_height, controls_height);
+        let mut below_morph = controls.top();
+        let shape = shaping::is_shown(view).then(|| {
+            let height = if compact { 44.0 } else { 54.0 };
+            let row = band(below_morph - 8.0 - height, height);
+            below_morph = row.top();
+            row
+        });
         let morph_height = if compact { 72.0 } else { 88.0 };
-        let morph = band(controls.top() - morph_height, morph_height);
+        let morph = band(below_morph - morph_height, morph_height);
         let cards = band(top, (morph.top() - 4.0 - top).max(120.0));
 
         let slot_width = (width * 0.225).clamp(150.0, 270.0);
@@ -188,7 +204,7 @@ impl Places {
             pos2(slot_a.right() + gap, cards.top()),
             pos2(slot_b.left() - gap, cards.bottom()),
         );
-        Self { header, banner, slots: [slot_a, slot_b], stage, morph, controls, status }
+        Self { header, banner, slots: [slot_a, slot_b], stage, morph, shape, controls, status }
     }
 
     /// The slot that a file at `position` is meant for: the one under it, else the nearer half.

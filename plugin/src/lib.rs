@@ -3,7 +3,7 @@
 //! `process` in [`plugin`] reads the host's [`transport`] and notes; [`keyboard`] resolves them,
 //! [`capture`] records armed slots, [`player`] asks for patterns and plays them. Everything slow
 //! happens on the [`worker`]'s thread, reached through [`link`]; [`shared`] is what all sides see.
-//! [`memory`] is what the audio thread may use. [`state`] and [`params`] are what a project saves, [`resources`] finds runtime and models.
+//! [`memory`] is what the audio thread may use, [`shape`] how the music is bent. [`state`] and [`params`] are what a project saves, [`resources`] finds runtime and models.
 //! [`editor`] draws from plain data, [`window`] connects it, [`surface`] is its place in the host.
 
 pub mod capture;
@@ -15,6 +15,7 @@ pub mod params;
 pub mod player;
 pub mod plugin;
 pub mod resources;
+pub mod shape;
 pub mod shared;
 pub mod state;
 pub mod surface;

@@ -2,7 +2,11 @@
 
 use nice_plug::prelude::*;
 
-use crate::{player::Settings, state::Song};
+use crate::{
+    player::Settings,
+    shape::{Attribute, REACH},
+    state::Song,
+};
 
 /// Temperatures offered; lower ones are indistinguishable from always taking the likeliest token.
 pub const TEMPERATURES: (f32, f32) = (0.05, 2.0);
@@ -21,6 +25,21 @@ pub struct InterludeParams {
     /// Temperature of the sampling.
     #[id = "temperature"]
     pub temperature: FloatParam,
+    /// More or fewer notes.
+    #[id = "density"]
+    pub density: FloatParam,
+    /// Higher or lower notes.
+    #[id = "pitch"]
+    pub pitch: FloatParam,
+    /// A wider or narrower range of notes.
+    #[id = "range"]
+    pub range: FloatParam,
+    /// Larger or smaller leaps.
+    #[id = "interval"]
+    pub interval: FloatParam,
+    /// More or fewer notes off the beat.
+    #[id = "syncopation"]
+    pub syncopation: FloatParam,
     /// Seed of the noise.
     #[id = "seed"]
     pub seed: IntParam,
@@ -62,6 +81,11 @@ impl Default for InterludeParams {
                 },
             )
             .with_value_to_string(formatters::v2s_f32_rounded(3)),
+            density: attribute(Attribute::Density),
+            pitch: attribute(Attribute::Pitch),
+            range: attribute(Attribute::Range),
+            interval: attribute(Attribute::Interval),
+            syncopation: attribute(Attribute::Syncopation),
             seed: IntParam::new("Seed", 1, IntRange::Linear { min: 0, max: LAST_SEED }),
             evolve: BoolParam::new("Evolve", false),
             output: BoolParam::new("Output", true),
@@ -73,14 +97,33 @@ impl Default for InterludeParams {
     }
 }
 
+fn attribute(attribute: Attribute) -> FloatParam {
+    let range = FloatRange::Linear { min: -REACH, max: REACH };
+    FloatParam::new(attribute.name(), 0.0, range)
+        .with_value_to_string(formatters::v2s_f32_rounded(2))
+}
+
 impl InterludeParams {
     /// What a pattern is made from, as the parameters are now.
     pub fn settings(&self) -> Settings {
         Settings {
             morph: self.morph.value().clamp(0.0, 1.0),
             temperature: self.temperature.value().clamp(TEMPERATURES.0, TEMPERATURES.1),
+            shape: Attribute::ALL
+                .map(|attribute| self.attribute(attribute).value().clamp(-REACH, REACH)),
             seed: self.seed.value().clamp(0, LAST_SEED).unsigned_abs(),
             evolve: self.evolve.value(),
+        }
+    }
+
+    /// How much more of an attribute there shall be.
+    pub fn attribute(&self, attribute: Attribute) -> &FloatParam {
+        match attribute {
+            Attribute::Density => &self.density,
+            Attribute::Pitch => &self.pitch,
+            Attribute::Range => &self.range,
+            Attribute::Interval => &self.interval,
+            Attribute::Syncopation => &self.syncopation,
         }
     }
 

@@ -16,6 +16,7 @@ use parking_lot::Mutex;
 use crate::{
     link::{Signals, WorkerEnd},
     resources::InstalledModel,
+    shape::Attribute,
     state::Song,
     worker,
 };
@@ -58,6 +59,8 @@ pub struct Status {
     pub provider: String,
     /// Version of ONNX Runtime; empty while none is started.
     pub runtime: String,
+    /// Which attributes the model can change.
+    pub attributes: [bool; Attribute::ALL.len()],
     /// Whether a model is being loaded.
     pub loading: bool,
     /// How long the last pattern took, in milliseconds.

@@ -17,6 +17,7 @@ use crate::{
         ParameterView, PatternView, SlotId, SlotView, StyleView, View,
     },
     params::InterludeParams,
+    shape::Attribute,
     shared::{Command, Shared},
     state::Slot,
     surface::{Content, Surface},
@@ -101,6 +102,7 @@ impl Window {
         self.view.parameters = ParameterView {
             morph: params.morph.value(),
             temperature: params.temperature.value(),
+            shape: Attribute::ALL.map(|attribute| params.attribute(attribute).value()),
             seed: params.seed.value(),
             evolve: params.evolve.value(),
             output: params.output.value(),
@@ -124,6 +126,7 @@ impl Window {
             decode_ms: status.decode_ms,
             late_cycles: self.shared.signals.late.load(std::sync::atomic::Ordering::Relaxed),
         };
+        self.view.attributes = status.attributes;
         self.view.style.fits = status.style_fits;
         self.view.style.learning = status.learning;
         self.view.message = status.message();
@@ -200,6 +203,9 @@ impl Window {
         match action {
             Action::Morph(gesture) => self.gesture(&params.morph, gesture),
             Action::Temperature(gesture) => self.gesture(&params.temperature, gesture),
+            Action::Shape(attribute, gesture) => {
+                self.gesture(params.attribute(attribute), gesture);
+            }
             Action::Seed(gesture) => self.gesture(&params.seed, gesture),
             Action::Evolve(on) => self.switch(&params.evolve, on),
             Action::Output(on) => self.switch(&params.output, on),

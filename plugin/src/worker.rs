@@ -30,6 +30,7 @@ mod learning;
 mod model;
 mod preferences;
 mod reading;
+mod shaping;
 #[cfg(test)]
 mod tests;
 mod trace;
@@ -343,6 +344,7 @@ impl Worker {
                 status.model = Some(name.to_owned());
                 status.provider = model.provider().to_string();
                 status.runtime = model.runtime_version().to_owned();
+                status.attributes = model.shaping().offers();
                 status.model_problem = None;
                 drop(status);
                 self.trace.write(&json!({
@@ -357,6 +359,7 @@ impl Worker {
             Err(problem) => {
                 status.model = None;
                 status.provider.clear();
+                status.attributes = Default::default();
                 drop(status);
                 self.problem_with_model(problem);
             }
@@ -394,9 +397,10 @@ impl Worker {
     /// The music that a request asks for; `None` when a newer one makes it needless.
     fn make(&mut self, request: &Request) -> Option<Clip> {
         let Some(model) = &mut self.model else { return Some(Clip::default()) };
-        let Some(point) = model::blend(&self.points, request.settings.morph) else {
+        let Some(mut point) = model::blend(&self.points, request.settings.morph) else {
             return Some(Clip::default());
         };
+        model.shaping().apply(&mut point.code, &request.settings.shape);
         let begun = Instant::now();
         let (inbox, shared) = (&mut self.inbox, &self.shared);
         let mut on_step = |_step: usize| {

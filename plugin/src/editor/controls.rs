@@ -2,10 +2,10 @@
 
 use std::hash::{BuildHasher, RandomState};
 
-use egui::{Align2, DragValue, Id, Rangef, Rect, Ui, pos2, vec2};
+use egui::{Align2, DragValue, Id, Rect, Ui, pos2, vec2};
 
+use super::fader::Fader;
 use super::icon::Icon;
-use super::slider::Slider;
 use super::view::{Action, Gesture, View};
 use super::widget::{self, Button};
 use super::{EditorState, SEED_RANGE, TEMPERATURE_DEFAULT, TEMPERATURE_RANGE, palette};
@@ -76,56 +76,22 @@ fn show_temperature(
     state: &mut EditorState,
     actions: &mut Vec<Action>,
 ) {
-    let line = rect.center().y + 9.0;
-    let slider = Slider {
+    let fader = Fader {
         id: Id::unique("temperature"),
-        area: rect,
-        way: Rangef::new(rect.left() + 7.0, rect.right() - 7.0),
-        reach: 9.0,
-        value: temperature_share(temperature),
-        reset: temperature_share(TEMPERATURE_DEFAULT),
+        rect,
+        value: temperature,
+        reset: TEMPERATURE_DEFAULT,
+        two_sided: false,
         label: "Temperature",
+        hint: "How freely notes are chosen. Low keeps to the likeliest notes, high takes risks. \
+               Double-click for 0.5.",
+        enabled: true,
+        number: |temperature| format!("{temperature:.2}"),
         unit: temperature_at,
         share: temperature_share,
     };
-    let (response, gestures, value) = slider.interact(ui, &mut state.temperature);
+    let gestures = fader.show(ui, &mut state.temperature);
     actions.extend(gestures.into_iter().map(Action::Temperature));
-
-    let painter = ui.painter();
-    let words = line - 11.0;
-    let number = widget::text(
-        painter,
-        pos2(rect.right(), words),
-        Align2::RIGHT_BOTTOM,
-        &format!("{:.2}", temperature_at(value)),
-        palette::body(),
-        palette::TEXT,
-        60.0,
-    );
-    widget::text(
-        painter,
-        pos2(rect.left(), words),
-        Align2::LEFT_BOTTOM,
-        "Temperature",
-        palette::body(),
-        palette::SECONDARY,
-        number.left() - rect.left() - 6.0,
-    );
-    let x = slider.centre(value);
-    let track = Rect::from_min_max(pos2(rect.left(), line - 2.0), pos2(rect.right(), line + 2.0));
-    painter.rect_filled(track, 2, palette::HOVERED);
-    painter.rect_filled(Rect::from_min_max(track.min, pos2(x, track.bottom())), 2, palette::FAINT);
-    let held = response.is_pointer_button_down_on();
-    let lift = ui.ctx().animate_bool(slider.id.with("lift"), held || response.hovered());
-    painter.circle_filled(pos2(x, line), 6.5 + lift, palette::TEXT);
-    widget::focus_ring(ui, &response, Rect::from_center_size(pos2(x, line), vec2(18.0, 18.0)), 9);
-    let response = response.on_hover_cursor(egui::CursorIcon::ResizeHorizontal);
-    if !held {
-        response.on_hover_text(
-            "How freely notes are chosen. Low keeps to the likeliest notes, high takes risks. \
-             Double-click for 0.5.",
-        );
-    }
 }
 
 /// The temperature at a share of the way; small temperatures get most of it.

@@ -9,6 +9,7 @@ use proptest::prelude::*;
 
 use super::*;
 
+mod shaping;
 mod style;
 
 /// An editor whose view follows the user's actions, as a plug-in's would.
@@ -40,6 +41,9 @@ fn open_at(view: View, size: [f32; 2]) -> Harness<'static, Bench> {
                         Action::Temperature(Gesture::Set(value)) => {
                             bench.view.parameters.temperature = value;
                         }
+                        Action::Shape(attribute, Gesture::Set(value)) => {
+                            bench.view.parameters.shape[attribute.index()] = value;
+                        }
                         Action::Seed(Gesture::Set(value)) => bench.view.parameters.seed = value,
                         _ => {}
                     }
@@ -69,6 +73,7 @@ fn full() -> View {
         pattern: PatternView { clip: Some(clip), ..PatternView::default() },
         models: vec!["mel-2bar".into(), "another".into()],
         model: Some(0),
+        attributes: [true; 5],
         engine: EngineView {
             provider: "CPU".into(),
             runtime: "1.32.0".into(),
@@ -492,9 +497,11 @@ fn patterns() -> impl Strategy<Value = PatternView> {
 }
 
 fn views() -> impl Strategy<Value = View> {
-    let parameters = (any::<f32>(), any::<f32>(), any::<i32>(), any::<[bool; 4]>()).prop_map(
-        |(morph, temperature, seed, [evolve, output, thru, bypass])| ParameterView {
+    let floats = any::<([f32; 2], [f32; 5])>();
+    let parameters = (floats, any::<i32>(), any::<[bool; 4]>()).prop_map(
+        |(([morph, temperature], shape), seed, [evolve, output, thru, bypass])| ParameterView {
             morph,
+            shape,
             temperature,
             seed,
             evolve,
@@ -517,16 +524,10 @@ fn views() -> impl Strategy<Value = View> {
         .prop_map(|(source, fits, learning)| StyleView { source, fits, learning });
     let models = (models, any::<Option<usize>>());
     let slots = [slots(), slots()];
-    (slots, patterns(), parameters, models, style, engine, message).prop_map(
-        |(slots, pattern, parameters, (models, model), style, engine, message)| View {
-            slots,
-            pattern,
-            parameters,
-            models,
-            model,
-            style,
-            engine,
-            message,
+    let attributes = any::<[bool; 5]>();
+    (slots, patterns(), (parameters, attributes), models, style, engine, message).prop_map(
+        |(slots, pattern, (parameters, attributes), (models, model), style, engine, message)| {
+            View { slots, pattern, parameters, models, model, attributes, style, engine, message }
         },
     )
 }

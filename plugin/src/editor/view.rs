@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use interlude_models::clip::Clip;
 
+use crate::shape::{Attribute, Shape};
+
 /// One of the two clips that a morph runs between.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum SlotId {
@@ -47,6 +49,8 @@ pub struct View {
     pub models: Vec<String>,
     /// Which of [`View::models`] is in use; `None` while no model is loaded.
     pub model: Option<usize>,
+    /// Which attributes the model can change; the others cannot be moved.
+    pub attributes: [bool; Attribute::ALL.len()],
     /// What new ideas are drawn from.
     pub style: StyleView,
     /// What generates the notes, and how well it keeps up.
@@ -124,6 +128,8 @@ pub struct ParameterView {
     pub morph: f32,
     /// The sampling temperature, in [`TEMPERATURE_RANGE`](super::TEMPERATURE_RANGE).
     pub temperature: f32,
+    /// More or less of each attribute, in `-REACH..=REACH` of [`REACH`](crate::shape::REACH).
+    pub shape: Shape,
     /// The seed, in [`SEED_RANGE`](super::SEED_RANGE).
     pub seed: i32,
     /// Whether each cycle has noise of its own.
@@ -141,6 +147,7 @@ impl Default for ParameterView {
         Self {
             morph: super::MORPH_DEFAULT,
             temperature: super::TEMPERATURE_DEFAULT,
+            shape: Shape::default(),
             seed: 1,
             evolve: false,
             output: true,
@@ -202,6 +209,8 @@ pub enum Action {
     Morph(Gesture<f32>),
     /// Change the temperature.
     Temperature(Gesture<f32>),
+    /// Change an attribute.
+    Shape(Attribute, Gesture<f32>),
     /// Change the seed.
     Seed(Gesture<i32>),
     /// Switch new noise for each cycle on or off.

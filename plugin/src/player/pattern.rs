@@ -2,6 +2,8 @@
 
 use interlude_models::clip::{Clip, Note};
 
+use crate::shape::Shape;
+
 /// Most notes kept of a pattern; 16 bars of a trio with every drum class at every step have fewer.
 const MOST_NOTES: usize = 4096;
 
@@ -10,12 +12,22 @@ const MOST_NOTES: usize = 4096;
 pub struct Settings {
     /// Position between the slots, in `0..=1`.
     pub morph: f32,
+    /// More or less of each attribute.
+    pub shape: Shape,
     /// Temperature of the sampling, `> 0`.
     pub temperature: f32,
     /// Seed of the noise.
     pub seed: u32,
     /// Whether each cycle has its own noise; otherwise all have that of cycle 0.
     pub evolve: bool,
+}
+
+#[cfg(test)]
+impl Settings {
+    /// Those of a new project, at a position between the slots.
+    pub(crate) fn at(morph: f32) -> Self {
+        Self { morph, shape: Shape::default(), temperature: 0.5, seed: 1, evolve: false }
+    }
 }
 
 /// Which cycle a request is for, seen from the playing position.

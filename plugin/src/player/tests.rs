@@ -100,7 +100,7 @@ impl Stage {
             bars: worker.bars,
             worker,
             conditions: Conditions {
-                settings: Settings { morph: 0.0, temperature: 0.5, seed: 1, evolve: false },
+                settings: Settings::at(0.0),
                 model: 1,
                 contents: 1,
                 output: true,

@@ -15,7 +15,7 @@ use interlude_models::{
     tokens::{self, Controls, Tokens},
 };
 
-use super::reading;
+use super::{reading, shaping::Shaping};
 use crate::{capture::SLOTS, player::Request, resources, state::Slot};
 
 /// A point in a model's latent space, with what the model is told beside it.
@@ -34,6 +34,7 @@ pub(super) struct Model {
     space: String,
     /// Moves codes of the prior to where music lies, where the model's folder has such an actor.
     constraint: Option<Constraint>,
+    shaping: Shaping,
 }
 
 impl Model {
@@ -59,7 +60,8 @@ impl Model {
         // Without a usable actor ideas are drawn as for a model that has none.
         let size = package.info.config.hparams.z_size;
         let constraint = Constraint::read(&package.dir.join(constraint::FILE), size).ok();
-        Ok(Self { engine, runtime, space: package.info.latent_space(), constraint })
+        let shaping = Shaping::read(&package.dir, size);
+        Ok(Self { engine, runtime, space: package.info.latent_space(), constraint, shaping })
     }
 
     /// The model's configuration.
@@ -90,6 +92,11 @@ impl Model {
     /// The name of its latent space.
     pub(super) fn space(&self) -> &str {
         &self.space
+    }
+
+    /// The ways to more or less of an attribute.
+    pub(super) fn shaping(&self) -> &Shaping {
+        &self.shaping
     }
 
     /// Version of ONNX Runtime.

@@ -42,7 +42,7 @@ impl Bench {
     }
 
     fn answer_to(&mut self, id: u64) -> Box<Pattern> {
-        let settings = Settings { morph: 0.5, temperature: 0.5, seed: 1, evolve: false };
+        let settings = Settings::at(0.5);
         assert!(self.audio.request(&Request { id, role: Role::Next, cycle: 3, settings }));
         let audio = &mut self.audio;
         until(|| audio.answer())
@@ -232,7 +232,7 @@ fn requests_come_before_learning() {
     fs::write(&noise, b"no music").expect("written");
     let files = vec![steps.tune("one.mid", 60), noise, steps.tune("two.mid", 64)];
     steps.perform(Command::LearnFiles(files));
-    let settings = Settings { morph: 0.5, temperature: 0.5, seed: 1, evolve: false };
+    let settings = Settings::at(0.5);
     let (mut turns, mut last) = (0, 0.0);
     while let Some(share) = steps.learning() {
         assert!((last..=1.0).contains(&share), "{share} after {last}");
@@ -274,7 +274,7 @@ fn ideas_fill_their_slots() {
     steps.perform(Command::LearnFiles(files));
     while steps.worker.turn() {}
     steps.perform(Command::Draw(1, 99));
-    let settings = Settings { morph: 1.0, temperature: 0.5, seed: 1, evolve: false };
+    let settings = Settings::at(1.0);
     let request = Request { id: 5, role: Role::Next, cycle: 0, settings };
     assert!(steps.audio.request(&request));
     assert!(steps.worker.turn());

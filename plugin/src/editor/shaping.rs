@@ -1,0 +1,85 @@
+//! The row of attributes: more or less of each, for models that know how.
+
+use egui::{Id, Rect, Ui, pos2, vec2};
+
+use super::fader::Fader;
+use super::view::{Action, View};
+use super::{EditorState, palette};
+use crate::shape::{Attribute, REACH};
+
+/// Whether there is anything to move.
+pub(super) fn is_shown(view: &View) -> bool {
+    view.attributes.contains(&true)
+}
+
+/// Paints the row and adds what the user does to `actions`.
+pub(super) fn show(
+    ui: &mut Ui,
+    rect: Rect,
+    view: &View,
+    state: &mut EditorState,
+    actions: &mut Vec<Action>,
+) {
+    ui.painter().rect_filled(rect, palette::CARD_RADIUS, palette::CARD);
+    let inner = rect.shrink2(vec2(16.0, 0.0));
+    let gap = if rect.width() > 760.0 { 28.0 } else { 16.0 };
+    let count: f32 = [1.0_f32; Attribute::ALL.len()].iter().sum();
+    let width = (inner.width() + gap) / count - gap;
+    let mut left = inner.left();
+    for attribute in Attribute::ALL {
+        let index = attribute.index();
+        let enabled = view.attributes[index];
+        let fader = Fader {
+            id: Id::unique(("shape", attribute.id())),
+            rect: Rect::from_min_size(pos2(left, inner.top()), vec2(width, inner.height())),
+            value: view.parameters.shape[index],
+            reset: 0.0,
+            two_sided: true,
+            label: attribute.name(),
+            hint: if enabled { hint(attribute) } else { "This model does not know how." },
+            enabled,
+            number,
+            unit: |share| (2.0 * share - 1.0) * REACH,
+            share: |amount| (amount / REACH + 1.0) / 2.0,
+        };
+        let gestures = fader.show(ui, &mut state.shape[index]);
+        let action = |gesture| Action::Shape(attribute, gesture);
+        actions.extend(gestures.into_iter().map(action));
+        left += width + gap;
+    }
+}
+
+fn hint(attribute: Attribute) -> &'static str {
+    match attribute {
+        Attribute::Density => {
+            "More notes or fewer than the morph has. 1 is a usual distance between two clips. \
+             Double-click for 0."
+        }
+        Attribute::Pitch => "Higher notes or lower. Double-click for 0.",
+        Attribute::Range => "Further from the lowest note to the highest, or less far.",
+        Attribute::Interval => "Larger leaps from note to note, or smaller.",
+        Attribute::Syncopation => "More off the beat, or more on it.",
+    }
+}
+
+/// A number with its sign, and 0 without.
+fn number(amount: f32) -> String {
+    match format!("{amount:+.1}").as_str() {
+        "+0.0" | "-0.0" => "0".to_owned(),
+        number => number.replace('-', "\u{2212}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // Amounts have a sign, except one that is nothing.
+    #[test]
+    fn amounts_have_a_sign() {
+        let cases = [(0.0, "0"), (-0.04, "0"), (0.26, "+0.3"), (-2.0, "\u{2212}2.0")];
+        for (amount, text) in cases {
+            assert_eq!(number(amount), text);
+        }
+    }
+}

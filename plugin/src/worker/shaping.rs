@@ -1,0 +1,107 @@
+//! Moves latent codes to where an attribute of the music is stronger or weaker.
+
+use std::path::Path;
+
+use interlude_models::latent::attributes::{self, Attributes};
+
+use crate::shape::{Attribute, Shape};
+
+/// The directions of a model for the attributes that the plug-in offers.
+#[derive(Debug, Default)]
+pub(super) struct Shaping([Option<Vec<f32>>; Attribute::ALL.len()]);
+
+impl Shaping {
+    /// The directions in a model's folder, for codes of `z_size` numbers. Without a usable file
+    /// there are none, and the model plays as it is.
+    pub(super) fn read(dir: &Path, z_size: usize) -> Self {
+        Attributes::read(&dir.join(attributes::FILE), z_size)
+            .map_or_else(|_| Self::default(), |known| Self::of(&known))
+    }
+
+    /// An attribute of several parts is changed in all of them.
+    fn of(known: &Attributes) -> Self {
+        Self(Attribute::ALL.map(|attribute| {
+            let directions = known
+                .iter()
+                .filter(|known| known.name.rsplit('-').next() == Some(attribute.id()))
+                .map(|known| known.direction.clone());
+            directions.reduce(|mut sum, direction| {
+                sum.iter_mut().zip(direction).for_each(|(sum, value)| *sum += value);
+                sum
+            })
+        }))
+    }
+
+    /// Which attributes can be changed.
+    pub(super) fn offers(&self) -> [bool; Attribute::ALL.len()] {
+        self.0.each_ref().map(Option::is_some)
+    }
+
+    /// Moves a code.
+    pub(super) fn apply(&self, code: &mut [f32], shape: &Shape) {
+        for (direction, &amount) in self.0.iter().zip(shape) {
+            if let Some(direction) = direction
+                && amount != 0.0
+            {
+                code.iter_mut().zip(direction).for_each(|(code, step)| *code += amount * step);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn known(names: &[(&str, [f32; 2])]) -> Attributes {
+        let attribute = |&(name, direction): &(&str, [f32; 2])| attributes::Attribute {
+            name: name.to_owned(),
+            unit: String::new(),
+            mean: 0.0,
+            deviation: 1.0,
+            direction: direction.to_vec(),
+        };
+        Attributes::new(names.iter().map(attribute).collect(), 2).expect("sound attributes")
+    }
+
+    // An attribute moves a code along its direction, by as much as the shape says; one that the
+    // model does not know moves nothing.
+    #[test]
+    fn codes_move_along_directions() {
+        let shaping = Shaping::of(&known(&[("density", [1.0, 0.0]), ("pitch", [0.5, 0.25])]));
+        assert_eq!(shaping.offers(), [true, true, false, false, false]);
+        let mut code = [1.0, 1.0];
+        shaping.apply(&mut code, &[-1.0, 2.0, 2.0, 2.0, 2.0]);
+        assert_eq!(code, [1.0, 1.5]);
+        shaping.apply(&mut code, &Shape::default());
+        assert_eq!(code, [1.0, 1.5]);
+    }
+
+    // The parts of a trio move together; classes of drums and unlike names are left alone.
+    #[test]
+    fn parts_move_together() {
+        let names = [
+            ("melody-density", [1.0, 0.0]),
+            ("drums-density", [0.0, 2.0]),
+            ("low-tom", [4.0, 4.0]),
+            ("mypitch", [8.0, 8.0]),
+        ];
+        let shaping = Shaping::of(&known(&names));
+        assert_eq!(shaping.offers(), [true, false, false, false, false]);
+        let mut code = [0.0, 0.0];
+        shaping.apply(&mut code, &[0.5, 0.0, 0.0, 0.0, 0.0]);
+        assert_eq!(code, [0.5, 1.0]);
+    }
+
+    // A model without the file, or with one for other codes, offers nothing.
+    #[test]
+    fn models_without_directions_play_as_they_are() {
+        let dir = std::env::temp_dir().join(format!("interlude-shaping-{}", std::process::id()));
+        std::fs::create_dir_all(&dir).expect("a folder");
+        assert_eq!(Shaping::read(&dir, 2).offers(), [false; 5]);
+        known(&[("density", [1.0, 0.0])]).write(&dir.join(attributes::FILE)).expect("written");
+        assert_eq!(Shaping::read(&dir, 3).offers(), [false; 5]);
+        assert_eq!(Shaping::read(&dir, 2).offers(), [true, false, false, false, false]);
+        std::fs::remove_dir_all(dir).expect("removed");
+    }
+}
