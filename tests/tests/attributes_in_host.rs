@@ -1,6 +1,6 @@
 //! The sliders of attributes in a host, with the melody model that Interlude ships.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use interlude_bundler::{
     bundle::{BundleCommand, MODEL},
@@ -20,7 +20,7 @@ fn plugin() -> PathBuf {
 }
 
 /// A session with a scale of eight notes in slot A, captured from the host.
-fn session(plugin: &PathBuf) -> Session {
+fn session(plugin: &Path) -> Session {
     let instance = PluginFile::load(plugin).unwrap().instantiate(PLUGIN).unwrap();
     let settings = Settings { sample_rate: 48_000.0, block: 256, offline: true };
     let mut session = Session::new(instance, settings).unwrap();
