@@ -36,7 +36,8 @@ pub struct Making<'a> {
     /// Share of the decoder's inputs that are left out.
     pub drop: f32,
     /// Share of windows of several instruments that get some of them from another window of the
-    /// data; that of drums or a groove is turned by whole beats.
+    /// data; that of drums or a groove is turned by whole beats, and half of the time that of drums is
+    /// played on other drums.
     pub mix: f32,
     /// Probability that a decoded token is fed back, when sampling is scheduled.
     pub sampling: Option<f32>,
@@ -119,6 +120,10 @@ impl<'a> Batches<'a> {
                 if config.scheme != Scheme::Trio {
                     let turn = CUT_STEPS * generator.random_range(0..steps.div_ceil(CUT_STEPS));
                     other.rotate_left(turn * width);
+                }
+                if config.scheme == Scheme::Drums && generator.random() {
+                    let places = generator.random_range(1..layout::CLASSES);
+                    other.iter_mut().for_each(|hits| *hits = other_drums(*hits, places));
                 }
                 mix(config.scheme, &mut cut, &other, generator.random());
             }
@@ -287,6 +292,12 @@ fn mixes(scheme: Scheme) -> bool {
     matches!(scheme, Scheme::Drums | Scheme::Groove(_) | Scheme::Trio)
 }
 
+/// The hits of a step, each played on the drum some `places` further on.
+fn other_drums(hits: u16, places: usize) -> u16 {
+    let all = (1 << layout::CLASSES) - 1;
+    ((hits << places) | (hits >> (layout::CLASSES - places))) & all
+}
+
 /// Takes the instruments that are set in `mask` from another window: rhythms that drummers could as
 /// well have played, from data that is small. Of a trio the lowest two bits are melody and bass, so
 /// that the code of a part cannot be guessed from the others'.
@@ -385,8 +396,8 @@ mod tests {
         assert_eq!(batch.inputs, [512, 512, 511, 511]);
     }
 
-    // A mixed window has each instrument whole: as it was, or from another window that is turned by
-    // whole beats.
+    // A mixed window has each instrument whole: as it was, or what any instrument plays in another
+    // window that is turned by whole beats.
     #[test]
     fn instruments_are_mixed_whole() {
         let config = config::by_name("cat-drums_2bar_small").expect("known");
@@ -402,6 +413,19 @@ mod tests {
             seen.insert(tokens);
         }
         assert!(seen.len() > 20, "{seen:?}");
+    }
+
+    // What one drum plays in another window comes back on any of the nine.
+    #[test]
+    fn rhythms_change_drums() {
+        let config = config::by_name("cat-drums_2bar_small").expect("known");
+        let data = windows(4, &[&[1, 0, 0, 0]]);
+        let making = Making { mix: 1.0, ..Making::plain(&config, 4, 512) };
+        let batch = Batches::new(&data, 1).make(0, 0, &making);
+        let drums = batch.tokens.iter().fold(0, |drums, token| drums | token);
+        assert_eq!(drums, 511);
+        assert_eq!(other_drums(0b1_0000_0011, 1), 0b0_0000_0111);
+        assert_eq!(other_drums(0b0_0000_0011, 8), 0b1_0000_0001);
     }
 
     // A mixed trio has melody, bass and each drum whole, from one of two windows.
