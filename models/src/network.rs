@@ -12,6 +12,7 @@ mod build;
 mod decoder;
 mod encoder;
 pub mod interface;
+mod recover;
 mod variables;
 
 use std::io::{self, Write};
@@ -19,6 +20,7 @@ use std::io::{self, Write};
 use thiserror::Error;
 
 pub use interface::Part;
+pub(crate) use recover::recover;
 pub(crate) use variables::embedding_size;
 pub use variables::{Init, Variable, variables};
 

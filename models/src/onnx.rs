@@ -8,6 +8,7 @@ mod graph;
 mod ops;
 pub mod proto;
 pub mod quantise;
+pub mod stored;
 
 pub(crate) use graph::extent;
 pub use graph::{Attribute, Dim, ElementType, Graph, Value};

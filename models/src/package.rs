@@ -26,6 +26,7 @@ use crate::latent::constraint;
 use crate::network::{self, NetworkError, Part};
 use crate::onnx::proto::ModelProto;
 use crate::onnx::quantise::quantise;
+use crate::onnx::stored;
 use crate::weights::Weights;
 
 /// Name of the file that describes a model.
@@ -161,6 +162,14 @@ pub enum PackageError {
         /// Why not.
         reason: String,
     },
+    /// The weights cannot be had back from the graphs.
+    #[error("the weights of `{}` cannot be read: {reason}; import, train or copy it again", path.display())]
+    Weights {
+        /// The graph, or the model's folder.
+        path: PathBuf,
+        /// Why not.
+        reason: String,
+    },
     /// Something else is where the model should go.
     #[error("`{}` exists and is no model folder; choose another place", dir.display())]
     Occupied {
@@ -269,6 +278,27 @@ impl Package {
             let path = new.join(CARD_FILE);
             fs::write(&path, card).map_err(io(&path))
         })
+    }
+
+    /// The weights that the model's graphs hold, by the names of
+    /// [`network::variables`]; those of 8 bits as what they stand for.
+    ///
+    /// # Errors
+    /// [`PackageError::Weights`] for graphs that are damaged, or that another program wrote in its
+    /// own way.
+    pub fn weights(&self) -> Result<Weights, PackageError> {
+        let read = |part| {
+            let path = self.graph(part);
+            let wrong = |reason: String| PackageError::Weights { path: path.clone(), reason };
+            let graph = fs::read(&path).map_err(io(&path))?;
+            let graph = ModelProto::decode(graph.as_slice())
+                .map_err(|error| wrong(format!("it is no whole ONNX file ({error})")))?;
+            let data = self.dir.join(part.data_file());
+            let mut source = BufReader::new(File::open(&data).map_err(io(&data))?);
+            stored::weights(graph, &mut source).map_err(|error| wrong(error.to_string()))
+        };
+        let wrong = |reason| PackageError::Weights { path: self.dir.clone(), reason };
+        network::recover(&self.info.config, read, wrong)
     }
 
     /// Has a new folder filled and puts it, with its description, where `dir` is.

@@ -2,11 +2,13 @@
 
 use std::ffi::OsString;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use interlude_models::package::Package;
 use interlude_models::runtime::Provider;
+use interlude_models::weights::Weights;
 
 pub mod attributes;
 mod card;
@@ -98,6 +100,20 @@ fn provider(text: &str) -> Result<Provider, String> {
         "directml" => Ok(Provider::DirectMl),
         _ => Err("it is cpu, cuda or directml".to_owned()),
     }
+}
+
+/// The weights of a model: those that `interlude train` writes beside its folder, or else those that
+/// its graphs hold, rounded where they have 8 bits.
+fn weights(package: &Package) -> anyhow::Result<Weights> {
+    let beside = weights_beside(&package.dir);
+    Ok(if beside.is_file() { Weights::read(&beside)? } else { package.weights()? })
+}
+
+/// Where `interlude train` puts the weights of a model folder.
+fn weights_beside(model: &Path) -> PathBuf {
+    let mut name = model.file_name().unwrap_or_default().to_owned();
+    name.push(".safetensors");
+    model.with_file_name(name)
 }
 
 /// Writes to standard output; a reader that has seen enough may close it.

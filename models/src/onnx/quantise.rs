@@ -17,7 +17,7 @@ use super::{Attribute, ElementType};
 /// Weights with fewer elements stay as they are: there is nothing to gain.
 const MIN_ELEMENTS: usize = 1024;
 /// Where the unsigned bytes of a matrix have their 0.
-const ZERO_POINT: f32 = 128.0;
+pub(super) const ZERO_POINT: f32 = 128.0;
 /// Largest multiple of its scale that a weight may be, up and down.
 const LARGEST: f32 = 127.0;
 /// Weights begin at multiples of this many bytes.
@@ -117,11 +117,11 @@ pub fn quantise(
 /// Name of the zero point of matrices.
 const ZERO_NAME: &str = "quantised/zero";
 
-fn bytes_name(weight: &str) -> String {
+pub(super) fn bytes_name(weight: &str) -> String {
     format!("{weight}/bytes")
 }
 
-fn scale_name(weight: &str) -> String {
+pub(super) fn scale_name(weight: &str) -> String {
     format!("{weight}/scale")
 }
 
@@ -187,7 +187,7 @@ fn elements(weight: &TensorProto) -> Option<usize> {
 }
 
 /// The stored bytes of a weight, wherever they lie.
-fn bytes(
+pub(super) fn bytes(
     weight: &TensorProto,
     source: &mut (impl Read + Seek),
     end: u64,
@@ -212,7 +212,7 @@ fn bytes(
     Ok(content)
 }
 
-fn floats(bytes: &[u8]) -> Vec<f32> {
+pub(super) fn floats(bytes: &[u8]) -> Vec<f32> {
     let (words, _) = bytes.as_chunks::<4>();
     words.iter().map(|&word| f32::from_le_bytes(word)).collect()
 }

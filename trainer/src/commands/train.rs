@@ -8,6 +8,7 @@ use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
 use interlude_models::config::{self, Config, SamplingSchedule};
 use interlude_models::network::{self, variables};
+use interlude_models::package::{INFO_FILE, Package};
 use interlude_models::runtime::{Provider, Runtime};
 use interlude_models::weights::Weights;
 
@@ -73,9 +74,9 @@ pub struct Train {
     /// Seed of weights, order, transposition and noise.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Weights that a new run begins with: another run's folder or one of its `.safetensors`, or a
-    /// checkpoint of the original as `interlude import` reads it. It must be of the same
-    /// configuration; layers that are narrower there get new units, which do nothing at first.
+    /// Weights that a new run begins with: a model's folder, another run's or one of its
+    /// `.safetensors`, or a checkpoint of the original as `interlude import` reads it. It must be of
+    /// the same configuration; layers that are narrower there get new units, which do nothing at first.
     #[arg(long, value_name = "PATH")]
     from: Option<PathBuf>,
     /// Whether to go on from the last checkpoint in the folder.
@@ -310,8 +311,8 @@ impl Train {
     }
 }
 
-/// The weights of a run, best first, of a file, or of a checkpoint of the original, widened to the
-/// configuration's sizes.
+/// The weights of a run, best first, of a file, of a model, or of a checkpoint of the original, widened
+/// to the configuration's sizes.
 fn beginning(path: &Path, config: &Config, seed: u64) -> anyhow::Result<Weights> {
     let best = path.join(run::BEST).with_extension("safetensors");
     let mut weights = if path.extension().is_some_and(|extension| extension == "safetensors") {
@@ -322,18 +323,24 @@ fn beginning(path: &Path, config: &Config, seed: u64) -> anyhow::Result<Weights>
         path.is_dir().then(|| snapshot::list(path)).transpose()?.and_then(|mut all| all.pop())
     {
         Weights::read(&last)?
+    } else if path.join(INFO_FILE).is_file() {
+        super::weights(&Package::open(path)?)?
     } else {
         Checkpoint::open(path)?.weights()?
     };
     let all = variables(config);
     weights.0.retain(|name, _| all.iter().any(|variable| variable.name == *name));
+    let own = widening::measured(config, &weights);
     let narrow = widening::narrower(config, &weights);
     network::check(narrow.as_ref().unwrap_or(config), &weights).with_context(|| {
         format!(
             "`{}` does not fit `{}`; give --config as it was there, and in --hparams as many layers \
-             that are as wide or wider",
+             that are as wide or wider than enc_rnn_size={:?},dec_rnn_size={:?},z_size={}",
             path.display(),
-            config.name
+            config.name,
+            own.hparams.enc_rnn_size,
+            own.hparams.dec_rnn_size,
+            own.hparams.z_size
         )
     })?;
     Ok(match narrow {

@@ -1,14 +1,13 @@
 //! `interlude whiten`: a model whose codes lie as the prior says.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use interlude_models::engine::Posterior;
 use interlude_models::network;
 use interlude_models::package::Package;
-use interlude_models::weights::Weights;
 
 use super::evaluate::Part;
 use super::generate::Model;
@@ -19,9 +18,9 @@ use crate::whitening::Whitening;
 /// Make a model's codes lie as the prior says, so that its samples are like the music it knows.
 ///
 /// For models that were trained with a small weight of the divergence. Codes get mean 0 and variance
-/// 1 over the windows, independent of each other, and numbers that only hold noise are left out. The
-/// model's weights must lie beside it, as `interlude train` writes them (`best.safetensors` beside
-/// `best`).
+/// 1 over the windows, independent of each other, and numbers that only hold noise are left out.
+/// Weights that lie beside the model, as `interlude train` writes them (`best.safetensors` beside
+/// `best`), are taken, else those in its graphs.
 /// Music is reconstructed as before. Attributes and actors are to be made again.
 #[derive(Args, Debug)]
 pub struct Whiten {
@@ -47,9 +46,7 @@ impl Whiten {
     pub fn run(self, shared: &Shared) -> anyhow::Result<()> {
         let package = self.model.open()?;
         let config = &package.info.config;
-        let weights = Weights::read(&weights_of(self.model.folder())).context(
-            "the model's weights are needed, as `interlude train` writes them beside it",
-        )?;
+        let weights = super::weights(&package)?;
         network::check(config, &weights)?;
         let windows = Part::Train.read(&self.dataset, config, self.windows)?;
         let mut engine = self.model.load(shared, &package)?;
@@ -83,7 +80,7 @@ impl Whiten {
         info.provenance.source.push_str("; codes whitened");
         info.metrics.retain(|name, _| name != "kl_bits" && name != "active_units");
         Package::write(&self.out, &info, &weights)?;
-        weights.write(&weights_of(&self.out))?;
+        weights.write(&super::weights_beside(&self.out))?;
         let places = [self.model.folder(), &self.dataset, &self.out].map(card::place);
         let [model, dataset, out] = places;
         let section = format!(
@@ -97,11 +94,4 @@ impl Whiten {
         card::put(&self.out, "whiten", &section)?;
         super::print(&format!("{told}\nwrote {}\n", self.out.display()))
     }
-}
-
-/// Where `interlude train` puts the weights of a model folder.
-fn weights_of(model: &Path) -> PathBuf {
-    let mut name = model.file_name().unwrap_or_default().to_owned();
-    name.push(".safetensors");
-    model.with_file_name(name)
 }

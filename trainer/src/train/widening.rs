@@ -11,11 +11,17 @@ use interlude_models::weights::Weights;
 use super::initial;
 use crate::checkpoint::guess::measure;
 
+/// The configuration with the sizes that some weights have.
+pub fn measured(config: &Config, weights: &Weights) -> Config {
+    let mut own = config.clone();
+    measure(&mut own, |name| weights.get(name).map(|tensor| &*tensor.shape));
+    own
+}
+
 /// The configuration with the sizes that some weights have, when it has as many layers, none of them
 /// narrower.
 pub fn narrower(config: &Config, weights: &Weights) -> Option<Config> {
-    let mut own = config.clone();
-    measure(&mut own, |name| weights.get(name).map(|tensor| &*tensor.shape));
+    let own = measured(config, weights);
     let sizes = |config: &Config| {
         let hparams = &config.hparams;
         let one = [hparams.z_size, hparams.nade_num_hidden];
