@@ -142,4 +142,30 @@ mod tests {
             assert!((1e-6..0.5 / 127.0).contains(&apart(&small)), "{}", config.name);
         }
     }
+
+    // Graphs that are damaged, or of other sizes than the description says, are refused by name.
+    #[test]
+    fn damaged_graphs_are_refused() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let dir = folder.path().join("m");
+        let mut config = config::by_name("cat-mel_2bar_small").expect("known");
+        config.hparams.z_size = 3;
+        config.hparams.enc_rnn_size = vec![2];
+        config.hparams.dec_rnn_size = vec![4];
+        let info = ModelInfo::new(config.clone(), "drawn");
+        let mut other = Package::write(&dir, &info, &drawn(&config)).expect("written");
+        let refused = |package: &Package| package.weights().expect_err("damaged").to_string();
+
+        other.info.config.hparams.z_size = 4;
+        assert!(refused(&other).contains("`encoder/mu/bias` does not have 4 elements"));
+        let data = dir.join(Part::Step.data_file());
+        let bytes = std::fs::read(&data).expect("weights");
+        std::fs::write(&data, &bytes[..bytes.len() - 1]).expect("cut off");
+        let found = Package { dir: dir.clone(), info: info.clone() };
+        let told = refused(&found);
+        assert!(told.contains("decoder_step.onnx") && told.contains("beyond the end"), "{told}");
+        std::fs::write(dir.join(Part::Init.file()), b"no graph").expect("replaced");
+        let told = refused(&found);
+        assert!(told.contains("decoder_init.onnx") && told.contains("no whole ONNX"), "{told}");
+    }
 }

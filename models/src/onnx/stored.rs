@@ -35,8 +35,8 @@ pub fn weights(
 
 /// The floats that bytes with a scale for each place along axis 1 stand for.
 fn scaled(weight: &TensorProto, levels: &[u8], scales: &[f32]) -> Result<Vec<f32>, QuantiseError> {
-    let inner: i64 = weight.dims.iter().skip(2).product();
-    let inner = usize::try_from(inner).unwrap_or(0);
+    let extents = weight.dims.iter().skip(2).map(|&extent| usize::try_from(extent).unwrap_or(0));
+    let inner = extents.fold(1, usize::saturating_mul);
     if inner == 0 || scales.is_empty() {
         let reason = "has no elements";
         return Err(QuantiseError::Weight { weight: weight.name.clone(), reason });
