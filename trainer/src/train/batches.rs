@@ -36,8 +36,8 @@ pub struct Making<'a> {
     /// Share of the decoder's inputs that are left out.
     pub drop: f32,
     /// Share of windows of several instruments that get some of them from another window of the
-    /// data; that of drums or a groove is turned by whole beats, and half of the time that of drums is
-    /// played on other drums.
+    /// data; that of drums or a groove is turned by whole beats, half of the time drums are played on
+    /// other drums, and those of trios are in a key of their own.
     pub mix: f32,
     /// Probability that a decoded token is fed back, when sampling is scheduled.
     pub sampling: Option<f32>,
@@ -117,13 +117,18 @@ impl<'a> Batches<'a> {
             if mixes(config.scheme) && generator.random::<f32>() < making.mix {
                 let other = self.windows.get(generator.random_range(0..self.windows.len()));
                 let mut other = other[from * width..(from + steps) * width].to_vec();
+                transpose(&mut generator, config, &mut other);
                 if config.scheme != Scheme::Trio {
                     let turn = CUT_STEPS * generator.random_range(0..steps.div_ceil(CUT_STEPS));
                     other.rotate_left(turn * width);
                 }
-                if config.scheme == Scheme::Drums && generator.random() {
+                if let Some(column) = drums(config.scheme)
+                    && generator.random()
+                {
                     let places = generator.random_range(1..layout::CLASSES);
-                    other.iter_mut().for_each(|hits| *hits = other_drums(*hits, places));
+                    for hits in other.iter_mut().skip(column).step_by(width) {
+                        *hits = other_drums(*hits, places);
+                    }
                 }
                 mix(config.scheme, &mut cut, &other, generator.random());
             }
@@ -292,6 +297,15 @@ fn mixes(scheme: Scheme) -> bool {
     matches!(scheme, Scheme::Drums | Scheme::Groove(_) | Scheme::Trio)
 }
 
+/// The column of a window whose bits are drums.
+fn drums(scheme: Scheme) -> Option<usize> {
+    match scheme {
+        Scheme::Drums => Some(0),
+        Scheme::Trio => Some(2),
+        _ => None,
+    }
+}
+
 /// The hits of a step, each played on the drum some `places` further on.
 fn other_drums(hits: u16, places: usize) -> u16 {
     let all = (1 << layout::CLASSES) - 1;
@@ -415,7 +429,8 @@ mod tests {
         assert!(seen.len() > 20, "{seen:?}");
     }
 
-    // What one drum plays in another window comes back on any of the nine.
+    // What one drum plays in another window comes back on any of the nine, also in trios, whose
+    // melody and bass may come from windows in two keys.
     #[test]
     fn rhythms_change_drums() {
         let config = config::by_name("cat-drums_2bar_small").expect("known");
@@ -424,6 +439,16 @@ mod tests {
         let batch = Batches::new(&data, 1).make(0, 0, &making);
         let drums = batch.tokens.iter().fold(0, |drums, token| drums | token);
         assert_eq!(drums, 511);
+        let mut config = config::by_name("hierdec-trio_16bar").expect("known");
+        config.transpose = 4;
+        let data = windows(1, &[&[40, 20, 1]]);
+        let batch =
+            Batches::new(&data, 1).make(0, 0, &Making { config: &config, steps: 1, ..making });
+        let (trios, _) = batch.tokens.as_chunks::<3>();
+        assert_eq!(trios.iter().fold(0, |drums, trio| drums | trio[2]), 511);
+        let between = trios.iter().map(|trio| trio[0] - trio[1]);
+        let between: std::collections::BTreeSet<i64> = between.collect();
+        assert_eq!(between, (12..=28).collect());
         assert_eq!(other_drums(0b1_0000_0011, 1), 0b0_0000_0111);
         assert_eq!(other_drums(0b0_0000_0011, 8), 0b1_0000_0001);
     }

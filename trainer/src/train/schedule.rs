@@ -80,8 +80,8 @@ pub struct Phase {
     #[serde(default)]
     pub drop: [f64; 2],
     /// Share of windows of drums, grooves or trios that get some of their instruments from another
-    /// window, those of drums and grooves turned by whole beats, half of those of drums on other
-    /// drums, at both ends.
+    /// window, those of drums and grooves turned by whole beats, half of all drums but grooves'
+    /// on other drums, and those of trios in another key, at both ends.
     #[serde(default)]
     pub mix: [f64; 2],
     /// Probability that the decoder is fed its own token, at both ends.
