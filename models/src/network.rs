@@ -22,7 +22,7 @@ use thiserror::Error;
 pub use interface::Part;
 pub(crate) use recover::recover;
 pub(crate) use variables::embedding_size;
-pub use variables::{Init, Variable, variables};
+pub use variables::{Init, Variable, conductor_cell, encoder_cell, encoder_levels, variables};
 
 use crate::config::Config;
 use crate::weights::Weights;

@@ -6,6 +6,7 @@
 pub mod backend;
 pub mod batch_size;
 pub mod batches;
+mod delay;
 pub mod device;
 pub mod distributed;
 pub mod evaluation;
@@ -15,6 +16,7 @@ pub mod hosted;
 pub mod initial;
 pub mod inputs;
 pub mod metrics;
+mod mixing;
 pub mod parallel;
 pub mod program;
 pub mod ranks;

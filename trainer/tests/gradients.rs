@@ -6,7 +6,7 @@ use interlude_models::runtime::Runtime;
 use interlude_models::weights::Weights;
 use interlude_trainer::dataset::{Windows, layout};
 use interlude_trainer::gradient::dropout::Dropout;
-use interlude_trainer::gradient::model::{self, GradientError, Shape};
+use interlude_trainer::gradient::model::{self, Frozen, GradientError, Shape};
 use interlude_trainer::gradient::pieces;
 use interlude_trainer::train::batches::{Batches, Making};
 use interlude_trainer::train::initial;
@@ -59,10 +59,15 @@ fn run(
     weights: &Weights,
     inputs: &Batch,
 ) -> (f64, Weights) {
-    let runtime = Runtime::start(None).expect("an ONNX Runtime");
-    let mut state = State::new(config, weights).expect("weights of the configuration");
     let (steps, batch) = sizes;
     let shape = Shape::new(steps, batch, !inputs.sampled.is_empty());
+    run_shape(config, shape, weights, inputs)
+}
+
+/// The same for any shape.
+fn run_shape(config: &Config, shape: Shape, weights: &Weights, inputs: &Batch) -> (f64, Weights) {
+    let runtime = Runtime::start(None).expect("an ONNX Runtime");
+    let mut state = State::new(config, weights).expect("weights of the configuration");
     let purpose = Purpose::Differentiate;
     let mut program =
         Program::new(runtime, config, shape, purpose, &mut state, 1).expect("a graph");
@@ -178,6 +183,30 @@ fn pieces_have_the_gradients_of_the_whole() {
                 assert!(difference <= 1e-5 * largest.max(1e-3), "{name}: {variable} {difference}");
             }
         }
+    }
+}
+
+// What is frozen has gradients of zero, and all others are as they were.
+#[test]
+fn frozen_parts_have_no_gradient() {
+    let config = small("hier-trio_16bar");
+    let (weights, sizes) = (weights(&config), (64, BATCH));
+    let batch = batch(&config, sizes, None);
+    let (_, free) = run(&config, sizes, &weights, &batch);
+    for frozen in [Frozen::Lines, Frozen::Between] {
+        let shape = Shape { frozen, ..Shape::new(sizes.0, sizes.1, false) };
+        let (_, gradients) = run_shape(&config, shape, &weights, &batch);
+        let mut held = 0;
+        for (name, gradient) in &gradients.0 {
+            if frozen.holds(name) {
+                held += 1;
+                assert!(gradient.data.iter().all(|&value| value == 0.0), "{name}");
+            } else {
+                assert_eq!(gradient.data, free.0[name].data, "{name}");
+            }
+        }
+        let cells = 2 * (2 * config.hparams.enc_rnn_size.len() + config.hparams.dec_rnn_size.len());
+        assert_eq!(held, if frozen == Frozen::Lines { cells } else { cells + 6 });
     }
 }
 

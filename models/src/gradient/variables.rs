@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::onnx::{Dim, ElementType, Graph, Value};
+use crate::onnx::{Dim, ElementType, Graph, Value, extent};
 
 /// A variable as an input of the graph.
 #[derive(Clone, Debug)]
@@ -37,6 +37,18 @@ impl Variables {
         assert!(self.variables.contains_key(name), "unknown variable {name}");
         let earlier = self.gradients.insert(name.to_owned(), gradient);
         assert!(earlier.is_none(), "second gradient of {name}");
+    }
+
+    /// Makes the gradients of some variables zero, so that they stay as they are.
+    pub fn freeze(&mut self, graph: &mut Graph, frozen: impl Fn(&str) -> bool) {
+        for (name, gradient) in &mut self.gradients {
+            if frozen(name) {
+                // Without a value given, ConstantOfShape makes zeros.
+                let shape = &self.variables[name].shape;
+                let shape = graph.ints(&shape.iter().map(|&size| extent(size)).collect::<Vec<_>>());
+                *gradient = graph.op("ConstantOfShape", &[&shape], &[]);
+            }
+        }
     }
 
     /// Takes the gradients of all variables, in the order of their names, so that others can be set.

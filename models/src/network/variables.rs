@@ -86,7 +86,7 @@ pub(crate) fn embedding_size(config: &Config) -> usize {
 }
 
 /// Prefixes and input widths of the encoder's bidirectional stacks, lowest level first.
-pub(crate) fn encoder_levels(config: &Config) -> Vec<(String, usize)> {
+pub fn encoder_levels(config: &Config) -> Vec<(String, usize)> {
     let depth = config.input_depth() + config.control_depth();
     if config.hierarchical_encoder {
         let embedding = 2 * config.hparams.enc_rnn_size.last().copied().unwrap_or(0);
@@ -100,7 +100,7 @@ pub(crate) fn encoder_levels(config: &Config) -> Vec<(String, usize)> {
 }
 
 /// Name of one direction (`fw` or `bw`) of an encoder layer, without `/kernel` or `/bias`.
-pub(crate) fn encoder_cell(level: &str, layer: usize, direction: &str) -> String {
+pub fn encoder_cell(level: &str, layer: usize, direction: &str) -> String {
     format!("{level}/cell_{layer}/bidirectional_rnn/{direction}/multi_rnn_cell/cell_0/lstm_cell")
 }
 
@@ -110,7 +110,7 @@ pub(crate) fn decoder_cell(core: &Core, layer: usize) -> String {
 }
 
 /// Name of a conductor's layer, without `/kernel` or `/bias`.
-pub(crate) fn conductor_cell(layer: usize) -> String {
+pub fn conductor_cell(layer: usize) -> String {
     format!("decoder/hierarchical_level_0/cell_{layer}/lstm_cell")
 }
 

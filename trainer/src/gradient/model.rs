@@ -13,6 +13,7 @@
 use interlude_models::config::{Config, OutputKind, SEGMENTS, Scheme};
 use interlude_models::onnx::{ElementType, Graph, Value};
 use interlude_models::tokens::Tokens;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::adam::{self, Settings, Update};
@@ -32,6 +33,37 @@ use super::variables::{Variables, dims};
 pub const REPORT: [&str; 5] = ["loss", "r_loss", "kl", "accuracy", GLOBAL_NORM];
 /// The one that graphs do not have which only give gradients out: a part of a batch has none.
 pub const GLOBAL_NORM: &str = "global_norm";
+
+/// What of a hierarchical model stays as it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Frozen {
+    /// Nothing: all is trained.
+    #[default]
+    Nothing,
+    /// What hands segments on: the upper encoder and the conductor.
+    Lines,
+    /// All that is between the lower encoder and the decoders: the lines, the posterior, and the
+    /// conductor's initial state.
+    Between,
+}
+
+impl Frozen {
+    /// Whether a variable stays as it is.
+    pub fn holds(self, variable: &str) -> bool {
+        let parts: &[&str] = match self {
+            Self::Nothing => &[],
+            Self::Lines => &["encoder/hierarchical_level_1/", "decoder/hierarchical_level_0/cell_"],
+            Self::Between => &[
+                "encoder/hierarchical_level_1/",
+                "encoder/mu/",
+                "encoder/sigma/",
+                "decoder/hierarchical_level_0/",
+            ],
+        };
+        parts.iter().any(|part| variable.starts_with(part))
+    }
+}
 
 /// A configuration that the gradient graph cannot express.
 #[derive(Debug, Error, PartialEq)]
@@ -73,12 +105,14 @@ pub struct Shape {
     pub whole: usize,
     /// Whether the decoder's inputs come from scheduled sampling.
     pub sampling: bool,
+    /// What has no gradient.
+    pub frozen: Frozen,
 }
 
 impl Shape {
     /// Of whole batches.
     pub fn new(steps: usize, batch: usize, sampling: bool) -> Self {
-        Self { steps, batch, whole: batch, sampling }
+        Self { steps, batch, whole: batch, sampling, frozen: Frozen::Nothing }
     }
 
     /// Of a part of a batch with so many examples.
@@ -374,7 +408,7 @@ impl<'a> Building<'a> {
     /// Declares the windows; what the encoder reads, and what the decoder does.
     fn windows(&mut self) -> (Vec<Value>, Windows) {
         let config = self.config;
-        let Shape { steps, batch, whole, sampling } = self.shape;
+        let Shape { steps, batch, whole, sampling, .. } = self.shape;
         let extents = [steps, batch, window_width(config)];
         let (mut read, targets, previous) = if draws_tokens(config) {
             let tokens = self.input("tokens", ElementType::I64, &extents, 1);
@@ -441,7 +475,7 @@ impl<'a> Building<'a> {
     /// Forward and backward pass over what the graph reads: sets all gradients, and returns loss,
     /// reconstruction loss, divergence in nats and accuracy.
     fn pass(&mut self, beta: &Value) -> [Value; 4] {
-        let Shape { steps, batch, whole, sampling } = self.shape;
+        let Shape { steps, batch, whole, sampling, frozen } = self.shape;
         let config = self.config;
         let noise = [batch, self.posterior.latent()];
         let noise = self.input("noise", ElementType::F32, &noise, 0);
@@ -473,6 +507,7 @@ impl<'a> Building<'a> {
         let rest = (&dz, beta, whole);
         let dembedding = posterior.backward(graph, variables, &draw, &divergence, rest);
         encoder.backward(graph, variables, &pass, &dembedding);
+        variables.freeze(graph, |name| frozen.holds(name));
         [loss, r_loss, nats, accuracy]
     }
 }

@@ -3,20 +3,18 @@
 //! Everything is a function of the seed and of how many steps and examples came before, so a
 //! resumed run goes on exactly as one that was never stopped.
 
-use interlude_models::config::{Config, GrooveTask, OutputKind, Scheme};
-use interlude_models::tokens::transpose_chord;
+use interlude_models::config::{Config, GrooveTask, OutputKind, SEGMENTS, Scheme};
 use rand::seq::SliceRandom;
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+use super::mixing::{self, transpose};
 use super::program::Batch;
 use super::schedule::Rates;
 use crate::dataset::{Windows, layout};
 
 /// Streams of the generator for the order within an epoch begin here; steps use those from 0 up.
 const EPOCH_STREAMS: u64 = 1 << 62;
-/// Lowest and highest melody tokens that are pitches.
-const PITCHES: std::ops::RangeInclusive<u16> = 2..=89;
 /// Largest probability that hits are dropped with, for the configuration that drops some.
 const LARGEST_NOTE_DROPOUT: f32 = 0.8;
 /// Windows shorter than the data's begin at a multiple of so many steps: a quarter note.
@@ -35,9 +33,10 @@ pub struct Making<'a> {
     pub noise: f32,
     /// Share of the decoder's inputs that are left out.
     pub drop: f32,
+    /// Share of windows whose segments come each from another window, at the same place in it.
+    pub shuffle: f32,
     /// Share of windows of several instruments that get some of them from another window of the
-    /// data; that of drums or a groove is turned by whole beats, half of the time drums are played on
-    /// other drums, and those of trios are in a key of their own.
+    /// data, which is varied before ([`mixing::vary`]) and, in trios, in a key of its own.
     pub mix: f32,
     /// Probability that a decoded token is fed back, when sampling is scheduled.
     pub sampling: Option<f32>,
@@ -46,13 +45,13 @@ pub struct Making<'a> {
 impl<'a> Making<'a> {
     /// Batches of windows as the data has them, with the posterior's own noise.
     pub fn plain(config: &'a Config, steps: usize, batch: usize) -> Self {
-        Self { config, steps, batch, noise: 1.0, drop: 0.0, mix: 0.0, sampling: None }
+        Self { config, steps, batch, noise: 1.0, drop: 0.0, shuffle: 0.0, mix: 0.0, sampling: None }
     }
 
     /// The same with what a step's rates say.
     pub fn with(self, rates: &Rates) -> Self {
-        let Rates { noise, drop, mix, sampling, .. } = *rates;
-        Self { noise, drop, mix, sampling, ..self }
+        let Rates { noise, drop, shuffle, mix, sampling, .. } = *rates;
+        Self { noise, drop, shuffle, mix, sampling, ..self }
     }
 }
 
@@ -101,6 +100,24 @@ impl<'a> Batches<'a> {
         usize::try_from(self.order[position]).expect("an index of a window")
     }
 
+    /// Fills each segment of a window that begins at step `from` of the data's with what another
+    /// window has there, in a key of its own.
+    fn shuffle_segments(
+        &self,
+        generator: &mut ChaCha8Rng,
+        making: &Making<'_>,
+        from: usize,
+        cut: &mut [u16],
+    ) {
+        let width = self.windows.width();
+        let segment = making.config.hparams.max_seq_len / SEGMENTS;
+        for (index, numbers) in cut.chunks_exact_mut(segment * width).enumerate() {
+            let other = self.windows.get(generator.random_range(0..self.windows.len()));
+            numbers.copy_from_slice(&other[(from + index * segment) * width..][..numbers.len()]);
+            transpose(generator, making.config, numbers);
+        }
+    }
+
     /// The batch of a step, `examples` windows after the beginning of the run. Rates (beta, clip,
     /// step size) are left at 0.
     pub fn make(&mut self, step: u64, examples: u64, making: &Making<'_>) -> Batch {
@@ -113,24 +130,22 @@ impl<'a> Batches<'a> {
             let cuts = (self.windows.steps() - steps) / CUT_STEPS;
             let from = CUT_STEPS * generator.random_range(0..=cuts);
             let mut cut = window[from * width..(from + steps) * width].to_vec();
-            transpose(&mut generator, config, &mut cut);
-            if mixes(config.scheme) && generator.random::<f32>() < making.mix {
+            let shuffles = making.shuffle > 0.0 && generator.random::<f32>() < making.shuffle;
+            if shuffles {
+                self.shuffle_segments(&mut generator, making, from, &mut cut);
+            } else {
+                transpose(&mut generator, config, &mut cut);
+            }
+            if mixing::mixes(config.scheme) && generator.random::<f32>() < making.mix {
                 let other = self.windows.get(generator.random_range(0..self.windows.len()));
                 let mut other = other[from * width..(from + steps) * width].to_vec();
-                transpose(&mut generator, config, &mut other);
-                if config.scheme != Scheme::Trio {
-                    let turn = CUT_STEPS * generator.random_range(0..steps.div_ceil(CUT_STEPS));
-                    other.rotate_left(turn * width);
+                if shuffles {
+                    self.shuffle_segments(&mut generator, making, from, &mut other);
+                } else {
+                    transpose(&mut generator, config, &mut other);
                 }
-                if let Some(column) = drums(config.scheme)
-                    && generator.random()
-                {
-                    let places = generator.random_range(1..layout::CLASSES);
-                    for hits in other.iter_mut().skip(column).step_by(width) {
-                        *hits = other_drums(*hits, places);
-                    }
-                }
-                mix(config.scheme, &mut cut, &other, generator.random());
+                mixing::vary(&mut generator, config.scheme, &mut other, steps);
+                mixing::mix(config.scheme, &mut cut, &other, generator.random());
             }
             filling.put(Some(&mut generator), index, &cut);
         }
@@ -251,92 +266,6 @@ pub fn nothing(config: &Config) -> Vec<i64> {
     }
 }
 
-/// Columns of a window that are melodies.
-fn melodies(scheme: Scheme) -> &'static [usize] {
-    match scheme {
-        Scheme::Melody { .. } | Scheme::MelodyChords => &[0],
-        Scheme::Trio => &[0, 1],
-        Scheme::Drums | Scheme::DrumRoll(_) | Scheme::Groove(_) => &[],
-    }
-}
-
-/// Transposes a window, chords included, by up to the configuration's number of semitones so that
-/// all pitches stay in range.
-fn transpose(generator: &mut impl Rng, config: &Config, numbers: &mut [u16]) {
-    let largest = u16::from(config.transpose);
-    let columns = melodies(config.scheme);
-    if largest == 0 || columns.is_empty() {
-        return;
-    }
-    let width = layout::limits(config).len();
-    let pitches = || {
-        let steps = numbers.chunks_exact(width);
-        let tokens = steps.flat_map(|step| columns.iter().map(|&column| step[column]));
-        tokens.filter(|token| PITCHES.contains(token))
-    };
-    let (Some(lowest), Some(highest)) = (pitches().min(), pitches().max()) else { return };
-    let down = i16::try_from(largest.min(lowest - PITCHES.start())).unwrap_or(0);
-    let up = i16::try_from(largest.min(PITCHES.end() - highest)).unwrap_or(0);
-    let shift = generator.random_range(-down..=up);
-    for step in numbers.chunks_exact_mut(width) {
-        for &column in columns {
-            if PITCHES.contains(&step[column]) {
-                step[column] = step[column].saturating_add_signed(shift);
-            }
-        }
-        if config.scheme == Scheme::MelodyChords {
-            let chord = u8::try_from(step[1]).unwrap_or(0);
-            let semitones = i8::try_from(shift).unwrap_or(0);
-            step[1] = u16::from(transpose_chord(chord, semitones));
-        }
-    }
-}
-
-/// Whether the instruments of windows can be mixed.
-fn mixes(scheme: Scheme) -> bool {
-    matches!(scheme, Scheme::Drums | Scheme::Groove(_) | Scheme::Trio)
-}
-
-/// The column of a window whose bits are drums.
-fn drums(scheme: Scheme) -> Option<usize> {
-    match scheme {
-        Scheme::Drums => Some(0),
-        Scheme::Trio => Some(2),
-        _ => None,
-    }
-}
-
-/// The hits of a step, each played on the drum some `places` further on.
-fn other_drums(hits: u16, places: usize) -> u16 {
-    let all = (1 << layout::CLASSES) - 1;
-    ((hits << places) | (hits >> (layout::CLASSES - places))) & all
-}
-
-/// Takes the instruments that are set in `mask` from another window: rhythms that drummers could as
-/// well have played, from data that is small. Of a trio the lowest two bits are melody and bass, so
-/// that the code of a part cannot be guessed from the others'.
-fn mix(scheme: Scheme, numbers: &mut [u16], other: &[u16], mask: u16) {
-    let take = |token: &mut u16, other: u16, mask: u16| *token = (*token & !mask) | (other & mask);
-    if scheme == Scheme::Drums {
-        numbers.iter_mut().zip(other).for_each(|(token, &other)| take(token, other, mask));
-        return;
-    }
-    if scheme == Scheme::Trio {
-        let all = |bit: u16| if mask >> bit & 1 == 1 { u16::MAX } else { 0 };
-        let masks = [all(0), all(1), mask >> 2];
-        for (column, (token, &other)) in numbers.iter_mut().zip(other).enumerate() {
-            take(token, other, masks[column % masks.len()]);
-        }
-        return;
-    }
-    // Hits, velocities and offsets have a column for each class.
-    for (column, (number, &other)) in numbers.iter_mut().zip(other).enumerate() {
-        if mask >> (column % layout::CLASSES) & 1 == 1 {
-            *number = other;
-        }
-    }
-}
-
 /// The tokens before each step: `tokens` `[steps, batch, parts]` one step later, the first ones
 /// `none` `[parts]`.
 pub fn earlier(tokens: &[i64], batch: usize, none: &[i64]) -> Vec<i64> {
@@ -448,40 +377,35 @@ mod tests {
         assert_eq!(trios.iter().fold(0, |drums, trio| drums | trio[2]), 511);
         let between = trios.iter().map(|trio| trio[0] - trio[1]);
         let between: std::collections::BTreeSet<i64> = between.collect();
-        assert_eq!(between, (12..=28).collect());
-        assert_eq!(other_drums(0b1_0000_0011, 1), 0b0_0000_0111);
-        assert_eq!(other_drums(0b0_0000_0011, 8), 0b1_0000_0001);
+        assert!(between.is_superset(&(12..=28).collect()), "{between:?}");
     }
 
-    // A mixed trio has melody, bass and each drum whole, from one of two windows.
+    // Shuffled windows have segments of several windows, each whole, where it was, and in a key of its
+    // own; without shuffling all is of one window, in one key.
     #[test]
-    fn parts_of_trios_are_mixed_whole() {
-        let steps = |window: [[u16; 3]; 2]| window.as_flattened().to_vec();
-        let mut mixed = steps([[60, 30, 0b011], [0, 0, 0b100]]);
-        let other = steps([[70, 0, 0b101], [1, 31, 0b010]]);
-        mix(Scheme::Trio, &mut mixed, &other, 0b0000_0001_0000_1010);
-        assert_eq!(mixed, steps([[60, 0, 0b001], [0, 31, 0b110]]));
-        mix(Scheme::Trio, &mut mixed, &other, u16::MAX);
-        assert_eq!(mixed, other);
-    }
-
-    // So has a mixed groove, with velocity and offset as they were beside each hit.
-    #[test]
-    fn instruments_of_grooves_are_mixed_whole() {
-        let config = config::by_name("groovae_2bar_hits_control_tfds").expect("known");
-        let window = |number: u16| -> Vec<u16> {
-            let step = |step: u16| [[1; 9], [number; 9], [1000 * number + step; 9]].concat();
-            (0..8).flat_map(step).collect()
-        };
-        let (a, b) = (window(30), window(60));
-        let mut mixed = a.clone();
-        mix(config.scheme, &mut mixed, &b, 0b1_0000_0001);
-        for (step, numbers) in mixed.chunks_exact(27).enumerate() {
-            for (column, number) in numbers.iter().enumerate() {
-                let from = if [0, 8].contains(&(column % 9)) { &b } else { &a };
-                assert_eq!(*number, from[27 * step + column], "step {step}, column {column}");
-            }
-        }
+    fn segments_are_shuffled_whole() {
+        let mut config = config::by_name("hier-mel_16bar").expect("known");
+        (config.transpose, config.hparams.max_seq_len) = (2, 32);
+        let window =
+            |pitch: u16| -> Vec<u16> { (0..16).flat_map(|segment| [pitch + segment, 0]).collect() };
+        let (low, high) = (window(10), window(50));
+        let data = windows(32, &[&low, &high]);
+        let keys = [false, true].map(|shuffles| {
+            let shuffle = if shuffles { 1.0 } else { 0.0 };
+            let making = Making { shuffle, ..Making::plain(&config, 32, 1) };
+            let tokens = Batches::new(&data, 1).make(0, 0, &making).tokens;
+            let segments = tokens.chunks_exact(2).zip(0..);
+            let keys = segments.map(|(segment, place)| {
+                assert_eq!(segment[1], 0);
+                segment[0] - place
+            });
+            keys.collect::<std::collections::BTreeSet<i64>>()
+        });
+        assert_eq!(keys[0].len(), 1);
+        assert!(keys[1].len() > 4, "{keys:?}");
+        let near = |key: &i64| (8..=12).contains(key) || (48..=52).contains(key);
+        assert!(keys[1].iter().all(near) && keys[1].range(..30).count() > 0, "{keys:?}");
+        assert!(keys[1].range(30..).count() > 0, "{keys:?}");
     }
 
     // A batch depends on seed and position alone: one made in the middle of a run equals the one

@@ -102,8 +102,10 @@ mod tests {
     use super::*;
     use crate::dataset::Windows;
     use crate::gradient::adam::BETA_2;
+    use crate::gradient::model::Frozen;
 
-    const SHAPE: Shape = Shape { steps: 32, batch: 5, whole: 5, sampling: false };
+    const SHAPE: Shape =
+        Shape { steps: 32, batch: 5, whole: 5, sampling: false, frozen: Frozen::Nothing };
 
     /// A small model that drops what its layers read, its first weights, and the batch of a step.
     fn setting() -> (Config, State, Batch) {

@@ -6,6 +6,7 @@
 use interlude_models::config::{Config, SEGMENTS, Scheme};
 
 use super::schedule::{Phase, Schedule};
+use crate::gradient::model::Frozen;
 
 /// Examples in a batch, where none are asked for: learning to listen takes hundreds of steps, and
 /// with small ones they come sooner.
@@ -89,12 +90,15 @@ pub fn schedule(config: &Config, steps: u64, batch_size: usize) -> Schedule {
             phases.push(Phase {
                 examples: Some(length * batch_size as u64),
                 until: None,
+                segment_steps: None,
                 window_steps: window,
                 batch_size: Some(batch_size),
+                frozen: Frozen::Nothing,
                 learning_rate: along.map(|along| peak * LAST_RATE.powf(along)),
                 beta: along.map(|along| from + (to - from) * along),
                 noise: [1.0; 2],
                 drop: [0.0; 2],
+                shuffle: [0.0; 2],
                 mix: [manner.mix; 2],
                 sampling: [0.0; 2],
                 grad_clip: None,
@@ -108,6 +112,7 @@ pub fn schedule(config: &Config, steps: u64, batch_size: usize) -> Schedule {
         minutes: None,
         initial_sigma_bias: manner.initial_sigma_bias,
         initial_mu_glorot: true,
+        initial_delay: 0,
         phases,
     }
 }

@@ -7,6 +7,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::batches::fill_normal;
+use super::delay;
 use super::schedule::Schedule;
 
 /// Stream of the generator that initial weights are drawn from; batches use those from 0 up.
@@ -41,8 +42,8 @@ pub fn weights(config: &Config, seed: u64) -> Weights {
     weights
 }
 
-/// Changes the posterior's initial weights as a schedule asks.
-pub fn adjust(weights: &mut Weights, schedule: &Schedule, seed: u64) {
+/// Changes initial weights as a schedule asks.
+pub fn adjust(weights: &mut Weights, config: &Config, schedule: &Schedule, seed: u64) {
     if let Some(bias) = weights.0.get_mut("encoder/sigma/bias") {
         bias.data.fill(schedule.initial_sigma_bias);
     }
@@ -51,6 +52,9 @@ pub fn adjust(weights: &mut Weights, schedule: &Schedule, seed: u64) {
         let mut generator = ChaCha8Rng::seed_from_u64(seed);
         generator.set_stream(STREAM - 1);
         fill_uniform(&mut generator, kernel);
+    }
+    if schedule.initial_delay > 0 {
+        delay::lay(weights, config, schedule.initial_delay, seed);
     }
 }
 

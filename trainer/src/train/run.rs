@@ -116,7 +116,8 @@ struct Training<'a> {
     windows: &'a Windows,
     validation: Option<(&'a Windows, Evaluation)>,
     state: State,
-    program: Option<(Shape, Stepper)>,
+    /// What runs steps of a configuration and shape.
+    program: Option<(Config, Shape, Stepper)>,
     progress: Progress,
     /// Of the leading process.
     metrics: Option<Metrics>,
@@ -169,7 +170,7 @@ impl<'a> Training<'a> {
                 let weights = options.weights.clone().unwrap_or_else(|| {
                     let mut drawn = initial::weights(&options.config, options.seed);
                     if let Some(schedule) = &options.schedule {
-                        initial::adjust(&mut drawn, schedule, options.seed);
+                        initial::adjust(&mut drawn, &options.config, schedule, options.seed);
                     }
                     drawn
                 });
@@ -263,10 +264,10 @@ impl<'a> Training<'a> {
         }
     }
 
-    /// Rates, window length and batch size of the next step.
-    fn settings(&self) -> (Rates, usize, usize, f64) {
-        let hparams = &self.options.config.hparams;
-        let full = hparams.max_seq_len;
+    /// The configuration of the next step, its rates, its shape, and the decay of Adam's second moment.
+    fn settings(&self) -> (Config, Rates, Shape, f64) {
+        let config = &self.options.config;
+        let hparams = &config.hparams;
         match &self.options.schedule {
             Some(schedule) => {
                 let phase = &schedule.phases[self.progress.phase];
@@ -274,34 +275,38 @@ impl<'a> Training<'a> {
                 if self.progress.step < schedule.warm_up {
                     rates.learning_rate *= ratio(self.progress.step + 1, schedule.warm_up);
                 }
-                let steps = phase.window_steps.unwrap_or(full);
+                let config = phase.config(config);
+                let steps = phase.window_steps.unwrap_or(config.hparams.max_seq_len);
                 let batch = examples(phase, self.options, self.windows);
-                (rates, steps, batch, schedule.adam_beta_2)
+                let shape = Shape::new(steps, batch, rates.sampling.is_some());
+                (config, rates, Shape { frozen: phase.frozen, ..shape }, schedule.adam_beta_2)
             }
             None => {
                 let rates = schedule::reference(hparams, self.progress.step);
                 let batch = self.options.batch_size.min(self.windows.len());
-                (rates, full, batch, adam::BETA_2)
+                let shape = Shape::new(hparams.max_seq_len, batch, rates.sampling.is_some());
+                (config.clone(), rates, shape, adam::BETA_2)
             }
         }
     }
 
     fn step(&mut self, asked_to_stop: bool) -> anyhow::Result<()> {
-        let (rates, steps, batch, beta_2) = self.settings();
-        let shape = Shape::new(steps, batch, rates.sampling.is_some());
-        if self.program.as_ref().is_none_or(|(built, _)| *built != shape) {
+        let (config, rates, shape, beta_2) = self.settings();
+        let Shape { steps, batch, .. } = shape;
+        let fits = |(own, built, _): &(Config, Shape, _)| *own == config && *built == shape;
+        if !self.program.as_ref().is_some_and(fits) {
             self.store()?;
-            let Options { config, backend, threads, .. } = self.options;
-            let (model, state) = ((config, *backend, self.ranks), &mut self.state);
+            let Options { backend, threads, .. } = self.options;
+            let (model, state) = ((&config, *backend, self.ranks), &mut self.state);
             let program = Stepper::new(self.runtime, model, shape, beta_2, state, *threads)?;
-            self.program = Some((shape, program));
+            self.program = Some((config.clone(), shape, program));
         }
-        let making = Making::plain(&self.options.config, steps, batch).with(&rates);
+        let making = Making::plain(&config, steps, batch).with(&rates);
         let mut inputs = self.batches.make(self.progress.step, self.progress.examples, &making);
         inputs.beta = rates.beta;
         inputs.clip = rates.clip;
         inputs.step_size = adam::step_size(rates.learning_rate, self.progress.step, beta_2);
-        let (_, program) = self.program.as_mut().expect("it was made above");
+        let (_, _, program) = self.program.as_mut().expect("it was made above");
         let own = Agreement { stop: asked_to_stop, seconds: self.clock.0.elapsed().as_secs_f64() };
         let (report, agreed) = program.run(self.ranks, &inputs, own)?;
         self.stopped = agreed.stop && self.ranks.size() > 1;
@@ -407,7 +412,7 @@ impl<'a> Training<'a> {
     /// Brings the state up to date with what was trained.
     fn store(&mut self) -> anyhow::Result<()> {
         match &self.program {
-            Some((_, program)) => Ok(program.store(&mut self.state)?),
+            Some((_, _, program)) => Ok(program.store(&mut self.state)?),
             None => Ok(()),
         }
     }

@@ -26,7 +26,9 @@ use interlude_models::config::{Config, HParams, SEGMENTS, SamplingSchedule};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use super::delay;
 use crate::gradient::adam;
+use crate::gradient::model::Frozen;
 
 /// The phases of a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -48,6 +50,11 @@ pub struct Schedule {
     /// the original's 0.001.
     #[serde(default)]
     pub initial_mu_glorot: bool,
+    /// Units that hand a segment on in a delay line, where the model begins with one; 0 for none. For
+    /// models with hierarchical encoder and decoder of one layer each; at most a sixteenth of
+    /// `enc_rnn_size` and `z_size`, and a seventeenth of `dec_rnn_size`.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub initial_delay: usize,
     /// What follows each other.
     pub phases: Vec<Phase>,
 }
@@ -62,12 +69,22 @@ pub struct Phase {
     /// End as a share of the schedule's minutes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<f64>,
-    /// Steps of a window; the configuration's if missing. Of hierarchical models a number of segments.
+    /// Steps of a segment of a hierarchical model; the configuration's if missing. A window has
+    /// sixteen of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub segment_steps: Option<usize>,
+    /// Steps of a window; the configuration's, or those of sixteen segments, if missing. Of
+    /// hierarchical models a number of segments.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub window_steps: Option<usize>,
     /// Examples in a batch; that of the run if missing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub batch_size: Option<usize>,
+    /// What of a hierarchical model stays as it is: `lines` (upper encoder and conductor), or `between`
+    /// (posterior and initial state too). Only from the beginning of a run on: Adam's moments of what
+    /// was trained before would move it.
+    #[serde(default, skip_serializing_if = "is_nothing")]
+    pub frozen: Frozen,
     /// Learning rate at both ends.
     pub learning_rate: [f64; 2],
     /// Weight of the divergence at both ends.
@@ -79,9 +96,13 @@ pub struct Phase {
     /// Share of the decoder's inputs that are left out, at both ends.
     #[serde(default)]
     pub drop: [f64; 2],
+    /// Share of windows of hierarchical models whose segments come each from another window, in
+    /// another key, at both ends.
+    #[serde(default, skip_serializing_if = "is_never")]
+    pub shuffle: [f64; 2],
     /// Share of windows of drums, grooves or trios that get some of their instruments from another
-    /// window, those of drums and grooves turned by whole beats, half of all drums but grooves'
-    /// on other drums, and those of trios in another key, at both ends.
+    /// window, at both ends: turned by whole beats (drums and grooves), on other drums (half of all but
+    /// grooves), in other keys, twice or four times as fast, an octave away (parts of trios).
     #[serde(default)]
     pub mix: [f64; 2],
     /// Probability that the decoder is fed its own token, at both ends.
@@ -94,6 +115,18 @@ pub struct Phase {
 
 fn default_beta_2() -> f64 {
     adam::BETA_2
+}
+
+fn is_zero(units: &usize) -> bool {
+    *units == 0
+}
+
+fn is_nothing(frozen: &Frozen) -> bool {
+    *frozen == Frozen::Nothing
+}
+
+fn is_never(share: &[f64; 2]) -> bool {
+    *share == [0.0; 2]
 }
 
 fn full() -> [f64; 2] {
@@ -111,6 +144,8 @@ pub struct Rates {
     pub noise: f32,
     /// Share of inputs left out.
     pub drop: f32,
+    /// Share of windows whose segments come each from another.
+    pub shuffle: f32,
     /// Share of windows of drums, grooves or trios that are mixed of two.
     pub mix: f32,
     /// Probability of the decoder's own token, when there is a schedule for it.
@@ -144,6 +179,14 @@ pub enum ScheduleError {
         /// File.
         path: PathBuf,
     },
+    /// The model cannot begin with such a delay line.
+    #[error("the schedule `{}` asks for an `initial_delay`, {reason}", path.display())]
+    Delay {
+        /// File.
+        path: PathBuf,
+        /// What is wrong.
+        reason: &'static str,
+    },
     /// A phase makes no sense.
     #[error("phase {number} of the schedule `{}`: {reason}", path.display())]
     Phase {
@@ -170,6 +213,9 @@ impl Schedule {
             && !schedule.minutes.is_some_and(|minutes| minutes.is_finite() && minutes > 0.0)
         {
             return Err(ScheduleError::Minutes { path: path.to_owned() });
+        }
+        if let Some(reason) = delay::problem(config, schedule.initial_delay) {
+            return Err(ScheduleError::Delay { path: path.to_owned(), reason });
         }
         for (index, phase) in schedule.phases.iter().enumerate() {
             phase.check(config).map_err(|reason| ScheduleError::Phase {
@@ -198,6 +244,16 @@ impl Schedule {
 }
 
 impl Phase {
+    /// The configuration that is trained: that of the run with segments as long as the phase has
+    /// them.
+    pub fn config(&self, config: &Config) -> Config {
+        let mut own = config.clone();
+        if let Some(steps) = self.segment_steps {
+            own.hparams.max_seq_len = SEGMENTS * steps;
+        }
+        own
+    }
+
     /// Whether the phase makes sense for a configuration; if not, what is wrong.
     pub(super) fn check(&self, config: &Config) -> Result<(), &'static str> {
         let positive = |value: f64| value.is_finite() && value > 0.0;
@@ -208,11 +264,25 @@ impl Phase {
         if self.until.is_some_and(|until| !(0.0..=1.0).contains(&until)) {
             return Err("`until` must be between 0 and 1");
         }
-        if self.window_steps.is_some_and(|steps| steps == 0 || steps > config.hparams.max_seq_len) {
-            return Err("`window_steps` must be between 1 and the model's length");
-        }
         let hierarchical = config.hierarchical_encoder || config.hierarchical_decoder;
-        let segment = config.hparams.max_seq_len / SEGMENTS;
+        if self.frozen != Frozen::Nothing
+            && !(config.hierarchical_encoder && config.hierarchical_decoder)
+        {
+            return Err("`frozen` is for models whose encoder and decoder are hierarchical");
+        }
+        if self.segment_steps.is_some() && !hierarchical {
+            return Err("`segment_steps` is for hierarchical models");
+        }
+        let longest = config.hparams.max_seq_len / SEGMENTS;
+        if self.segment_steps.is_some_and(|steps| steps == 0 || steps > longest) {
+            return Err("`segment_steps` must be between 1 and a sixteenth of the model's length");
+        }
+        let length = self.config(config).hparams.max_seq_len;
+        if self.window_steps.is_some_and(|steps| steps == 0 || steps > length) {
+            return Err("`window_steps` must be between 1 and the model's length, or that of \
+                        sixteen segments");
+        }
+        let segment = length / SEGMENTS;
         if hierarchical && self.window_steps.is_some_and(|steps| !steps.is_multiple_of(segment)) {
             return Err("`window_steps` of a hierarchical model must be whole segments: a \
                         sixteenth of its length, or a multiple of that");
@@ -223,8 +293,11 @@ impl Phase {
         if !self.learning_rate.iter().all(|&rate| positive(rate)) {
             return Err("`learning_rate` must be above 0");
         }
-        if ![self.drop, self.mix, self.sampling].into_iter().all(share) {
-            return Err("`drop`, `mix` and `sampling` must be between 0 and 1");
+        if ![self.drop, self.shuffle, self.mix, self.sampling].into_iter().all(share) {
+            return Err("`drop`, `shuffle`, `mix` and `sampling` must be between 0 and 1");
+        }
+        if !hierarchical && !is_never(&self.shuffle) {
+            return Err("`shuffle` is for hierarchical models, whose windows have segments");
         }
         if !self.beta.iter().chain(&self.noise).all(|value| value.is_finite() && *value >= 0.0) {
             return Err("`beta` and `noise` must not be below 0");
@@ -244,6 +317,7 @@ impl Phase {
             beta: between(self.beta),
             noise: between(self.noise),
             drop: between(self.drop),
+            shuffle: between(self.shuffle),
             mix: between(self.mix),
             sampling: self.samples().then(|| between(self.sampling)),
             clip: single(self.grad_clip.unwrap_or(hparams.grad_clip)),
@@ -275,6 +349,7 @@ pub fn reference(hparams: &HParams, step: u64) -> Rates {
         beta,
         noise: 1.0,
         drop: 0.0,
+        shuffle: 0.0,
         mix: 0.0,
         sampling: samples(hparams).then(|| sampling_probability(hparams, step)),
         clip: single(hparams.grad_clip),
@@ -353,6 +428,29 @@ mod tests {
         assert_eq!(read(text).expect("valid").position(0, |_| 1), None);
     }
 
+    // Segments may be shorter than the model's, and a window is then sixteen of them.
+    #[test]
+    fn segments_grow() {
+        let config = config::by_name("hier-mel_16bar").expect("known");
+        let phase = |text: &str| -> Phase {
+            let text = format!(r#"{{"examples": 1, "learning_rate": [1, 1], {text}}}"#);
+            serde_json::from_str(&text).expect("a phase")
+        };
+        let short = phase(r#""segment_steps": 4, "window_steps": 8"#);
+        assert_eq!(short.check(&config), Ok(()));
+        assert_eq!(short.config(&config).hparams.max_seq_len, 64);
+        let whole = phase(r#""shuffle": [1, 0]"#);
+        assert_eq!(whole.config(&config), config);
+        for (text, word) in [
+            (r#""segment_steps": 17"#, "segment_steps"),
+            (r#""segment_steps": 4, "window_steps": 6"#, "whole segments"),
+            (r#""segment_steps": 4, "window_steps": 128"#, "window_steps"),
+        ] {
+            let reason = phase(text).check(&config).expect_err(text);
+            assert!(reason.contains(word), "{text}: {reason}");
+        }
+    }
+
     // The schedules that are given to people can be read, each for its configuration.
     #[test]
     fn given_schedules_are_valid() {
@@ -382,6 +480,9 @@ mod tests {
             (format!(r#"{{"examples": 1, "batch_size": 0, {rate}}}"#), "batch_size"),
             (r#"{"examples": 1, "learning_rate": [0, 1]}"#.to_owned(), "learning_rate"),
             (format!(r#"{{"examples": 1, "sampling": [0, 2], {rate}}}"#), "sampling"),
+            (format!(r#"{{"examples": 1, "shuffle": [0, 1], {rate}}}"#), "shuffle"),
+            (format!(r#"{{"examples": 1, "segment_steps": 2, {rate}}}"#), "segment_steps"),
+            (format!(r#"{{"examples": 1, "frozen": "lines", {rate}}}"#), "frozen"),
             (format!(r#"{{"examples": 1, "beta": [-1, 0], {rate}}}"#), "beta"),
             (format!(r#"{{"examples": 1, "grad_clip": 0, {rate}}}"#), "grad_clip"),
         ] {

@@ -1,0 +1,224 @@
+//! Music that windows are varied with in training: other keys, parts of other windows.
+
+use std::ops::RangeInclusive;
+
+use interlude_models::config::{Config, Scheme};
+use interlude_models::tokens::transpose_chord;
+use rand::{Rng, RngExt};
+
+use crate::dataset::layout;
+
+/// Lowest and highest melody tokens that are pitches.
+const PITCHES: RangeInclusive<u16> = 2..=89;
+/// Windows are turned by multiples of so many steps: a quarter note.
+const BEAT: usize = 4;
+/// Semitones of an octave.
+const OCTAVE: i16 = 12;
+
+/// Columns of a window that are melodies.
+fn melodies(scheme: Scheme) -> &'static [usize] {
+    match scheme {
+        Scheme::Melody { .. } | Scheme::MelodyChords => &[0],
+        Scheme::Trio => &[0, 1],
+        Scheme::Drums | Scheme::DrumRoll(_) | Scheme::Groove(_) => &[],
+    }
+}
+
+/// Transposes a window, chords included, by up to the configuration's number of semitones so that
+/// all pitches stay in range.
+pub(super) fn transpose(generator: &mut impl Rng, config: &Config, numbers: &mut [u16]) {
+    let largest = u16::from(config.transpose);
+    let columns = melodies(config.scheme);
+    if largest == 0 || columns.is_empty() {
+        return;
+    }
+    let width = layout::limits(config).len();
+    let pitches = || {
+        let steps = numbers.chunks_exact(width);
+        let tokens = steps.flat_map(|step| columns.iter().map(|&column| step[column]));
+        tokens.filter(|token| PITCHES.contains(token))
+    };
+    let (Some(lowest), Some(highest)) = (pitches().min(), pitches().max()) else { return };
+    let down = i16::try_from(largest.min(lowest - PITCHES.start())).unwrap_or(0);
+    let up = i16::try_from(largest.min(PITCHES.end() - highest)).unwrap_or(0);
+    let shift = generator.random_range(-down..=up);
+    for step in numbers.chunks_exact_mut(width) {
+        for &column in columns {
+            if PITCHES.contains(&step[column]) {
+                step[column] = step[column].saturating_add_signed(shift);
+            }
+        }
+        if config.scheme == Scheme::MelodyChords {
+            let chord = u8::try_from(step[1]).unwrap_or(0);
+            let semitones = i8::try_from(shift).unwrap_or(0);
+            step[1] = u16::from(transpose_chord(chord, semitones));
+        }
+    }
+}
+
+/// Whether the instruments of windows can be mixed.
+pub(super) fn mixes(scheme: Scheme) -> bool {
+    matches!(scheme, Scheme::Drums | Scheme::Groove(_) | Scheme::Trio)
+}
+
+/// The column of a window whose bits are drums.
+fn drums(scheme: Scheme) -> Option<usize> {
+    match scheme {
+        Scheme::Drums => Some(0),
+        Scheme::Trio => Some(2),
+        _ => None,
+    }
+}
+
+/// The hits of a step, each played on the drum some `places` further on.
+fn other_drums(hits: u16, places: usize) -> u16 {
+    let all = (1 << layout::CLASSES) - 1;
+    ((hits << places) | (hits >> (layout::CLASSES - places))) & all
+}
+
+/// Varies a window that another one is to get parts of, so that a model hears more kinds of music than
+/// the data has: drums and grooves are turned by whole beats, half of the time all drums but grooves'
+/// are played on other ones. In trios, half of the time each part is played twice or four times as
+/// fast, again and again; melody and bass change places in a quarter, and each is moved by an octave
+/// in half of them.
+pub(super) fn vary(generator: &mut impl Rng, scheme: Scheme, numbers: &mut [u16], steps: usize) {
+    let width = numbers.len() / steps;
+    if scheme != Scheme::Trio {
+        let turn = BEAT * generator.random_range(0..steps.div_ceil(BEAT));
+        numbers.rotate_left(turn * width);
+    }
+    if let Some(column) = drums(scheme)
+        && generator.random()
+    {
+        let places = generator.random_range(1..layout::CLASSES);
+        for hits in numbers.iter_mut().skip(column).step_by(width) {
+            *hits = other_drums(*hits, places);
+        }
+    }
+    if scheme == Scheme::Trio {
+        if generator.random_range(0..4) == 0 {
+            numbers.chunks_exact_mut(width).for_each(|step| step.swap(0, 1));
+        }
+        for &column in melodies(scheme) {
+            let octaves = generator.random_range(-1..=2) % 2;
+            shift(numbers, (width, column), OCTAVE * octaves);
+        }
+        for column in 0..width {
+            if generator.random() {
+                let factor = 1 << generator.random_range(1..=2);
+                hasten(numbers, (width, column), factor, drums(scheme) == Some(column));
+            }
+        }
+    }
+}
+
+/// Moves the pitches of a column by semitones, if all of them stay in range.
+fn shift(numbers: &mut [u16], (width, column): (usize, usize), semitones: i16) {
+    let moved =
+        |token: u16| token.checked_add_signed(semitones).filter(|new| PITCHES.contains(new));
+    let mut tokens = numbers.iter().skip(column).step_by(width);
+    if tokens.all(|token| !PITCHES.contains(token) || moved(*token).is_some()) {
+        for token in numbers.iter_mut().skip(column).step_by(width) {
+            if PITCHES.contains(token) {
+                *token = moved(*token).unwrap_or(*token);
+            }
+        }
+    }
+}
+
+/// Plays a column so many times as fast, from the beginning again where it ends. Of the steps that
+/// become one, hits sound together, and of a melody the highest.
+fn hasten(numbers: &mut [u16], (width, column): (usize, usize), factor: usize, hits: bool) {
+    let old: Vec<u16> = numbers.iter().skip(column).step_by(width).copied().collect();
+    let joined = |a: u16, &b: &u16| if hits { a | b } else { a.max(b) };
+    let fast = old.chunks(factor).map(|steps| steps.iter().fold(0, joined));
+    let fast: Vec<u16> = fast.collect();
+    let places = numbers.iter_mut().skip(column).step_by(width);
+    places.zip(fast.iter().cycle()).for_each(|(place, &token)| *place = token);
+}
+
+/// Takes the instruments that are set in `mask` from another window: rhythms that drummers could as
+/// well have played, from data that is small. Of a trio the lowest two bits are melody and bass, so
+/// that the code of a part cannot be guessed from the others'.
+pub(super) fn mix(scheme: Scheme, numbers: &mut [u16], other: &[u16], mask: u16) {
+    let take = |token: &mut u16, other: u16, mask: u16| *token = (*token & !mask) | (other & mask);
+    if scheme == Scheme::Drums {
+        numbers.iter_mut().zip(other).for_each(|(token, &other)| take(token, other, mask));
+        return;
+    }
+    if scheme == Scheme::Trio {
+        let all = |bit: u16| if mask >> bit & 1 == 1 { u16::MAX } else { 0 };
+        let masks = [all(0), all(1), mask >> 2];
+        for (column, (token, &other)) in numbers.iter_mut().zip(other).enumerate() {
+            take(token, other, masks[column % masks.len()]);
+        }
+        return;
+    }
+    // Hits, velocities and offsets have a column for each class.
+    for (column, (number, &other)) in numbers.iter_mut().zip(other).enumerate() {
+        if mask >> (column % layout::CLASSES) & 1 == 1 {
+            *number = other;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use interlude_models::config;
+
+    use super::*;
+
+    // A part that is hastened plays all of its notes twice or four times as fast, and again; other parts
+    // stay, and octaves are only moved where all pitches stay in range.
+    #[test]
+    fn trios_are_varied() {
+        let window = [[40, 20, 1], [0, 0, 2], [44, 1, 4], [1, 30, 0]].concat();
+        let mut fast = window.clone();
+        hasten(&mut fast, (3, 0), 2, false);
+        hasten(&mut fast, (3, 2), 4, true);
+        assert_eq!(fast, [[40, 20, 7], [44, 0, 7], [40, 1, 7], [44, 30, 7]].concat());
+        let mut high = window.clone();
+        shift(&mut high, (3, 1), OCTAVE);
+        assert_eq!(high, [[40, 32, 1], [0, 0, 2], [44, 1, 4], [1, 42, 0]].concat());
+        shift(&mut high, (3, 0), -39);
+        assert_eq!(high[0], 40, "1 is no pitch");
+    }
+
+    // A rhythm goes to the drum so many places further on, round the nine.
+    #[test]
+    fn drums_go_round() {
+        assert_eq!(other_drums(0b1_0000_0011, 1), 0b0_0000_0111);
+        assert_eq!(other_drums(0b0_0000_0011, 8), 0b1_0000_0001);
+    }
+
+    // A mixed trio has melody, bass and each drum whole, from one of two windows.
+    #[test]
+    fn parts_of_trios_are_mixed_whole() {
+        let steps = |window: [[u16; 3]; 2]| window.as_flattened().to_vec();
+        let mut mixed = steps([[60, 30, 0b011], [0, 0, 0b100]]);
+        let other = steps([[70, 0, 0b101], [1, 31, 0b010]]);
+        mix(Scheme::Trio, &mut mixed, &other, 0b0000_0001_0000_1010);
+        assert_eq!(mixed, steps([[60, 0, 0b001], [0, 31, 0b110]]));
+        mix(Scheme::Trio, &mut mixed, &other, u16::MAX);
+        assert_eq!(mixed, other);
+    }
+
+    // So has a mixed groove, with velocity and offset as they were beside each hit.
+    #[test]
+    fn instruments_of_grooves_are_mixed_whole() {
+        let config = config::by_name("groovae_2bar_hits_control_tfds").expect("known");
+        let window = |number: u16| -> Vec<u16> {
+            let step = |step: u16| [[1; 9], [number; 9], [1000 * number + step; 9]].concat();
+            (0..8).flat_map(step).collect()
+        };
+        let (a, b) = (window(30), window(60));
+        let mut mixed = a.clone();
+        mix(config.scheme, &mut mixed, &b, 0b1_0000_0001);
+        for (step, numbers) in mixed.chunks_exact(27).enumerate() {
+            for (column, number) in numbers.iter().enumerate() {
+                let from = if [0, 8].contains(&(column % 9)) { &b } else { &a };
+                assert_eq!(*number, from[27 * step + column], "step {step}, column {column}");
+            }
+        }
+    }
+}

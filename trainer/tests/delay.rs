@@ -1,0 +1,114 @@
+//! Models that begin with a delay line, in ONNX Runtime.
+
+use std::collections::BTreeSet;
+
+use interlude_models::config::{self, Config, SEGMENTS};
+use interlude_models::engine::{Engine, EngineOptions};
+use interlude_models::package::{ModelInfo, Package};
+use interlude_models::runtime::Runtime;
+use interlude_models::tokens::Tokens;
+use interlude_trainer::dataset::layout;
+use interlude_trainer::train::initial;
+use interlude_trainer::train::schedule::{Schedule, ScheduleError};
+
+/// Units of a group.
+const UNITS: usize = 3;
+/// Steps of a segment.
+const STEPS: usize = 16;
+/// Share of a change that may be found in other places: gates are never quite shut.
+const LEAK: f32 = 0.02;
+/// The segment that is another one.
+const CHANGED: usize = 5;
+
+/// A hierarchical configuration just wide enough for groups, with a few units and numbers more.
+fn narrow() -> Config {
+    let mut config = config::by_name("hier-trio_16bar").expect("known");
+    let sizes = "enc_rnn_size=[50],dec_rnn_size=[54],z_size=52";
+    config.override_hparams(sizes).expect("valid");
+    config
+}
+
+/// A schedule with groups of so many units, as a file would give it.
+fn schedule(units: usize, config: &Config) -> Result<Schedule, ScheduleError> {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("schedule.json");
+    let text = format!(r#"{{"initial_delay": {units}, "initial_mu_glorot": true, "phases": []}}"#);
+    std::fs::write(&path, text).expect("writes");
+    Schedule::read(&path, config)
+}
+
+/// A window whose segments are alike, but for one that can be another.
+fn window(config: &Config, other: bool) -> Tokens {
+    let step = |step: usize| {
+        let turn = u16::try_from(step % STEPS).expect("small");
+        let pitch = if other && step / STEPS == CHANGED { 70 - turn } else { 40 + turn };
+        [pitch, turn % 2 * 30, 3 + turn % 4]
+    };
+    let numbers: Vec<u16> = (0..SEGMENTS * STEPS).flat_map(step).collect();
+    layout::read(config, &numbers).tokens
+}
+
+// A delay line puts what is in a segment into its own place in z, and what is in a place is heard in
+// its own segment alone.
+#[test]
+fn segments_have_places_of_their_own() {
+    let config = narrow();
+    let mut weights = initial::weights(&config, 1);
+    let schedule = schedule(UNITS, &config).expect("it fits");
+    initial::adjust(&mut weights, &config, &schedule, 1);
+    let folder = tempfile::tempdir().expect("a folder");
+    let info = ModelInfo::new(config.clone(), "a delay line");
+    let package = Package::write(folder.path(), &info, &weights).expect("written");
+    let runtime = Runtime::start(None).expect("an ONNX Runtime");
+    let mut engine = Engine::load(runtime, &package, &EngineOptions::default()).expect("a model");
+
+    let windows = [window(&config, false), window(&config, true)];
+    let codes = engine.encode(&windows, None).expect("codes");
+    let [before, after] = [&codes[0].mu, &codes[1].mu];
+    let place = CHANGED * UNITS..(CHANGED + 1) * UNITS;
+    let moved: Vec<f32> = before.iter().zip(after).map(|(a, b)| (a - b).abs()).collect();
+    let most = moved[place.clone()].iter().copied().fold(0.0, f32::max);
+    assert!(most > 1e-3, "the code does not tell the segments apart");
+    for (number, moved) in moved.iter().enumerate().take(SEGMENTS * UNITS) {
+        assert!(place.contains(&number) || *moved < LEAK * most, "{number}: {moved} of {most}");
+    }
+
+    let mut changed = before.clone();
+    changed[place].iter_mut().for_each(|number| *number += 0.1);
+    let mut logits = [before, &changed].map(|z| {
+        let mut decoder = engine.begin(std::slice::from_ref(z)).expect("begins");
+        let first = decoder.sample().clone();
+        let step = |_| {
+            decoder.force(first.clone());
+            decoder.step(0.0, None, None).expect("a step");
+            decoder.logits().to_vec()
+        };
+        (0..SEGMENTS * STEPS).map(step).collect::<Vec<_>>()
+    });
+    let [before, after] = &mut logits;
+    let change = |(a, b): (&Vec<f32>, &Vec<f32>)| {
+        a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
+    };
+    let changes: Vec<f32> = before.iter().zip(&*after).map(change).collect();
+    let largest = changes.iter().copied().fold(0.0, f32::max);
+    assert!(largest > 1e-3, "nothing is heard");
+    let heard = changes.iter().enumerate().filter(|(_, change)| **change > LEAK * largest);
+    let heard: BTreeSet<usize> = heard.map(|(step, _)| step / STEPS).collect();
+    assert_eq!(heard, BTreeSet::from([CHANGED]));
+}
+
+// A delay line that does not fit into the layers is refused, with what it would need.
+#[test]
+fn delay_lines_that_do_not_fit_are_refused() {
+    let mut flat = config::by_name("cat-mel_2bar_small").expect("known");
+    flat.override_hparams("dec_rnn_size=[256]").expect("valid");
+    let mut deep = narrow();
+    deep.override_hparams("enc_rnn_size=[50,50]").expect("valid");
+    for (config, units, word) in
+        [(flat, 1, "hierarchical"), (narrow(), UNITS + 1, "seventeenth"), (deep, 1, "one layer")]
+    {
+        let message = schedule(units, &config).expect_err(word).to_string();
+        assert!(message.contains(word) && message.contains("schedule.json"), "{message}");
+        schedule(0, &config).expect("none is always possible");
+    }
+}
