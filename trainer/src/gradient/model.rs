@@ -41,27 +41,24 @@ pub enum Frozen {
     /// Nothing: all is trained.
     #[default]
     Nothing,
-    /// What hands segments on: the upper encoder and the conductor.
-    Lines,
-    /// All that is between the lower encoder and the decoders: the lines, the posterior, and the
-    /// conductor's initial state.
+    /// The way of the posterior's mean: the upper encoder, the mean, the conductor. The posterior's
+    /// deviation is trained.
+    Means,
+    /// All that is between the lower encoder and the decoders: the deviation too.
     Between,
 }
 
 impl Frozen {
     /// Whether a variable stays as it is.
     pub fn holds(self, variable: &str) -> bool {
-        let parts: &[&str] = match self {
-            Self::Nothing => &[],
-            Self::Lines => &["encoder/hierarchical_level_1/", "decoder/hierarchical_level_0/cell_"],
-            Self::Between => &[
-                "encoder/hierarchical_level_1/",
-                "encoder/mu/",
-                "encoder/sigma/",
-                "decoder/hierarchical_level_0/",
-            ],
-        };
-        parts.iter().any(|part| variable.starts_with(part))
+        let means =
+            ["encoder/hierarchical_level_1/", "encoder/mu/", "decoder/hierarchical_level_0/"];
+        let begins = |part: &str| variable.starts_with(part);
+        match self {
+            Self::Nothing => false,
+            Self::Means => means.into_iter().any(begins),
+            Self::Between => means.into_iter().chain(["encoder/sigma/"]).any(begins),
+        }
     }
 }
 

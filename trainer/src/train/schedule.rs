@@ -80,9 +80,9 @@ pub struct Phase {
     /// Examples in a batch; that of the run if missing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub batch_size: Option<usize>,
-    /// What of a hierarchical model stays as it is: `lines` (upper encoder and conductor), or `between`
-    /// (posterior and initial state too). Only from the beginning of a run on: Adam's moments of what
-    /// was trained before would move it.
+    /// What of a hierarchical model stays as it is: `means` (upper encoder, mean of the posterior,
+    /// conductor), or `between` (deviation of the posterior too). Only from the beginning of a run
+    /// on: Adam's moments of what was trained before would move it.
     #[serde(default, skip_serializing_if = "is_nothing")]
     pub frozen: Frozen,
     /// Learning rate at both ends.
@@ -482,7 +482,7 @@ mod tests {
             (format!(r#"{{"examples": 1, "sampling": [0, 2], {rate}}}"#), "sampling"),
             (format!(r#"{{"examples": 1, "shuffle": [0, 1], {rate}}}"#), "shuffle"),
             (format!(r#"{{"examples": 1, "segment_steps": 2, {rate}}}"#), "segment_steps"),
-            (format!(r#"{{"examples": 1, "frozen": "lines", {rate}}}"#), "frozen"),
+            (format!(r#"{{"examples": 1, "frozen": "means", {rate}}}"#), "frozen"),
             (format!(r#"{{"examples": 1, "beta": [-1, 0], {rate}}}"#), "beta"),
             (format!(r#"{{"examples": 1, "grad_clip": 0, {rate}}}"#), "grad_clip"),
         ] {
