@@ -124,6 +124,14 @@ pub struct HParams {
     pub min_learning_rate: f64,
     pub dec_rnn_size: Vec<usize>,
     pub enc_rnn_size: Vec<usize>,
+    /// Layers of a hierarchical encoder's upper level; those of `enc_rnn_size`, as in the original,
+    /// when there are none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub upper_enc_rnn_size: Vec<usize>,
+    /// Layers of a hierarchical decoder's conductor; those of `dec_rnn_size`, as in the original, when
+    /// there are none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub conductor_rnn_size: Vec<usize>,
     pub dropout_keep_prob: f64,
     pub sampling_schedule: SamplingSchedule,
     pub sampling_rate: f64,
@@ -148,6 +156,8 @@ impl Default for HParams {
             min_learning_rate: 1e-5,
             dec_rnn_size: vec![512],
             enc_rnn_size: vec![256],
+            upper_enc_rnn_size: vec![],
+            conductor_rnn_size: vec![],
             dropout_keep_prob: 1.0,
             sampling_schedule: SamplingSchedule::Constant,
             sampling_rate: 0.0,
@@ -253,6 +263,21 @@ impl Config {
         size("nade_num_hidden", hparams.nade_num_hidden)?;
         layers("enc_rnn_size", &hparams.enc_rnn_size)?;
         layers("dec_rnn_size", &hparams.dec_rnn_size)?;
+        for (setting, sizes, has) in [
+            ("upper_enc_rnn_size", &hparams.upper_enc_rnn_size, self.hierarchical_encoder),
+            ("conductor_rnn_size", &hparams.conductor_rnn_size, self.hierarchical_decoder),
+        ] {
+            if !sizes.is_empty() {
+                layers(setting, sizes)?;
+                if !has {
+                    return Err(invalid(
+                        setting,
+                        sizes,
+                        "left out, since this model has no such level",
+                    ));
+                }
+            }
+        }
         if self.hierarchical_encoder || self.hierarchical_decoder {
             if !hparams.max_seq_len.is_multiple_of(SEGMENTS) {
                 let expected = "a multiple of 16 for a hierarchical model";
@@ -285,6 +310,16 @@ impl Config {
         Ok(())
     }
 
+    /// Widths of the layers of a hierarchical encoder's upper level.
+    pub fn upper_encoder_sizes(&self) -> &[usize] {
+        or(&self.hparams.upper_enc_rnn_size, &self.hparams.enc_rnn_size)
+    }
+
+    /// Widths of the layers of a hierarchical decoder's conductor.
+    pub fn conductor_sizes(&self) -> &[usize] {
+        or(&self.hparams.conductor_rnn_size, &self.hparams.dec_rnn_size)
+    }
+
     /// Steps decoded from one embedding: all of them, or one segment of a hierarchical decoder.
     pub fn segment_steps(&self) -> usize {
         if self.hierarchical_decoder {
@@ -298,6 +333,10 @@ impl Config {
     pub fn bars(&self) -> usize {
         self.hparams.max_seq_len.div_ceil(crate::clip::STEPS_PER_BAR)
     }
+}
+
+fn or<'a>(sizes: &'a [usize], otherwise: &'a [usize]) -> &'a [usize] {
+    if sizes.is_empty() { otherwise } else { sizes }
 }
 
 /// Largest size of a layer, latent code, batch or window that is accepted.
@@ -477,5 +516,23 @@ mod tests {
         assert_eq!(config.validate().expect_err("too large").setting, "dec_rnn_size");
         config.hparams.dec_rnn_size = vec![];
         assert_eq!(config.validate().expect_err("no layer").setting, "dec_rnn_size");
+    }
+
+    // Upper level and conductor have layers of their own only where they are, and otherwise those of
+    // encoder and decoder.
+    #[test]
+    fn levels_have_their_sizes() {
+        let mut config = by_name("hierdec-mel_16bar").expect("known name");
+        assert_eq!(config.conductor_sizes(), config.hparams.dec_rnn_size);
+        config.hparams.conductor_rnn_size = vec![17];
+        assert_eq!((config.validate(), config.conductor_sizes()), (Ok(()), &[17][..]));
+        config.hparams.upper_enc_rnn_size = vec![16];
+        assert_eq!(config.validate().expect_err("one level").setting, "upper_enc_rnn_size");
+        let mut config = by_name("hier-mel_16bar").expect("known name");
+        assert_eq!(config.upper_encoder_sizes(), config.hparams.enc_rnn_size);
+        config.hparams.upper_enc_rnn_size = vec![16];
+        assert_eq!((config.validate(), config.upper_encoder_sizes()), (Ok(()), &[16][..]));
+        config.hparams.conductor_rnn_size = vec![0];
+        assert_eq!(config.validate().expect_err("too small").setting, "conductor_rnn_size");
     }
 }

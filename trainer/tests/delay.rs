@@ -16,14 +16,16 @@ const UNITS: usize = 3;
 /// Steps of a segment.
 const STEPS: usize = 16;
 /// Share of a change that may be found in other places: gates are never quite shut.
-const LEAK: f32 = 0.02;
+const LEAK: f32 = 0.05;
 /// The segment that is another one.
 const CHANGED: usize = 5;
 
-/// A hierarchical configuration just wide enough for groups, with a few units and numbers more.
+/// A hierarchical configuration whose upper levels are just wide enough for groups, with a few units and
+/// numbers more.
 fn narrow() -> Config {
     let mut config = config::by_name("hier-trio_16bar").expect("known");
-    let sizes = "enc_rnn_size=[50],dec_rnn_size=[54],z_size=52";
+    let sizes = "enc_rnn_size=[40],upper_enc_rnn_size=[50],dec_rnn_size=[44],\
+                 conductor_rnn_size=[54],z_size=52";
     config.override_hparams(sizes).expect("valid");
     config
 }

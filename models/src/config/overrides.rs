@@ -11,7 +11,8 @@ const MAX_LAYERS: usize = 64;
 /// Names there are, for messages.
 const NAMES: &str = "max_seq_len, z_size, free_bits, max_beta, beta_rate, batch_size, grad_clip, \
     clip_mode, grad_norm_clip_to_zero, learning_rate, decay_rate, min_learning_rate, dec_rnn_size, \
-    enc_rnn_size, dropout_keep_prob, sampling_schedule, sampling_rate, nade_num_hidden";
+    enc_rnn_size, upper_enc_rnn_size, conductor_rnn_size, dropout_keep_prob, sampling_schedule, \
+    sampling_rate, nade_num_hidden";
 
 /// Why hyper-parameters cannot be changed so.
 #[derive(Debug, Error, PartialEq)]
@@ -63,6 +64,25 @@ impl Config {
                 value: changed.max_seq_len.to_string(),
                 expectation: "hierarchical models need a multiple of 16",
             });
+        }
+        for (name, sizes, has, expectation) in [
+            (
+                "upper_enc_rnn_size",
+                &changed.upper_enc_rnn_size,
+                self.hierarchical_encoder,
+                "only hierarchical encoders have an upper level",
+            ),
+            (
+                "conductor_rnn_size",
+                &changed.conductor_rnn_size,
+                self.hierarchical_decoder,
+                "only hierarchical decoders have a conductor",
+            ),
+        ] {
+            if !has && !sizes.is_empty() {
+                let (name, value) = (name.to_owned(), format!("{sizes:?}"));
+                return Err(HParamsError::Value { name, value, expectation });
+            }
         }
         self.hparams = changed;
         Ok(())
@@ -130,6 +150,8 @@ fn set(hparams: &mut HParams, name: &str, value: &str) -> Result<(), HParamsErro
         "min_learning_rate" => hparams.min_learning_rate = not_negative()?,
         "dec_rnn_size" => hparams.dec_rnn_size = sizes()?,
         "enc_rnn_size" => hparams.enc_rnn_size = sizes()?,
+        "upper_enc_rnn_size" => hparams.upper_enc_rnn_size = sizes()?,
+        "conductor_rnn_size" => hparams.conductor_rnn_size = sizes()?,
         "dropout_keep_prob" => {
             hparams.dropout_keep_prob =
                 number(f64::MIN_POSITIVE, 1.0, "it is a number above 0 and at most 1")?;
@@ -207,6 +229,8 @@ mod tests {
             ("dec_rnn_size=[]", "dec_rnn_size"),
             ("dec_rnn_size=[4,0]", "dec_rnn_size"),
             ("dec_rnn_size=[4", "dec_rnn_size"),
+            ("conductor_rnn_size=[0]", "conductor_rnn_size"),
+            ("upper_enc_rnn_size=[8]", "upper level"),
             ("max_beta=NaN", "max_beta"),
             ("max_beta=inf", "max_beta"),
             ("learning_rate=0", "learning_rate"),

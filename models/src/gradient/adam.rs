@@ -52,7 +52,7 @@ pub fn is_moment(name: &str) -> bool {
     name.ends_with("/Adam") || name.ends_with("/Adam_1")
 }
 
-/// The norm of all gradients together: a scalar.
+/// The norm of all gradients together: a scalar. Frozen variables have none.
 pub fn global_norm(graph: &mut Graph, variables: &Variables) -> Value {
     let squares: Vec<Value> = variables
         .with_gradients()
@@ -120,7 +120,7 @@ pub fn clipped(
         .collect()
 }
 
-/// Adds clipping and the update of every variable. `limit` (the clipping norm or value) and
+/// Adds clipping and the update of every variable that is not frozen. `limit` (the clipping norm or value) and
 /// `step_size` are scalars. Moments become inputs of the graph.
 ///
 /// Every update depends on the norm of all gradients, hence comes after the last use of any

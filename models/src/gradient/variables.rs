@@ -1,6 +1,6 @@
 //! The trainable variables of a graph: declared once, used anywhere, each with one gradient.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::onnx::{Dim, ElementType, Graph, Value, extent};
 
@@ -18,6 +18,7 @@ pub struct Variable {
 pub struct Variables {
     variables: BTreeMap<String, Variable>,
     gradients: BTreeMap<String, Value>,
+    frozen: BTreeSet<String>,
 }
 
 impl Variables {
@@ -29,32 +30,40 @@ impl Variables {
         value
     }
 
-    /// Sets the gradient of a declared variable.
+    /// Sets the gradient of a declared variable; those of frozen ones are dropped.
     ///
     /// # Panics
     /// When the variable is unknown or has a gradient already: a fault of the caller.
     pub fn set_gradient(&mut self, name: &str, gradient: Value) {
         assert!(self.variables.contains_key(name), "unknown variable {name}");
-        let earlier = self.gradients.insert(name.to_owned(), gradient);
-        assert!(earlier.is_none(), "second gradient of {name}");
-    }
-
-    /// Makes the gradients of some variables zero, so that they stay as they are.
-    pub fn freeze(&mut self, graph: &mut Graph, frozen: impl Fn(&str) -> bool) {
-        for (name, gradient) in &mut self.gradients {
-            if frozen(name) {
-                // Without a value given, ConstantOfShape makes zeros.
-                let shape = &self.variables[name].shape;
-                let shape = graph.ints(&shape.iter().map(|&size| extent(size)).collect::<Vec<_>>());
-                *gradient = graph.op("ConstantOfShape", &[&shape], &[]);
-            }
+        if !self.frozen.contains(name) {
+            let earlier = self.gradients.insert(name.to_owned(), gradient);
+            assert!(earlier.is_none(), "second gradient of {name}");
         }
     }
 
-    /// Takes the gradients of all variables, in the order of their names, so that others can be set.
+    /// Freezes some of the declared variables: they have no gradients and stay as they are.
+    pub fn freeze(&mut self, frozen: impl Fn(&str) -> bool) {
+        let names = self.variables.keys().filter(|name| frozen(name));
+        self.frozen = names.cloned().collect();
+    }
+
+    /// Gives frozen variables gradients of zero, for an optimiser that wants one of every variable.
+    pub fn thaw(&mut self, graph: &mut Graph) {
+        for name in std::mem::take(&mut self.frozen) {
+            // Without a value given, ConstantOfShape makes zeros.
+            let shape = &self.variables[&name].shape;
+            let shape = graph.ints(&shape.iter().map(|&size| extent(size)).collect::<Vec<_>>());
+            let zeros = graph.op("ConstantOfShape", &[&shape], &[]);
+            self.set_gradient(&name, zeros);
+        }
+    }
+
+    /// Takes the gradients of all variables that are not frozen, in the order of their names, so that
+    /// others can be set.
     ///
     /// # Panics
-    /// When a variable has no gradient: the backward pass is incomplete.
+    /// When one has no gradient: the backward pass is incomplete.
     pub fn take_gradients(&mut self) -> Vec<(String, Value)> {
         let found: Vec<_> = self
             .with_gradients()
@@ -69,15 +78,20 @@ impl Variables {
         self.variables.iter().map(|(name, variable)| (name.as_str(), variable))
     }
 
-    /// The variables with their gradients, in the order of their names.
+    /// The variables that are not frozen, in the order of their names.
+    pub fn trained(&self) -> impl Iterator<Item = (&str, &Variable)> {
+        self.iter().filter(|(name, _)| !self.frozen.contains(*name))
+    }
+
+    /// The variables that are not frozen with their gradients, in the order of their names.
     ///
     /// # Panics
-    /// When a variable has no gradient: the backward pass is incomplete.
+    /// When one has no gradient: the backward pass is incomplete.
     pub fn with_gradients(&self) -> impl Iterator<Item = (&str, &Variable, &Value)> {
-        self.variables.iter().map(|(name, variable)| {
+        self.trained().map(|(name, variable)| {
             let gradient = self.gradients.get(name);
             let gradient = gradient.unwrap_or_else(|| panic!("no gradient of {name}"));
-            (name.as_str(), variable, gradient)
+            (name, variable, gradient)
         })
     }
 }

@@ -26,7 +26,7 @@ pub(crate) fn build_conductor(
 ) -> io::Result<Vec<u8>> {
     let mut builder = Builder::new(Part::Conductor, config, weights, data);
     let z = builder.input("z");
-    let sizes = &config.hparams.dec_rnn_size;
+    let sizes = config.conductor_sizes();
     let state = builder.dense("decoder/hierarchical_level_0/initial_state", &z);
     let state = builder.graph.tanh(&state);
     let states = split_states(&mut builder, &state, sizes);

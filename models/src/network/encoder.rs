@@ -36,6 +36,7 @@ pub(crate) fn build(
             let segments = stack(&mut builder, lower, sizes, &inputs, &lengths);
             let shape = [-1, extent(SEGMENTS), extent(*embedding)];
             let segments = builder.graph.reshape(&segments, &shape);
+            let sizes = config.upper_encoder_sizes();
             stack(&mut builder, upper, sizes, &segments, &Value::none())
         }
         _ => stack(&mut builder, &levels[0].0, sizes, &inputs, &lengths),

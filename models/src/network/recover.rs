@@ -123,6 +123,12 @@ mod tests {
             hparams.z_size = 40;
             hparams.enc_rnn_size.iter_mut().for_each(|size| *size = 24);
             hparams.dec_rnn_size.iter_mut().for_each(|size| *size = 20);
+            if config.hierarchical_encoder {
+                hparams.upper_enc_rnn_size = vec![28];
+            }
+            if config.hierarchical_decoder {
+                hparams.conductor_rnn_size = vec![32];
+            }
             let weights = drawn(&config);
             let info = ModelInfo::new(config.clone(), "drawn");
             let package =

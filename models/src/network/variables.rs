@@ -77,11 +77,10 @@ pub(crate) fn cores(config: &Config) -> Vec<Core> {
 
 /// Width of what a core decoder starts from: the latent code, or a segment's embedding.
 pub(crate) fn embedding_size(config: &Config) -> usize {
-    let hparams = &config.hparams;
     if config.hierarchical_decoder {
-        hparams.dec_rnn_size.last().copied().unwrap_or(0)
+        config.conductor_sizes().last().copied().unwrap_or(0)
     } else {
-        hparams.z_size
+        config.hparams.z_size
     }
 }
 
@@ -153,8 +152,9 @@ impl List {
     fn encoder(&mut self, config: &Config) {
         let hparams = &config.hparams;
         let mut inputs = vec![config.input_depth() + config.control_depth()];
-        for (level, _) in encoder_levels(config) {
-            for (layer, &hidden) in hparams.enc_rnn_size.iter().enumerate() {
+        let sizes = [&hparams.enc_rnn_size[..], config.upper_encoder_sizes()];
+        for ((level, _), sizes) in encoder_levels(config).into_iter().zip(sizes) {
+            for (layer, &hidden) in sizes.iter().enumerate() {
                 for direction in ["fw", "bw"] {
                     self.cell(&encoder_cell(&level, layer, direction), &inputs, hidden);
                 }
@@ -168,14 +168,15 @@ impl List {
 
     fn decoder(&mut self, config: &Config) {
         let hparams = &config.hparams;
-        let state: Vec<usize> =
-            hparams.dec_rnn_size.iter().flat_map(|&hidden| [hidden; 2]).collect();
+        let state =
+            |sizes: &[usize]| -> Vec<usize> { sizes.iter().flat_map(|&size| [size; 2]).collect() };
         let init = Init::Normal { deviation: DENSE_DEVIATION };
         if config.hierarchical_decoder {
             let initial = "decoder/hierarchical_level_0/initial_state";
-            self.dense(initial, &[hparams.z_size], &state, init);
+            let sizes = config.conductor_sizes();
+            self.dense(initial, &[hparams.z_size], &state(sizes), init);
             let mut inputs = 1;
-            for (layer, &hidden) in hparams.dec_rnn_size.iter().enumerate() {
+            for (layer, &hidden) in sizes.iter().enumerate() {
                 self.cell(&conductor_cell(layer), &[inputs], hidden);
                 inputs = hidden;
             }
@@ -183,7 +184,7 @@ impl List {
         let embedding = embedding_size(config);
         for core in cores(config) {
             let initial = format!("{}decoder/z_to_initial_state", core.prefix);
-            self.dense(&initial, &[embedding], &state, init);
+            self.dense(&initial, &[embedding], &state(&hparams.dec_rnn_size), init);
             let outputs: usize = core.outputs.iter().sum();
             let mut inputs = vec![outputs, embedding, config.control_depth()];
             for (layer, &hidden) in hparams.dec_rnn_size.iter().enumerate() {

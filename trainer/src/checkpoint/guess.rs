@@ -205,6 +205,19 @@ pub(crate) fn measure<'a>(config: &mut Config, shape: impl Fn(&str) -> Option<&'
     if !decoder.is_empty() {
         hparams.dec_rnn_size = decoder;
     }
+    if config.hierarchical_encoder {
+        let upper = cells(&|layer| {
+            let level = "encoder/hierarchical_level_1";
+            format!("{level}/cell_{layer}/bidirectional_rnn/fw/multi_rnn_cell/cell_0/lstm_cell")
+        });
+        hparams.upper_enc_rnn_size = if upper == hparams.enc_rnn_size { vec![] } else { upper };
+    }
+    if config.hierarchical_decoder {
+        let conductor =
+            cells(&|layer| format!("decoder/hierarchical_level_0/cell_{layer}/lstm_cell"));
+        hparams.conductor_rnn_size =
+            if conductor == hparams.dec_rnn_size { vec![] } else { conductor };
+    }
     if let Some(hidden) = extent("decoder/nade/w_enc", 2) {
         hparams.nade_num_hidden = hidden;
     }
@@ -284,6 +297,24 @@ mod tests {
             assert_eq!(configure(&checkpoint, None, "").expect(name), expected);
             assert_eq!(configure(&checkpoint, Some(name), "").expect(name), expected);
         }
+    }
+
+    // An upper level and a conductor of other widths than encoder and decoder are measured too.
+    #[test]
+    fn levels_of_other_widths_are_recognised() {
+        let sizes = "z_size=3,enc_rnn_size=[2],upper_enc_rnn_size=[4],dec_rnn_size=[2],\
+                     conductor_rnn_size=[3,5]";
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let mut config = config::by_name("hier-trio_16bar").expect("known name");
+        config.override_hparams(sizes).expect("valid");
+        let prefix = folder.path().join("hier-trio_16bar.ckpt");
+        let mut writer = Writer::create(&prefix).expect("created");
+        for variable in variables(&config) {
+            writer.add(&variable.name, &Tensor::zeros(&variable.shape)).expect("added");
+        }
+        writer.finish(1).expect("finished");
+        let checkpoint = Checkpoint::open(&prefix).expect("opens");
+        assert_eq!(configure(&checkpoint, None, "").expect("it fits"), config);
     }
 
     // Without one, shapes decide where they can, and otherwise the choice is given.

@@ -335,18 +335,30 @@ fn beginning(path: &Path, config: &Config, seed: u64) -> anyhow::Result<Weights>
     network::check(narrow.as_ref().unwrap_or(config), &weights).with_context(|| {
         format!(
             "`{}` does not fit `{}`; give --config as it was there, and in --hparams as many layers \
-             that are as wide or wider than enc_rnn_size={:?},dec_rnn_size={:?},z_size={}",
+             that are as wide or wider than {}",
             path.display(),
             config.name,
-            own.hparams.enc_rnn_size,
-            own.hparams.dec_rnn_size,
-            own.hparams.z_size
+            sizes(&own)
         )
     })?;
     Ok(match narrow {
         Some(narrow) => widening::widen(&weights, &narrow, config, seed),
         None => weights,
     })
+}
+
+/// The widths of a model's layers and codes as `--hparams` takes them.
+fn sizes(config: &Config) -> String {
+    let hparams = &config.hparams;
+    let own = [
+        ("enc_rnn_size", &hparams.enc_rnn_size),
+        ("upper_enc_rnn_size", &hparams.upper_enc_rnn_size),
+        ("dec_rnn_size", &hparams.dec_rnn_size),
+        ("conductor_rnn_size", &hparams.conductor_rnn_size),
+    ];
+    let own = own.into_iter().filter(|(_, sizes)| !sizes.is_empty());
+    let own: String = own.map(|(name, sizes)| format!("{name}={sizes:?},")).collect();
+    format!("{own}z_size={}", hparams.z_size)
 }
 
 /// What rates and windows follow.

@@ -66,14 +66,11 @@ impl Decoder {
     pub fn declare(graph: &mut Graph, variables: &mut Variables, config: &Config) -> Self {
         let hparams = &config.hparams;
         let units = &hparams.dec_rnn_size;
-        let conductor = config
-            .hierarchical_decoder
-            .then(|| Conductor::declare(graph, variables, hparams.z_size, units));
+        let conductor = config.hierarchical_decoder.then(|| {
+            Conductor::declare(graph, variables, hparams.z_size, config.conductor_sizes())
+        });
         let segment = config.hierarchical_decoder.then(|| config.segment_steps());
-        let embedding = match conductor {
-            Some(_) => units.last().copied().unwrap_or(0),
-            None => hparams.z_size,
-        };
+        let embedding = conductor.as_ref().map_or(hparams.z_size, Conductor::units);
         let place = if conductor.is_some() { "core_decoder/" } else { "" };
         let vocabularies = config.outputs();
         let outputs: Vec<(String, Output)> = match config.output_kind() {

@@ -33,22 +33,23 @@ struct LevelPass {
 }
 
 impl Encoder {
-    /// Declares the variables for inputs of some parts; `hierarchical` asks for two levels.
+    /// Declares the variables for inputs of some parts; widths of an `upper` level ask for two levels.
     pub fn declare(
         graph: &mut Graph,
         variables: &mut Variables,
         parts: &[Part],
         units: &[usize],
-        hierarchical: bool,
+        upper: Option<&[usize]>,
     ) -> Self {
-        let mut level =
-            |name: &str, parts: &[Part]| Level::declare(graph, variables, name, parts, units);
-        let levels = if hierarchical {
-            let lower = level("encoder/hierarchical_level_0", parts);
+        let mut level = |name: &str, parts: &[Part], units: &[usize]| {
+            Level::declare(graph, variables, name, parts, units)
+        };
+        let levels = if let Some(upper) = upper {
+            let lower = level("encoder/hierarchical_level_0", parts, units);
             let embedding = Part::Rows { width: lower.width() };
-            vec![lower, level("encoder/hierarchical_level_1", &[embedding])]
+            vec![lower, level("encoder/hierarchical_level_1", &[embedding], upper)]
         } else {
-            vec![level("encoder", parts)]
+            vec![level("encoder", parts, units)]
         };
         Self { parts: parts.to_vec(), levels }
     }

@@ -224,7 +224,8 @@ pub fn accumulating(config: &Config, shape: Shape) -> Result<Built, GradientErro
     let graph = Graph::new("training");
     let mut building = Building::new(graph, config, shape, dropout(config))?;
     building.differentiate();
-    let Building { mut graph, variables, .. } = building;
+    let Building { mut graph, mut variables, .. } = building;
+    variables.thaw(&mut graph);
     let norm = norm(&mut graph, &variables);
     let limit = graph.input("clip", ElementType::F32, &[]);
     let settings = settings(config, adam::BETA_2);
@@ -241,7 +242,7 @@ pub fn accumulating(config: &Config, shape: Shape) -> Result<Built, GradientErro
     Ok(built(graph, &variables))
 }
 
-/// A graph of the loss and the gradient of every variable, without an update.
+/// A graph of the loss and the gradient of every variable that is not frozen, without an update.
 ///
 /// # Errors
 /// [`GradientError`] when the hyper-parameters do not fit each other.
@@ -379,11 +380,12 @@ impl<'a> Building<'a> {
             &mut variables,
             &encoder_parts(config),
             &hparams.enc_rnn_size,
-            config.hierarchical_encoder,
+            config.hierarchical_encoder.then(|| config.upper_encoder_sizes()),
         );
         let width = encoder.width();
         let posterior = Posterior::declare(&mut graph, &mut variables, width, hparams.z_size);
         let decoder = Decoder::declare(&mut graph, &mut variables, config);
+        variables.freeze(|name| shape.frozen.holds(name));
         let pieces = None;
         Ok(Self { config, shape, graph, pieces, dropout, variables, encoder, posterior, decoder })
     }
@@ -472,7 +474,7 @@ impl<'a> Building<'a> {
     /// Forward and backward pass over what the graph reads: sets all gradients, and returns loss,
     /// reconstruction loss, divergence in nats and accuracy.
     fn pass(&mut self, beta: &Value) -> [Value; 4] {
-        let Shape { steps, batch, whole, sampling, frozen } = self.shape;
+        let Shape { steps, batch, whole, sampling, .. } = self.shape;
         let config = self.config;
         let noise = [batch, self.posterior.latent()];
         let noise = self.input("noise", ElementType::F32, &noise, 0);
@@ -504,7 +506,6 @@ impl<'a> Building<'a> {
         let rest = (&dz, beta, whole);
         let dembedding = posterior.backward(graph, variables, &draw, &divergence, rest);
         encoder.backward(graph, variables, &pass, &dembedding);
-        variables.freeze(graph, |name| frozen.holds(name));
         [loss, r_loss, nats, accuracy]
     }
 }

@@ -49,7 +49,7 @@ impl Pieces {
     pub fn begin(graph: &mut Graph, variables: &Variables, count: usize) -> (Self, Graph) {
         let mut body = graph.body("piece");
         let sum = |(name, _)| body.body_input(name, ElementType::F32);
-        let sums = variables.iter().map(sum).collect();
+        let sums = variables.trained().map(sum).collect();
         (Self { count, inputs: Vec::new(), sums }, body)
     }
 
@@ -87,7 +87,7 @@ impl Pieces {
         }
         let zero = graph.scalar(0.0);
         let mut given: Vec<Value> = Vec::new();
-        for (_, variable) in variables.iter() {
+        for (_, variable) in variables.trained() {
             let extents: Vec<i64> = variable.shape.iter().map(|&extent| signed(extent)).collect();
             let extents = graph.ints(&extents);
             given.push(graph.expand(&zero, &extents));

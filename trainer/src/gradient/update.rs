@@ -5,17 +5,18 @@ use interlude_models::network::variables;
 use interlude_models::onnx::{ElementType, Graph};
 
 use super::adam;
-use super::model::{self, Built};
+use super::model::{self, Built, Frozen};
 use super::variables::{Variables, dims};
 
 /// A graph that adds up the gradients of so many parts of a batch, clips them and updates all
-/// variables: the last part of [`model::training`]. For each variable `V` it has an input
+/// variables that are not frozen: the last part of [`model::training`]. For each such `V` it has an input
 /// `V/gradient/P` of its shape for each part `P`; the inputs `clip` and `step_size` and the output
 /// `global_norm` are scalars.
-pub fn update(config: &Config, beta_2: f64, parts: usize) -> Built {
+pub fn update(config: &Config, frozen: Frozen, beta_2: f64, parts: usize) -> Built {
     let mut graph = Graph::new("update");
     let mut list = Variables::default();
-    for variable in variables(config) {
+    let trained = variables(config).into_iter().filter(|variable| !frozen.holds(&variable.name));
+    for variable in trained {
         list.declare(&mut graph, &variable.name, &variable.shape);
         let part = |graph: &mut Graph, part| {
             let name = gradient_of(&variable.name, part);

@@ -44,17 +44,20 @@ const RETENTIVE: f32 = 1.5;
 /// Why a configuration cannot begin with groups of so many units; nothing when there are none.
 pub(super) fn problem(config: &Config, units: usize) -> Option<&'static str> {
     let hparams = &config.hparams;
-    let ([encoder], [decoder]) = (&hparams.enc_rnn_size[..], &hparams.dec_rnn_size[..]) else {
+    let one = [&hparams.enc_rnn_size[..], &hparams.dec_rnn_size].iter().all(|list| list.len() == 1);
+    let ([upper], [conductor], true) =
+        (config.upper_encoder_sizes(), config.conductor_sizes(), one)
+    else {
         return (units > 0).then_some("which is for models of one layer each");
     };
     if units == 0 {
         None
     } else if !(config.hierarchical_encoder && config.hierarchical_decoder) {
         Some("which is for models whose encoder and decoder are hierarchical")
-    } else if units > encoder.min(&hparams.z_size) / SEGMENTS || units > decoder / (SEGMENTS + 1) {
+    } else if units > upper.min(&hparams.z_size) / SEGMENTS || units > conductor / (SEGMENTS + 1) {
         Some(
-            "which has to be at most a sixteenth of `enc_rnn_size` and `z_size`, and a seventeenth \
-              of `dec_rnn_size`",
+            "which has to be at most a sixteenth of `upper_enc_rnn_size` (or else `enc_rnn_size`) and \
+             `z_size`, and a seventeenth of `conductor_rnn_size` (or else `dec_rnn_size`)",
         )
     } else {
         None
@@ -75,8 +78,8 @@ pub(super) fn lay(weights: &mut Weights, config: &Config, units: usize, seed: u6
         let cell = Cell::of(weights, &encoder_cell(&levels[1].0, 0, direction));
         upper(cell, units).put_back(weights);
     }
-    posterior(weights, config.hparams.enc_rnn_size[0], units);
-    initial_state(weights, config.hparams.dec_rnn_size[0], units);
+    posterior(weights, config.upper_encoder_sizes()[0], units);
+    initial_state(weights, config.conductor_sizes()[0], units);
     let mut cell = Cell::of(weights, &conductor_cell(0));
     for group in 0..=SEGMENTS {
         cell.hand_on(units, group, Some(group + 1));
@@ -125,10 +128,10 @@ fn posterior(weights: &mut Weights, encoder: usize, units: usize) {
 }
 
 /// The conductor's groups but the first begin with the places of z, in their order.
-fn initial_state(weights: &mut Weights, decoder: usize, units: usize) {
+fn initial_state(weights: &mut Weights, conductor: usize, units: usize) {
     let kernel = &mut tensor(weights, "decoder/hierarchical_level_0/initial_state/kernel").data;
-    for (row, values) in kernel.chunks_exact_mut(2 * decoder).enumerate() {
-        let (_, hidden) = values.split_at_mut(decoder);
+    for (row, values) in kernel.chunks_exact_mut(2 * conductor).enumerate() {
+        let (_, hidden) = values.split_at_mut(conductor);
         hidden[..(SEGMENTS + 1) * units].fill(0.0);
         if row < SEGMENTS * units {
             hidden[units + row] = 1.0;
@@ -139,7 +142,7 @@ fn initial_state(weights: &mut Weights, decoder: usize, units: usize) {
 /// The rows of the decoders that read the embedding: the conductor's first group and, at first,
 /// nothing else, since the others hold other segments.
 fn readers(generator: &mut ChaCha8Rng, weights: &mut Weights, config: &Config, units: usize) {
-    let embedding = config.hparams.dec_rnn_size[0];
+    let embedding = config.conductor_sizes()[0];
     for variable in variables(config) {
         let name = &variable.name;
         // Initial states read the embedding alone, layers the output before it too.

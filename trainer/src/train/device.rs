@@ -49,11 +49,12 @@ impl Device {
         let session = start(runtime, provider, &built, threads)?;
         let binding = session.create_binding()?;
         let mut own = BTreeMap::new();
-        for update in &built.updates {
-            let kept = state.tensor(&update.input)?;
+        let variables = built.variables.iter().map(|(name, _)| name);
+        for name in variables.chain(built.updates.iter().map(|update| &update.input)) {
+            let kept = state.tensor(name)?;
             let mut copy = Tensor::<f32>::new(&Allocator::default(), kept.shape().to_vec())?;
             copy.extract_tensor_mut().1.copy_from_slice(kept.extract_tensor().1);
-            own.insert(update.input.clone(), copy);
+            own.insert(name.clone(), copy);
         }
         let inputs = Inputs::of(&built.model, |name| !own.contains_key(name))?;
         let memory = memory(match provider {

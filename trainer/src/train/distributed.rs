@@ -52,8 +52,9 @@ impl Distributed {
         }
         let own = shape.part(ranks.share(shape.batch).len());
         let program = Program::new(runtime, config, own, Purpose::Differentiate, state, threads)?;
-        let gradients = Gradients::of(config, state)?;
-        let update = Update::new(runtime, config, beta_2, state, &[&gradients], threads)?;
+        let gradients = Gradients::of(config, shape.frozen, state)?;
+        let update =
+            Update::new(runtime, (config, shape.frozen), beta_2, state, &[&gradients], threads)?;
         Ok(Self { program, gradients, update, shape })
     }
 

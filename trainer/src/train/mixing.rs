@@ -78,9 +78,9 @@ fn other_drums(hits: u16, places: usize) -> u16 {
 
 /// Varies a window that another one is to get parts of, so that a model hears more kinds of music than
 /// the data has: drums and grooves are turned by whole beats, half of the time all drums but grooves'
-/// are played on other ones. In trios, half of the time each part is played twice or four times as
-/// fast, again and again; melody and bass change places in a quarter, and each is moved by an octave
-/// in half of them.
+/// are played on other ones. Half of the time each part but grooves is played twice or four times as
+/// fast, again and again. In trios, melody and bass change places in a quarter, each is moved by an
+/// octave in half of them, and in a third half of its notes go elsewhere.
 pub(super) fn vary(generator: &mut impl Rng, scheme: Scheme, numbers: &mut [u16], steps: usize) {
     let width = numbers.len() / steps;
     if scheme != Scheme::Trio {
@@ -102,7 +102,12 @@ pub(super) fn vary(generator: &mut impl Rng, scheme: Scheme, numbers: &mut [u16]
         for &column in melodies(scheme) {
             let octaves = generator.random_range(-1..=2) % 2;
             shift(numbers, (width, column), OCTAVE * octaves);
+            if generator.random_range(0..3) == 0 {
+                scatter(generator, numbers, (width, column));
+            }
         }
+    }
+    if matches!(scheme, Scheme::Drums | Scheme::Trio) {
         for column in 0..width {
             if generator.random() {
                 let factor = 1 << generator.random_range(1..=2);
@@ -122,6 +127,17 @@ fn shift(numbers: &mut [u16], (width, column): (usize, usize), semitones: i16) {
             if PITCHES.contains(token) {
                 *token = moved(*token).unwrap_or(*token);
             }
+        }
+    }
+}
+
+/// Moves half of the notes of a column by up to an octave, each by another interval: lines of leaps,
+/// whose notes cannot be guessed from those before.
+fn scatter(generator: &mut impl Rng, numbers: &mut [u16], (width, column): (usize, usize)) {
+    for token in numbers.iter_mut().skip(column).step_by(width) {
+        if PITCHES.contains(token) && generator.random() {
+            let moved = token.saturating_add_signed(generator.random_range(-OCTAVE..=OCTAVE));
+            *token = moved.clamp(*PITCHES.start(), *PITCHES.end());
         }
     }
 }
@@ -165,6 +181,8 @@ pub(super) fn mix(scheme: Scheme, numbers: &mut [u16], other: &[u16], mask: u16)
 #[cfg(test)]
 mod tests {
     use interlude_models::config;
+    use rand::SeedableRng;
+    use rand_chacha::ChaCha8Rng;
 
     use super::*;
 
@@ -182,6 +200,22 @@ mod tests {
         assert_eq!(high, [[40, 32, 1], [0, 0, 2], [44, 1, 4], [1, 42, 0]].concat());
         shift(&mut high, (3, 0), -39);
         assert_eq!(high[0], 40, "1 is no pitch");
+    }
+
+    // Scattered notes stay where they are in time, within an octave and in range; nothing else moves.
+    #[test]
+    fn notes_are_scattered() {
+        let window: Vec<u16> = (0..300).map(|number| [0, 1, 3, 45, 88][number % 5]).collect();
+        let mut scattered = window.clone();
+        scatter(&mut ChaCha8Rng::seed_from_u64(1), &mut scattered, (3, 1));
+        let mut moved = 0;
+        for (place, (&old, &new)) in window.iter().zip(&scattered).enumerate() {
+            let note = place % 3 == 1 && PITCHES.contains(&old);
+            assert!(old == new || note, "{old} at {place} became {new}");
+            assert!(old.abs_diff(new) <= 12 && (old == new || PITCHES.contains(&new)), "{new}");
+            moved += usize::from(old != new);
+        }
+        assert!((20..40).contains(&moved), "{moved} of 60");
     }
 
     // A rhythm goes to the drum so many places further on, round the nine.

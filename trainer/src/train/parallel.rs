@@ -56,7 +56,8 @@ impl Parallel {
         }
         let gradients: Vec<&Gradients> =
             programs.iter().map(|(program, _)| program.gradients()).collect();
-        let update = Update::new(runtime, config, beta_2, state, &gradients, threads)?;
+        let update =
+            Update::new(runtime, (config, shape.frozen), beta_2, state, &gradients, threads)?;
         Ok(Self { programs, update, shape })
     }
 

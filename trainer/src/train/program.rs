@@ -14,7 +14,7 @@ use super::inputs::Inputs;
 use super::state::{State, StateError};
 use super::training_api::CheckpointError;
 use crate::gradient::cell::operators;
-use crate::gradient::model::{self, Built, GLOBAL_NORM, GradientError, REPORT, Shape};
+use crate::gradient::model::{self, Built, Frozen, GLOBAL_NORM, GradientError, REPORT, Shape};
 
 /// A graph cannot be built, loaded or run.
 #[derive(Debug, Error)]
@@ -235,18 +235,19 @@ impl Program {
     }
 }
 
-/// The gradients of all variables, each in memory that sessions can be bound to.
+/// The gradients of variables, each in memory that sessions can be bound to.
 #[derive(Debug, Default)]
 pub struct Gradients(BTreeMap<String, Tensor<f32>>);
 
 impl Gradients {
-    /// Memory for the gradients of a configuration.
+    /// Memory for the gradients of a configuration's variables that are not frozen.
     ///
     /// # Errors
     /// [`ProgramError::State`] when the state is of another configuration.
-    pub fn of(config: &Config, state: &State) -> Result<Self, ProgramError> {
+    pub fn of(config: &Config, frozen: Frozen, state: &State) -> Result<Self, ProgramError> {
         let mut gradients = Self::default();
-        for variable in interlude_models::network::variables(config) {
+        let variables = interlude_models::network::variables(config).into_iter();
+        for variable in variables.filter(|variable| !frozen.holds(&variable.name)) {
             let shape = state.tensor(&variable.name)?.shape().to_vec();
             let tensor = Tensor::<f32>::new(&Allocator::default(), shape)?;
             gradients.0.insert(variable.name, tensor);

@@ -52,7 +52,7 @@ pub struct Schedule {
     pub initial_mu_glorot: bool,
     /// Units that hand a segment on in a delay line, where the model begins with one; 0 for none. For
     /// models with hierarchical encoder and decoder of one layer each; at most a sixteenth of
-    /// `enc_rnn_size` and `z_size`, and a seventeenth of `dec_rnn_size`.
+    /// `upper_enc_rnn_size` and `z_size`, and a seventeenth of `conductor_rnn_size`.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub initial_delay: usize,
     /// What follows each other.

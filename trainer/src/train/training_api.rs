@@ -17,6 +17,7 @@ use prost::Message;
 use super::inputs::Inputs;
 use super::program::{Batch, ProgramError, Report};
 use super::state::State;
+use crate::gradient::adam::first_moment;
 use crate::gradient::artifacts::Artifacts;
 use crate::gradient::model::{REPORT, Shape};
 
@@ -56,7 +57,15 @@ impl TrainingApi {
         let inputs = Inputs::of(&artifacts.training.model, |name| artifacts.is_given(name))?;
         let scalars = scalars(&artifacts.training.model)?;
         let variables = artifacts.training.variables.iter().map(|(name, _)| name.as_str());
-        let checkpoint = checkpoint::write(&state.weights(true), variables)?;
+        // The API updates all variables; only without momentum do frozen ones stay as they are.
+        let mut weights = state.weights(true);
+        for (name, _) in artifacts.training.variables.iter().filter(|(v, _)| shape.frozen.holds(v))
+        {
+            if let Some(moment) = weights.0.get_mut(&first_moment(name)) {
+                moment.data.fill(0.0);
+            }
+        }
+        let checkpoint = checkpoint::write(&weights, variables)?;
         let trainer = Trainer::new_from_memory(
             runtime.session(Provider::Cpu, threads)?,
             Allocator::default(),

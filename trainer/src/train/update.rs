@@ -9,6 +9,7 @@ use ort::value::Tensor;
 use super::inputs::Inputs;
 use super::program::{Batch, Gradients, ProgramError, start};
 use super::state::State;
+use crate::gradient::model::Frozen;
 use crate::gradient::model::GLOBAL_NORM;
 use crate::gradient::update::{gradient_of, update};
 
@@ -29,13 +30,13 @@ impl Update {
     /// Runtime refuses.
     pub fn new(
         runtime: &Runtime,
-        config: &Config,
+        (config, frozen): (&Config, Frozen),
         beta_2: f64,
         state: &mut State,
         parts: &[&Gradients],
         threads: usize,
     ) -> Result<Self, ProgramError> {
-        let built = update(config, beta_2, parts.len());
+        let built = update(config, frozen, beta_2, parts.len());
         let session = start(runtime, Provider::Cpu, &built, threads)?;
         let mut binding = session.create_binding()?;
         let rates = Inputs::of(&built.model, |name| matches!(name, "clip" | "step_size"))?;

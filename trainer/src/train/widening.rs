@@ -25,7 +25,13 @@ pub fn narrower(config: &Config, weights: &Weights) -> Option<Config> {
     let sizes = |config: &Config| {
         let hparams = &config.hparams;
         let one = [hparams.z_size, hparams.nade_num_hidden];
-        [hparams.enc_rnn_size.clone(), hparams.dec_rnn_size.clone(), one.to_vec()]
+        [
+            hparams.enc_rnn_size.clone(),
+            hparams.dec_rnn_size.clone(),
+            config.upper_encoder_sizes().to_vec(),
+            config.conductor_sizes().to_vec(),
+            one.to_vec(),
+        ]
     };
     let (small, large) = (sizes(&own), sizes(config));
     let fits = |(small, large): (&Vec<usize>, &Vec<usize>)| {
