@@ -460,7 +460,12 @@ mod tests {
             ("drums-2bar.json", "cat-drums_2bar_small", ""),
             ("groove-2bar.json", "groovae_2bar_humanize", ""),
             ("melody-16bar.json", "hier-mel_16bar", ""),
-            ("trio-16bar.json", "hier-trio_16bar", "enc_rnn_size=[512],dec_rnn_size=[512]"),
+            (
+                "trio-16bar.json",
+                "hier-trio_16bar",
+                "upper_enc_rnn_size=[896],conductor_rnn_size=[952],enc_rnn_size=[448],\
+                 dec_rnn_size=[448],z_size=896",
+            ),
         ] {
             let mut config = config::by_name(config).expect("known");
             config.override_hparams(hparams).expect("valid");
