@@ -57,17 +57,13 @@ fn dataset(folder: &Path, windows: usize) -> PathBuf {
     dataset
 }
 
-/// A copy of the shipped model without attributes, with a card of its own.
+/// The shipped model in 32 bits, without attributes and with a card of its own.
 fn model(folder: &Path) -> PathBuf {
     let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/pretrained/mel-2bar");
+    let shipped = Package::open(&shipped).expect("the shipped model");
     let model = folder.join("model");
-    fs::create_dir(&model).expect("a folder");
-    for entry in fs::read_dir(shipped).expect("the shipped model").flatten() {
-        let name = entry.file_name();
-        if name != "attributes.safetensors" && name != "split.csv" {
-            fs::copy(entry.path(), model.join(name)).expect("copied");
-        }
-    }
+    let weights = shipped.weights().expect("whole");
+    Package::write(&model, &shipped.info, &weights).expect("written");
     fs::write(model.join("README.md"), "# A model\r\n").expect("written");
     model
 }
