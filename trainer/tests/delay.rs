@@ -16,7 +16,7 @@ const UNITS: usize = 3;
 /// Steps of a segment.
 const STEPS: usize = 16;
 /// Share of a change that may be found in other places: gates are never quite shut.
-const LEAK: f32 = 0.05;
+const LEAK: f32 = 0.02;
 /// The segment that is another one.
 const CHANGED: usize = 5;
 
@@ -24,7 +24,7 @@ const CHANGED: usize = 5;
 /// numbers more.
 fn narrow() -> Config {
     let mut config = config::by_name("hier-trio_16bar").expect("known");
-    let sizes = "enc_rnn_size=[40],upper_enc_rnn_size=[50],dec_rnn_size=[44],\
+    let sizes = "enc_rnn_size=[60],upper_enc_rnn_size=[50],dec_rnn_size=[44],\
                  conductor_rnn_size=[54],z_size=52";
     config.override_hparams(sizes).expect("valid");
     config

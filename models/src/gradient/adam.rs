@@ -120,8 +120,8 @@ pub fn clipped(
         .collect()
 }
 
-/// Adds clipping and the update of every variable that is not frozen. `limit` (the clipping norm or value) and
-/// `step_size` are scalars. Moments become inputs of the graph.
+/// Adds clipping and the update of every variable that is not frozen. `limit` (the clipping norm or
+/// value) and `step_size` are scalars. Moments become inputs of the graph.
 ///
 /// Every update depends on the norm of all gradients, hence comes after the last use of any
 /// variable: inputs and outputs may share memory.

@@ -81,8 +81,7 @@ pub struct Phase {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub batch_size: Option<usize>,
     /// What of a hierarchical model stays as it is: `means` (upper encoder, mean of the posterior,
-    /// conductor), or `between` (deviation of the posterior too). Only from the beginning of a run
-    /// on: Adam's moments of what was trained before would move it.
+    /// conductor), or `between` (deviation of the posterior too).
     #[serde(default, skip_serializing_if = "is_nothing")]
     pub frozen: Frozen,
     /// Learning rate at both ends.

@@ -9,8 +9,7 @@ use ort::value::Tensor;
 use super::inputs::Inputs;
 use super::program::{Batch, Gradients, ProgramError, start};
 use super::state::State;
-use crate::gradient::model::Frozen;
-use crate::gradient::model::GLOBAL_NORM;
+use crate::gradient::model::{Frozen, GLOBAL_NORM};
 use crate::gradient::update::{gradient_of, update};
 
 /// A session that is bound to the state and to the gradients of the parts of a batch.
