@@ -339,7 +339,8 @@ fn or<'a>(sizes: &'a [usize], otherwise: &'a [usize]) -> &'a [usize] {
     if sizes.is_empty() { otherwise } else { sizes }
 }
 
-/// Largest size of a layer, latent code, batch or window that is accepted.
+/// Largest size of a layer, latent code, batch or window that is accepted; the original's widest
+/// layer has 2048 units.
 const LARGEST_SIZE: usize = 1 << 16;
 /// Most layers of one LSTM stack that are accepted.
 const MOST_LAYERS: usize = 64;

@@ -2,12 +2,10 @@
 
 use thiserror::Error;
 
-use super::{ClipMode, Config, HParams, SEGMENTS, SamplingSchedule};
+use super::{
+    ClipMode, Config, HParams, InvalidConfig, LARGEST_SIZE, MOST_LAYERS, SamplingSchedule,
+};
 
-/// Largest width of a layer or latent code; the original's largest is 2048.
-const MAX_SIZE: usize = 1 << 16;
-/// Largest number of layers in a stack.
-const MAX_LAYERS: usize = 64;
 /// Names there are, for messages.
 const NAMES: &str = "max_seq_len, z_size, free_bits, max_beta, beta_rate, batch_size, grad_clip, \
     clip_mode, grad_norm_clip_to_zero, learning_rate, decay_rate, min_learning_rate, dec_rnn_size, \
@@ -39,6 +37,9 @@ pub enum HParamsError {
         /// What is expected.
         expectation: &'static str,
     },
+    /// Values that do not fit the configuration.
+    #[error("hparams: {0}")]
+    Config(#[from] InvalidConfig),
 }
 
 impl Config {
@@ -48,7 +49,7 @@ impl Config {
     /// # Errors
     /// [`HParamsError`] names the hyper-parameter and what is expected of it.
     pub fn override_hparams(&mut self, text: &str) -> Result<(), HParamsError> {
-        let mut changed = self.hparams.clone();
+        let mut changed = self.clone();
         for part in parts(text) {
             let form = || HParamsError::Form { text: part.to_owned() };
             let (name, value) = part.split_once('=').ok_or_else(form)?;
@@ -56,35 +57,10 @@ impl Config {
             if name.is_empty() || value.is_empty() {
                 return Err(form());
             }
-            set(&mut changed, name, value)?;
+            set(&mut changed.hparams, name, value)?;
         }
-        if self.hierarchical_decoder && !changed.max_seq_len.is_multiple_of(SEGMENTS) {
-            return Err(HParamsError::Value {
-                name: "max_seq_len".to_owned(),
-                value: changed.max_seq_len.to_string(),
-                expectation: "hierarchical models need a multiple of 16",
-            });
-        }
-        for (name, sizes, has, expectation) in [
-            (
-                "upper_enc_rnn_size",
-                &changed.upper_enc_rnn_size,
-                self.hierarchical_encoder,
-                "only hierarchical encoders have an upper level",
-            ),
-            (
-                "conductor_rnn_size",
-                &changed.conductor_rnn_size,
-                self.hierarchical_decoder,
-                "only hierarchical decoders have a conductor",
-            ),
-        ] {
-            if !has && !sizes.is_empty() {
-                let (name, value) = (name.to_owned(), format!("{sizes:?}"));
-                return Err(HParamsError::Value { name, value, expectation });
-            }
-        }
-        self.hparams = changed;
+        changed.validate()?;
+        *self = changed;
         Ok(())
     }
 }
@@ -111,12 +87,12 @@ fn set(hparams: &mut HParams, name: &str, value: &str) -> Result<(), HParamsErro
         expectation,
     };
     let size =
-        || whole(value, MAX_SIZE).ok_or_else(|| failed("it is a whole number from 1 to 65536"));
+        || whole(value, LARGEST_SIZE).ok_or_else(|| failed("it is a whole number from 1 to 65536"));
     let sizes = || {
         let list = value.strip_prefix('[').and_then(|list| list.strip_suffix(']')).unwrap_or(value);
         let list: Option<Vec<usize>> =
-            list.split(',').map(|size| whole(size.trim(), MAX_SIZE)).collect();
-        list.filter(|list| list.len() <= MAX_LAYERS)
+            list.split(',').map(|size| whole(size.trim(), LARGEST_SIZE)).collect();
+        list.filter(|list| list.len() <= MOST_LAYERS)
             .ok_or_else(|| failed("it is a list of 1 to 64 layer widths, such as [512,512]"))
     };
     let number = |low: f64, high: f64, expectation| {
@@ -230,7 +206,7 @@ mod tests {
             ("dec_rnn_size=[4,0]", "dec_rnn_size"),
             ("dec_rnn_size=[4", "dec_rnn_size"),
             ("conductor_rnn_size=[0]", "conductor_rnn_size"),
-            ("upper_enc_rnn_size=[8]", "upper level"),
+            ("upper_enc_rnn_size=[8]", "no such level"),
             ("max_beta=NaN", "max_beta"),
             ("max_beta=inf", "max_beta"),
             ("learning_rate=0", "learning_rate"),

@@ -12,6 +12,9 @@ use crate::config::{Config, SEGMENTS};
 use crate::onnx::{Attribute, Value, extent};
 use crate::weights::Weights;
 
+/// The weights of the posterior's deviation, which a graph has no place for when they are all zero.
+pub(super) const SIGMA_KERNEL: &str = "encoder/sigma/kernel";
+
 /// Builds `encoder.onnx`; the weights go to `data`.
 pub(crate) fn build(
     config: &Config,
@@ -42,11 +45,22 @@ pub(crate) fn build(
         _ => stack(&mut builder, &levels[0].0, sizes, &inputs, &lengths),
     };
     let mu = builder.dense("encoder/mu", &embedding);
-    let sigma = builder.dense("encoder/sigma", &embedding);
+    let sigma = deviation(&mut builder, &embedding, &mu);
     let sigma = builder.graph.op("Softplus", &[&sigma], &[]);
     builder.output("mu", &mu);
     builder.output("sigma", &sigma);
     builder.finish()
+}
+
+/// What softplus makes the posterior's deviation of. A kernel of zeros, as whitened codes have one, is
+/// left out: the bias then stands for all examples.
+fn deviation(builder: &mut Builder<'_>, embedding: &Value, mu: &Value) -> Value {
+    if builder.variable(SIGMA_KERNEL).data.iter().any(|&weight| weight != 0.0) {
+        return builder.dense("encoder/sigma", embedding);
+    }
+    let bias = builder.whole("encoder/sigma/bias");
+    let shape = builder.graph.op("Shape", &[mu], &[]);
+    builder.graph.op("Expand", &[&bias, &shape], &[])
 }
 
 /// Lengths `[batch]` divided equally over the segments: `[batch · 16]`. A length is 0 or whole.

@@ -2,12 +2,14 @@
 //!
 //! Building a graph moves every element of a variable to one place of one weight or more, and adds
 //! a constant to some (the forget bias). So graphs are built once more from variables whose elements
-//! are their own addresses, which tells where each one went.
+//! are their own addresses, which tells where each one went. No address is zero: of a kernel that is
+//! nothing but zeros a graph may hold nothing.
 
 use std::collections::BTreeMap;
 
 use prost::Message;
 
+use super::encoder::SIGMA_KERNEL;
 use super::{Part, build, variables};
 use crate::config::Config;
 use crate::onnx::proto::ModelProto;
@@ -42,22 +44,30 @@ pub(crate) fn recover<E>(
     }
     for part in Part::all(config) {
         let template = |tag: fn(usize, usize) -> usize| template(config, part, tag);
-        let constants = template(|_, _| 0);
-        let owners = template(|variable, _| variable + 1);
-        let [low, high] = [template(|_, index| index % DIGIT), template(|_, index| index / DIGIT)];
+        let ones = template(|_, _| 1);
+        let owners = template(|variable, _| variable + 2);
+        let low = template(|_, index| index % DIGIT + 1);
+        let high = template(|_, index| index / DIGIT + 1);
         let found = read(part)?;
-        for (name, constants) in &constants {
-            let values = found.get(name).filter(|values| values.len() == constants.len());
+        for (name, ones) in &ones {
+            let zeros;
+            let values = match found.get(name) {
+                None if name == SIGMA_KERNEL => {
+                    zeros = vec![0.0; ones.len()];
+                    Some(&zeros)
+                }
+                values => values.filter(|values| values.len() == ones.len()),
+            };
             let values = values.ok_or_else(|| {
-                wrong(format!("weight `{name}` does not have {} elements", constants.len()))
+                wrong(format!("weight `{name}` does not have {} elements", ones.len()))
             })?;
             let (owners, low, high) = (&owners[name], &low[name], &high[name]);
-            for (place, (value, constant)) in values.iter().zip(constants).enumerate() {
-                let tag = |tags: &[f32]| whole(tags[place] - constant);
+            for (place, (value, one)) in values.iter().zip(ones).enumerate() {
+                let tag = |tags: &[f32]| whole(tags[place] - one);
                 let Some(owner) = tag(owners).checked_sub(1) else { continue };
                 let index = tag(high) * DIGIT + tag(low);
                 let tensor = weights.0.get_mut(&all[owner].name).expect("it was put there");
-                tensor.data[index] = value - constant;
+                tensor.data[index] = value - (one - 1.0);
                 missing[owner][index] = false;
             }
         }
@@ -113,8 +123,8 @@ mod tests {
         weights
     }
 
-    // The weights of a model of any configuration come back from its folder; from one with weights
-    // of 8 bits within half a step of those.
+    // The weights of a model of any configuration come back from its folder, also when its codes have
+    // the same noise everywhere; from one with weights of 8 bits within half a step of those.
     #[test]
     fn weights_come_back() {
         let folder = tempfile::tempdir().expect("a temporary folder");
@@ -129,7 +139,10 @@ mod tests {
             if config.hierarchical_decoder {
                 hparams.conductor_rnn_size = vec![32];
             }
-            let weights = drawn(&config);
+            let mut weights = drawn(&config);
+            if config.hierarchical_encoder {
+                weights.0.get_mut(SIGMA_KERNEL).expect("a variable").data.fill(0.0);
+            }
             let info = ModelInfo::new(config.clone(), "drawn");
             let package =
                 Package::write(&folder.path().join("m"), &info, &weights).expect("written");

@@ -8,10 +8,16 @@ use rand::{Rng, RngExt};
 
 use crate::dataset::layout;
 
+/// The melody token of a step in which a note goes on, or none sounds.
+const NOTHING_NEW: u16 = 0;
+/// The melody token of a step in which a note ends.
+const NOTE_ENDS: u16 = 1;
 /// Lowest and highest melody tokens that are pitches.
 const PITCHES: RangeInclusive<u16> = 2..=89;
 /// Windows are turned by multiples of so many steps: a quarter note.
 const BEAT: usize = 4;
+/// Steps that a part is delayed by at most: a bar less one.
+const LATEST: usize = 15;
 /// Semitones of an octave.
 const OCTAVE: i16 = 12;
 
@@ -56,9 +62,10 @@ pub(super) fn transpose(generator: &mut impl Rng, config: &Config, numbers: &mut
     }
 }
 
-/// Whether the instruments of windows can be mixed.
+/// Whether windows can be varied and mixed.
 pub(super) fn mixes(scheme: Scheme) -> bool {
-    matches!(scheme, Scheme::Drums | Scheme::Groove(_) | Scheme::Trio)
+    use Scheme::{Drums, Groove, Melody, Trio};
+    matches!(scheme, Melody { .. } | Drums | Groove(_) | Trio)
 }
 
 /// The column of a window whose bits are drums.
@@ -77,13 +84,15 @@ fn other_drums(hits: u16, places: usize) -> u16 {
 }
 
 /// Varies a window that another one is to get parts of, so that a model hears more kinds of music than
-/// the data has: drums and grooves are turned by whole beats, half of the time all drums but grooves'
-/// are played on other ones. Half of the time each part but grooves is played twice or four times as
-/// fast, again and again. In trios, melody and bass change places in a quarter, each is moved by an
-/// octave in half of them, and in a third half of its notes go elsewhere.
+/// the data has. Drums and grooves of their own are turned by whole beats; half of the time all drums
+/// but grooves' are played on other ones. In a quarter of trios melody and bass change places. Each
+/// melody or bass is moved by octaves; in half of them half of the notes go elsewhere, in a third all
+/// long notes are cut short. Half of the time each part but grooves is played twice or four times as
+/// fast, again and again; in a third a part of a trio, or a melody, begins some steps later.
 pub(super) fn vary(generator: &mut impl Rng, scheme: Scheme, numbers: &mut [u16], steps: usize) {
     let width = numbers.len() / steps;
-    if scheme != Scheme::Trio {
+    let tuneful = melodies(scheme);
+    if tuneful.is_empty() {
         let turn = BEAT * generator.random_range(0..steps.div_ceil(BEAT));
         numbers.rotate_left(turn * width);
     }
@@ -95,26 +104,39 @@ pub(super) fn vary(generator: &mut impl Rng, scheme: Scheme, numbers: &mut [u16]
             *hits = other_drums(*hits, places);
         }
     }
-    if scheme == Scheme::Trio {
-        if generator.random_range(0..4) == 0 {
-            numbers.chunks_exact_mut(width).for_each(|step| step.swap(0, 1));
+    if scheme == Scheme::Trio && generator.random_range(0..4) == 0 {
+        numbers.chunks_exact_mut(width).for_each(|step| step.swap(0, 1));
+    }
+    for &column in tuneful {
+        let part = (width, column);
+        shift(numbers, part, OCTAVE * generator.random_range(-2..=2));
+        if generator.random() {
+            scatter(generator, numbers, part);
         }
-        for &column in melodies(scheme) {
-            let octaves = generator.random_range(-1..=2) % 2;
-            shift(numbers, (width, column), OCTAVE * octaves);
-            if generator.random_range(0..3) == 0 {
-                scatter(generator, numbers, (width, column));
-            }
+        if generator.random_range(0..3) == 0 {
+            shorten(numbers, part, generator.random_range(1..BEAT));
         }
     }
-    if matches!(scheme, Scheme::Drums | Scheme::Trio) {
-        for column in 0..width {
-            if generator.random() {
-                let factor = 1 << generator.random_range(1..=2);
-                hasten(numbers, (width, column), factor, drums(scheme) == Some(column));
-            }
+    if matches!(scheme, Scheme::Groove(_)) {
+        return;
+    }
+    for column in 0..width {
+        if generator.random() {
+            let factor = 1 << generator.random_range(1..=2);
+            hasten(numbers, (width, column), factor, drums(scheme) == Some(column));
+        }
+        if !tuneful.is_empty() && generator.random_range(0..3) == 0 {
+            delay(numbers, (width, column), generator.random_range(1..=LATEST.min(steps)));
         }
     }
+}
+
+/// Turns a column so that it begins `later` steps later, where its end comes first.
+fn delay(numbers: &mut [u16], (width, column): (usize, usize), later: usize) {
+    let mut part: Vec<u16> = numbers.iter().skip(column).step_by(width).copied().collect();
+    part.rotate_right(later);
+    let places = numbers.iter_mut().skip(column).step_by(width);
+    places.zip(part).for_each(|(place, token)| *place = token);
 }
 
 /// Moves the pitches of a column by semitones, if all of them stay in range.
@@ -142,6 +164,19 @@ fn scatter(generator: &mut impl Rng, numbers: &mut [u16], (width, column): (usiz
     }
 }
 
+/// Ends the notes of a column that are longer than so many steps after these.
+fn shorten(numbers: &mut [u16], (width, column): (usize, usize), longest: usize) {
+    let mut held = 0;
+    for token in numbers.iter_mut().skip(column).step_by(width) {
+        match *token {
+            NOTHING_NEW if held == longest => (*token, held) = (NOTE_ENDS, 0),
+            NOTHING_NEW => held += usize::from(held > 0),
+            NOTE_ENDS => held = 0,
+            _ => held = 1,
+        }
+    }
+}
+
 /// Plays a column so many times as fast, from the beginning again where it ends. Of the steps that
 /// become one, hits sound together, and of a melody the highest.
 fn hasten(numbers: &mut [u16], (width, column): (usize, usize), factor: usize, hits: bool) {
@@ -155,9 +190,13 @@ fn hasten(numbers: &mut [u16], (width, column): (usize, usize), factor: usize, h
 
 /// Takes the instruments that are set in `mask` from another window: rhythms that drummers could as
 /// well have played, from data that is small. Of a trio the lowest two bits are melody and bass, so
-/// that the code of a part cannot be guessed from the others'.
+/// that the code of a part cannot be guessed from the others'. A melody is taken whole.
 pub(super) fn mix(scheme: Scheme, numbers: &mut [u16], other: &[u16], mask: u16) {
     let take = |token: &mut u16, other: u16, mask: u16| *token = (*token & !mask) | (other & mask);
+    if matches!(scheme, Scheme::Melody { .. }) {
+        numbers.copy_from_slice(other);
+        return;
+    }
     if scheme == Scheme::Drums {
         numbers.iter_mut().zip(other).for_each(|(token, &other)| take(token, other, mask));
         return;
@@ -186,8 +225,9 @@ mod tests {
 
     use super::*;
 
-    // A part that is hastened plays all of its notes twice or four times as fast, and again; other parts
-    // stay, and octaves are only moved where all pitches stay in range.
+    // A part that is hastened plays all of its notes twice or four times as fast, and again, one that is
+    // delayed all of them later; other parts stay, and octaves are only moved where all pitches stay in
+    // range.
     #[test]
     fn trios_are_varied() {
         let window = [[40, 20, 1], [0, 0, 2], [44, 1, 4], [1, 30, 0]].concat();
@@ -200,6 +240,20 @@ mod tests {
         assert_eq!(high, [[40, 32, 1], [0, 0, 2], [44, 1, 4], [1, 42, 0]].concat());
         shift(&mut high, (3, 0), -39);
         assert_eq!(high[0], 40, "1 is no pitch");
+        let mut late = window;
+        delay(&mut late, (3, 2), 1);
+        assert_eq!(late, [[40, 20, 0], [0, 0, 1], [44, 1, 2], [1, 30, 4]].concat());
+    }
+
+    // Notes that are longer than allowed end after so many steps; shorter ones, ends and rests stay.
+    #[test]
+    fn notes_are_shortened() {
+        let mut part = vec![0, 40, 0, 0, 0, 41, 0, 42, 0, 0, 1, 0, 0, 43, 1];
+        shorten(&mut part, (1, 0), 2);
+        assert_eq!(part, [0, 40, 0, 1, 0, 41, 0, 42, 0, 1, 1, 0, 0, 43, 1]);
+        let mut trio = [[40, 20, 1], [0, 0, 2], [0, 0, 4]].concat();
+        shorten(&mut trio, (3, 1), 1);
+        assert_eq!(trio, [[40, 20, 1], [0, 1, 2], [0, 0, 4]].concat());
     }
 
     // Scattered notes stay where they are in time, within an octave and in range; nothing else moves.

@@ -458,7 +458,12 @@ mod tests {
             ("melody-2bar.json", "cat-mel_2bar_small", ""),
             ("drums-2bar.json", "cat-drums_2bar_small", ""),
             ("groove-2bar.json", "groovae_2bar_humanize", ""),
-            ("melody-16bar.json", "hier-mel_16bar", ""),
+            (
+                "melody-16bar.json",
+                "hier-mel_16bar",
+                "upper_enc_rnn_size=[512],conductor_rnn_size=[544],enc_rnn_size=[320],\
+                 dec_rnn_size=[320],z_size=512",
+            ),
             (
                 "trio-16bar.json",
                 "hier-trio_16bar",
