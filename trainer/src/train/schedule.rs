@@ -100,8 +100,10 @@ pub struct Phase {
     #[serde(default, skip_serializing_if = "is_never")]
     pub shuffle: [f64; 2],
     /// Share of windows of drums, grooves or trios that get some of their instruments from another
-    /// window, at both ends: turned by whole beats (drums and grooves), on other drums (half of all but
-    /// grooves), in other keys, twice or four times as fast, an octave away (parts of trios).
+    /// window, and of melodies that are another one, at both ends. What is taken is varied: drums and
+    /// grooves are turned by whole beats, drums play other ones; melodies and parts of trios are moved by
+    /// octaves, delayed, shortened or have half of their notes elsewhere; all but grooves play twice or
+    /// four times as fast.
     #[serde(default)]
     pub mix: [f64; 2],
     /// Probability that the decoder is fed its own token, at both ends.
@@ -145,7 +147,7 @@ pub struct Rates {
     pub drop: f32,
     /// Share of windows whose segments come each from another.
     pub shuffle: f32,
-    /// Share of windows of drums, grooves or trios that are mixed of two.
+    /// Share of windows that are mixed of two, or varied.
     pub mix: f32,
     /// Probability of the decoder's own token, when there is a schedule for it.
     pub sampling: Option<f32>,
