@@ -48,16 +48,12 @@ pub(crate) fn recover<E>(
         let owners = template(|variable, _| variable + 2);
         let low = template(|_, index| index % DIGIT + 1);
         let high = template(|_, index| index / DIGIT + 1);
-        let found = read(part)?;
+        let mut found = read(part)?;
+        if let Some(kernel) = ones.get(SIGMA_KERNEL) {
+            found.entry(SIGMA_KERNEL.to_owned()).or_insert_with(|| vec![0.0; kernel.len()]);
+        }
         for (name, ones) in &ones {
-            let zeros;
-            let values = match found.get(name) {
-                None if name == SIGMA_KERNEL => {
-                    zeros = vec![0.0; ones.len()];
-                    Some(&zeros)
-                }
-                values => values.filter(|values| values.len() == ones.len()),
-            };
+            let values = found.get(name).filter(|values| values.len() == ones.len());
             let values = values.ok_or_else(|| {
                 wrong(format!("weight `{name}` does not have {} elements", ones.len()))
             })?;

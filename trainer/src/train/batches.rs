@@ -136,7 +136,8 @@ impl<'a> Batches<'a> {
             } else {
                 transpose(&mut generator, config, &mut cut);
             }
-            if mixing::mixes(config.scheme) && generator.random::<f32>() < making.mix {
+            let mixes = making.mix > 0.0 && mixing::mixes(config.scheme);
+            if mixes && generator.random::<f32>() < making.mix {
                 let other = self.windows.get(generator.random_range(0..self.windows.len()));
                 let mut other = other[from * width..(from + steps) * width].to_vec();
                 if shuffles {

@@ -9,9 +9,9 @@ use rand::{Rng, RngExt};
 use crate::dataset::layout;
 
 /// The melody token of a step in which a note goes on, or none sounds.
-const NOTHING_NEW: u16 = 0;
+const NO_EVENT: u16 = 0;
 /// The melody token of a step in which a note ends.
-const NOTE_ENDS: u16 = 1;
+const NOTE_OFF: u16 = 1;
 /// Lowest and highest melody tokens that are pitches.
 const PITCHES: RangeInclusive<u16> = 2..=89;
 /// Windows are turned by multiples of so many steps: a quarter note.
@@ -169,9 +169,9 @@ fn shorten(numbers: &mut [u16], (width, column): (usize, usize), longest: usize)
     let mut held = 0;
     for token in numbers.iter_mut().skip(column).step_by(width) {
         match *token {
-            NOTHING_NEW if held == longest => (*token, held) = (NOTE_ENDS, 0),
-            NOTHING_NEW => held += usize::from(held > 0),
-            NOTE_ENDS => held = 0,
+            NO_EVENT if held == longest => (*token, held) = (NOTE_OFF, 0),
+            NO_EVENT => held += usize::from(held > 0),
+            NOTE_OFF => held = 0,
             _ => held = 1,
         }
     }
