@@ -6,6 +6,7 @@
 
 pub mod arrange;
 pub mod build;
+pub mod combine;
 pub mod journal;
 pub mod layout;
 pub mod leadsheets;

@@ -1,13 +1,17 @@
 //! Models that begin with a delay line, in ONNX Runtime.
 
 use std::collections::BTreeSet;
+use std::path::Path;
+use std::process::Command;
 
 use interlude_models::config::{self, Config, SEGMENTS};
 use interlude_models::engine::{Engine, EngineOptions};
+use interlude_models::network::{conductor_cell, encoder_cell, encoder_levels};
 use interlude_models::package::{ModelInfo, Package};
 use interlude_models::runtime::Runtime;
 use interlude_models::tokens::Tokens;
-use interlude_trainer::dataset::layout;
+use interlude_models::weights::Weights;
+use interlude_trainer::dataset::{Split, layout, store};
 use interlude_trainer::train::initial;
 use interlude_trainer::train::schedule::{Schedule, ScheduleError};
 
@@ -97,6 +101,75 @@ fn segments_have_places_of_their_own() {
     let heard = changes.iter().enumerate().filter(|(_, change)| **change > LEAK * largest);
     let heard: BTreeSet<usize> = heard.map(|(step, _)| step / STEPS).collect();
     assert_eq!(heard, BTreeSet::from([CHANGED]));
+}
+
+// A run from a model with a delay line, of 8 bits too, trains all but the line; where a schedule would
+// train it, the run says so.
+#[test]
+fn delay_lines_are_not_trained_by_the_originals_rates() {
+    let config = narrow();
+    let mut weights = initial::weights(&config, 1);
+    initial::adjust(&mut weights, &config, &schedule(UNITS, &config).expect("it fits"), 1);
+    let place = tempfile::tempdir().expect("a folder");
+    let [wide, model, dataset, out] =
+        ["wide", "model", "dataset", "out"].map(|name| place.path().join(name));
+    let info = ModelInfo::new(config.clone(), "a delay line");
+    let package = Package::write(&wide, &info, &weights).expect("written");
+    package.quantise(&model, &info, "").expect("written");
+    let before = Package::open(&model).and_then(|model| model.weights()).expect("weights");
+    std::fs::create_dir(&dataset).expect("a folder");
+    let windows = [false, true].map(|other| match window(&config, other) {
+        Tokens::Trio(steps) => steps.as_flattened().to_vec(),
+        _ => panic!("a trio"),
+    });
+    let rows = windows.each_ref().map(|window| (&**window, "a.mid"));
+    for split in Split::ALL {
+        store::write(&dataset, split, windows[0].len(), &rows).expect("written");
+    }
+    let train = |out: &Path, more: &[&str]| {
+        let paths = [("--from", &*model), ("--dataset", &*dataset), ("--out", out)];
+        let sizes = "enc_rnn_size=[60],upper_enc_rnn_size=[50],dec_rnn_size=[44],\
+                     conductor_rnn_size=[54],z_size=52";
+        let mut command = Command::new(env!("CARGO_BIN_EXE_interlude"));
+        command.args(["train", "--config", "hier-trio_16bar", "--hparams", sizes]);
+        for (name, path) in paths {
+            command.arg(name).arg(path);
+        }
+        let output = command.args(["--threads", "1"]).args(more).output().expect("it runs");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{said}");
+        said
+    };
+    let said = train(&out, &["--steps", "2"]);
+    assert!(said.contains("delay line stays"), "{said}");
+    let after = Weights::read(&out.join("last.safetensors")).expect("weights");
+    let moved =
+        |name: &str| before.get(name).expect(name).data != after.get(name).expect(name).data;
+    for frozen in [
+        "encoder/mu/kernel",
+        "decoder/hierarchical_level_0/initial_state/kernel",
+        &format!("{}/kernel", conductor_cell(0)),
+        &format!("{}/bias", encoder_cell(&encoder_levels(&config)[1].0, 0, "fw")),
+    ] {
+        assert!(!moved(frozen), "{frozen} was trained");
+    }
+    for trained in [
+        "encoder/sigma/kernel",
+        &format!("{}/kernel", encoder_cell(&encoder_levels(&config)[0].0, 0, "fw")),
+    ] {
+        assert!(moved(trained), "{trained} was not trained");
+    }
+    let phases = place.path().join("phases.json");
+    for (frozen, warns) in [("nothing", true), ("means", false)] {
+        let text = format!(
+            r#"{{"phases": [{{"examples": 2, "batch_size": 2, "learning_rate": [0.001, 0.001],
+               "frozen": "{frozen}"}}]}}"#
+        );
+        std::fs::write(&phases, text).expect("written");
+        let said =
+            train(&place.path().join(frozen), &["--schedule", phases.to_str().expect("plain")]);
+        assert_eq!(said.contains("soon breaks it"), warns, "{said}");
+    }
 }
 
 // A delay line that does not fit into the layers is refused, with what it would need.

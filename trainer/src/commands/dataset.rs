@@ -1,4 +1,4 @@
-//! `interlude dataset build` and `interlude dataset info`.
+//! `interlude dataset`: windows from music, put together and looked at.
 
 use std::path::PathBuf;
 use std::time::Instant;
@@ -10,7 +10,7 @@ use interlude_models::config;
 
 use crate::dataset::build::{self, Count, Description, Done, Options, SKIPPED};
 use crate::dataset::statistics::Statistics;
-use crate::dataset::{merge, splits};
+use crate::dataset::{combine, merge, splits};
 use crate::picture::as_float;
 
 /// Make datasets from MIDI files, and look at them.
@@ -24,6 +24,7 @@ pub struct Dataset {
 enum Action {
     Build(Build),
     Arrange(Arrange),
+    Combine(Combine),
     Merge(Merge),
     Info(Info),
 }
@@ -100,6 +101,28 @@ struct Arrange {
     /// Drum performances whose path has this text in it are recordings from Roland's drum kits.
     #[arg(long, value_name = "TEXT")]
     roland: Option<String>,
+}
+
+/// Add trios to train on whose melody and bass are any two melodies, from a dataset of these.
+///
+/// Real trios are few; melodies are many. The drums are those of the trios. Windows for validation and
+/// test stay as they are, and no melody is of a file that has such ones.
+#[derive(Args, Debug)]
+struct Combine {
+    /// Folder of a dataset of trios.
+    trios: PathBuf,
+    /// Folder of a dataset of melodies that are as long.
+    #[arg(long)]
+    lines: PathBuf,
+    /// How many windows to add.
+    #[arg(long, default_value_t = 50_000)]
+    windows: usize,
+    /// Seed of what goes together.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Folder of the new dataset.
+    #[arg(long)]
+    out: PathBuf,
 }
 
 /// Put several datasets of one scheme together; what several of them have is kept once.
@@ -185,6 +208,7 @@ impl Dataset {
         match self.action {
             Action::Build(build) => build.run(),
             Action::Arrange(arrange) => arrange.run(),
+            Action::Combine(combine) => combine.run(),
             Action::Merge(merge) => merge.run(),
             Action::Info(info) => info.run(),
         }
@@ -225,6 +249,12 @@ impl Arrange {
             every: self.every.into(),
             shard: None,
         })
+    }
+}
+
+impl Combine {
+    fn run(self) -> anyhow::Result<()> {
+        print(&combine::combine(&self.trios, &self.lines, self.windows, self.seed, &self.out)?)
     }
 }
 

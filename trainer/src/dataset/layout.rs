@@ -1,10 +1,16 @@
 //! How a window lies in a dataset: the columns of its steps, whole numbers below a limit each.
 
+use std::ops::RangeInclusive;
+
 use interlude_models::config::{Config, DrumMap, Scheme};
 use interlude_models::tokens::{Controls, Tokens, Window};
 
-/// Lowest melody token that is a pitch.
-const FIRST_PITCH: u16 = 2;
+/// The melody token of a step in which a note goes on, or none sounds.
+pub(crate) const NO_EVENT: u16 = 0;
+/// The melody token of a step in which a note ends.
+pub(crate) const NOTE_OFF: u16 = 1;
+/// Melody tokens that are pitches, the lowest and the highest included.
+pub(crate) const PITCHES: RangeInclusive<u16> = 2..=89;
 /// Drum classes of the reduced map, and of grooves.
 pub(crate) const CLASSES: usize = 9;
 /// Velocities, `0..=127`.
@@ -120,12 +126,12 @@ pub fn notes(window: &Window) -> usize {
     let bits = |bits: u64| usize::try_from(bits.count_ones()).unwrap_or(0);
     match &window.tokens {
         Tokens::Melody(melody) => {
-            melody.iter().filter(|&&token| u16::from(token) >= FIRST_PITCH).count()
+            melody.iter().filter(|&&token| PITCHES.contains(&u16::from(token))).count()
         }
         Tokens::Drums(steps) => steps.iter().copied().map(bits).sum(),
         Tokens::Trio(steps) => {
             let pitches =
-                |part: usize| steps.iter().filter(|step| step[part] >= FIRST_PITCH).count();
+                |part: usize| steps.iter().filter(|step| PITCHES.contains(&step[part])).count();
             let hits = steps.iter().map(|step| bits(step[2].into())).sum();
             pitches(0).min(pitches(1)).min(hits)
         }

@@ -88,6 +88,22 @@ pub(super) fn lay(weights: &mut Weights, config: &Config, units: usize, seed: u6
     readers(&mut generator, weights, config, units);
 }
 
+/// Whether a model hands segments on in a delay line: whether units of its conductor for all segments
+/// hear one other unit each. Weights of 8 bits count as the numbers they stand for, where 0 is 0.
+pub(super) fn lies_in(weights: &Weights, config: &Config) -> bool {
+    let ([hidden], true) =
+        (config.conductor_sizes(), config.hierarchical_encoder && config.hierarchical_decoder)
+    else {
+        return false;
+    };
+    let Some(kernel) = weights.get(&format!("{}/kernel", conductor_cell(0))) else { return false };
+    let heard = |unit: usize| {
+        let candidate = kernel.data.iter().skip(hidden + unit).step_by(4 * hidden);
+        candidate.filter(|weight| **weight != 0.0).count()
+    };
+    (0..*hidden).filter(|&unit| heard(unit) == 1).count() >= SEGMENTS
+}
+
 /// The lower encoder: tokens that are heard, and gates that keep them.
 fn lower(generator: &mut ChaCha8Rng, weights: &mut Weights, config: &Config, name: &str) {
     let mut cell = Cell::of(weights, name);

@@ -1,19 +1,11 @@
 //! Music that windows are varied with in training: other keys, parts of other windows.
 
-use std::ops::RangeInclusive;
-
 use interlude_models::config::{Config, Scheme};
 use interlude_models::tokens::transpose_chord;
 use rand::{Rng, RngExt};
 
-use crate::dataset::layout;
+use crate::dataset::layout::{self, NO_EVENT, NOTE_OFF, PITCHES};
 
-/// The melody token of a step in which a note goes on, or none sounds.
-const NO_EVENT: u16 = 0;
-/// The melody token of a step in which a note ends.
-const NOTE_OFF: u16 = 1;
-/// Lowest and highest melody tokens that are pitches.
-const PITCHES: RangeInclusive<u16> = 2..=89;
 /// Windows are turned by multiples of so many steps: a quarter note.
 const BEAT: usize = 4;
 /// Steps that a part is delayed by at most: a bar less one.

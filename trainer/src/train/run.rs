@@ -13,6 +13,7 @@ use interlude_models::weights::{Tensor, Weights};
 
 use super::backend::{Backend, Stepper};
 use super::batches::{Batches, Making};
+use super::delay;
 use super::distributed::Agreement;
 use super::evaluation::{Evaluation, Scores};
 use super::initial;
@@ -25,7 +26,7 @@ use super::snapshot::{self, Progress, Sums};
 use super::state::State;
 use crate::dataset::Windows;
 use crate::gradient::adam;
-use crate::gradient::model::Shape;
+use crate::gradient::model::{Frozen, Shape};
 
 /// Folder of the model that an evaluation found best so far.
 pub const BEST: &str = "best";
@@ -116,6 +117,8 @@ struct Training<'a> {
     windows: &'a Windows,
     validation: Option<(&'a Windows, Evaluation)>,
     state: State,
+    /// What stays as it is where no schedule says so: the delay line of a model that has one.
+    frozen: Frozen,
     /// What runs steps of a configuration and shape.
     program: Option<(Config, Shape, Stepper)>,
     progress: Progress,
@@ -184,6 +187,8 @@ impl<'a> Training<'a> {
             }
         }
         follow(ranks, &mut progress, &mut weights)?;
+        let line = delay::lies_in(&weights, &options.config);
+        let frozen = if line { Frozen::Means } else { Frozen::Nothing };
         let state = State::new(&options.config, &weights)?;
         let validation = validation.filter(|windows| !windows.is_empty() && ranks.leads());
         let validation = match validation {
@@ -198,6 +203,19 @@ impl<'a> Training<'a> {
         let metrics = ranks.leads().then(|| Metrics::open(&options.out, progress.step)).transpose();
         let metrics = metrics
             .with_context(|| format!("cannot write metrics in `{}`", options.out.display()))?;
+        if let Some(metrics) = metrics.as_ref().filter(|_| line) {
+            let all = |schedule: &Schedule| {
+                schedule.phases.iter().any(|phase| phase.frozen == Frozen::Nothing)
+            };
+            match &options.schedule {
+                None => metrics.say("the model's delay line stays as it is, the rest is trained"),
+                Some(schedule) if all(schedule) => metrics.say(
+                    "the schedule trains the model's delay line too, which soon breaks it: say \
+                     `\"frozen\": \"means\"` in all phases",
+                ),
+                Some(_) => {}
+            }
+        }
         if let Some(metrics) = metrics.as_ref().filter(|_| windows.len() < options.batch_size) {
             metrics.say(&format!(
                 "the dataset has {} windows, fewer than a batch of {}: batches hold each of them \
@@ -214,6 +232,7 @@ impl<'a> Training<'a> {
             windows,
             validation,
             state,
+            frozen,
             program: None,
             metrics,
             clock: (Instant::now(), 0.0),
@@ -285,7 +304,7 @@ impl<'a> Training<'a> {
                 let rates = schedule::reference(hparams, self.progress.step);
                 let batch = self.options.batch_size.min(self.windows.len());
                 let shape = Shape::new(hparams.max_seq_len, batch, rates.sampling.is_some());
-                (config.clone(), rates, shape, adam::BETA_2)
+                (config.clone(), rates, Shape { frozen: self.frozen, ..shape }, adam::BETA_2)
             }
         }
     }

@@ -1,0 +1,233 @@
+//! Trios of melodies that do not belong together, to learn more kinds of lines from.
+//!
+//! Real trios are few, melodies are many. A network that is to give any bass back, not only those that
+//! it heard, learns that from any line.
+
+use std::collections::HashSet;
+use std::path::Path;
+
+use interlude_models::config::{self, Scheme};
+use rand::seq::IndexedRandom;
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use super::build::{self, ARRANGED, Count, DESCRIPTION, Description, describe};
+use super::layout::PITCHES;
+use super::{DatasetError, Split, splits, store};
+
+/// Highest mean token of a line that serves as bass: E3.
+const BASS_BELOW: u16 = 52 - 19;
+/// Semitones of an octave.
+const OCTAVE: u16 = 12;
+
+/// Writes the trios of a dataset to `out`, and with those for training `count` windows more, whose
+/// melody and bass are each one of the `lines` for training, moved down by octaves for a bass, and whose
+/// drums are of a trio for training. Equal seeds give equal windows. Lines of files that the trios have
+/// for validation or test are left out.
+///
+/// # Errors
+/// [`DatasetError`] when one cannot be read or written, has no windows for training, or is not of trios
+/// or of melodies that are as long.
+pub fn combine(
+    trios: &Path,
+    lines: &Path,
+    count: usize,
+    seed: u64,
+    out: &Path,
+) -> Result<Description, DatasetError> {
+    let (description, melodies) = (describe(trios)?, describe(lines)?);
+    check(trios, &description, |scheme| matches!(scheme, Scheme::Trio), "trios")?;
+    check(lines, &melodies, |scheme| matches!(scheme, Scheme::Melody { .. }), "melodies")?;
+    if description.steps != melodies.steps {
+        let (steps, needed) = (melodies.steps, description.steps);
+        let reason = format!("its melodies have {steps} steps, the trios {needed}");
+        return Err(DatasetError::Format { path: lines.join(DESCRIPTION), reason });
+    }
+    std::fs::create_dir_all(out)
+        .map_err(|source| DatasetError::Io { path: out.to_owned(), source })?;
+    let mut counts = description.splits.clone();
+    let mut heldout = HashSet::new();
+    for split in [Split::Validation, Split::Test] {
+        let rows = read(trios, split)?;
+        heldout.extend(rows.iter().map(|(_, source)| splits::last(source).to_owned()));
+        write(out, split, &description, &rows)?;
+    }
+    let mut rows = read(trios, Split::Train)?;
+    let mut tunes = read(lines, Split::Train)?;
+    tunes.retain(|(_, source)| !heldout.contains(splits::last(source)));
+    if rows.is_empty() || tunes.is_empty() {
+        let dataset = if rows.is_empty() { trios } else { lines };
+        let reason = "it has no windows for training that could be combined".to_owned();
+        return Err(DatasetError::Format { path: store::path(dataset, Split::Train), reason });
+    }
+    let mut generator = ChaCha8Rng::seed_from_u64(seed);
+    let own = rows.len();
+    let mut files: HashSet<String> = rows.iter().map(|(_, source)| plain(source)).collect();
+    for _ in 0..count {
+        let (window, sources) = one(&mut generator, &rows[..own], &tunes);
+        rows.push((window, format!("{ARRANGED}{}", sources.join("+"))));
+        files.extend(sources);
+    }
+    write(out, Split::Train, &description, &rows)?;
+    counts.insert(Split::Train, Count { windows: rows.len(), files: files.len() });
+    let combined = Description {
+        sources: description.sources.iter().chain(&melodies.sources).cloned().collect(),
+        arranged: true,
+        splits: counts,
+        ..description
+    };
+    build::write_description(out, &combined)?;
+    Ok(combined)
+}
+
+/// A window and its source.
+type Owned = (Vec<u16>, String);
+
+/// A window whose three parts are chosen each for itself, and the sources of melody, bass and drums.
+fn one(generator: &mut impl Rng, trios: &[Owned], lines: &[Owned]) -> (Vec<u16>, [String; 3]) {
+    let mut choose = |from: &[Owned]| from.choose(generator).cloned().expect("there are some");
+    let ((mut window, drums), (melody, above), (mut bass, below)) =
+        (choose(trios), choose(lines), choose(lines));
+    lower(&mut bass);
+    for (step, (melody, bass)) in window.chunks_exact_mut(3).zip(melody.into_iter().zip(bass)) {
+        (step[0], step[1]) = (melody, bass);
+    }
+    (window, [above, below, plain(&drums)])
+}
+
+/// A source without the mark of windows that were arranged.
+fn plain(source: &str) -> String {
+    source.strip_prefix(ARRANGED).unwrap_or(source).to_owned()
+}
+
+/// Moves a melody down by octaves until it lies where basses do, or cannot be any lower.
+fn lower(melody: &mut [u16]) {
+    let pitches = || melody.iter().copied().filter(|token| PITCHES.contains(token));
+    let notes = pitches().count();
+    let sum: usize = pitches().map(usize::from).sum();
+    let lowest = pitches().min().unwrap_or(0);
+    let mut down = 0;
+    while sum > usize::from(BASS_BELOW + down) * notes && lowest >= PITCHES.start() + down + OCTAVE
+    {
+        down += OCTAVE;
+    }
+    melody.iter_mut().filter(|token| PITCHES.contains(&**token)).for_each(|token| *token -= down);
+}
+
+fn check(
+    dataset: &Path,
+    description: &Description,
+    fits: impl Fn(Scheme) -> bool,
+    what: &str,
+) -> Result<(), DatasetError> {
+    match config::by_name(&description.config) {
+        Ok(config) if fits(config.scheme) => Ok(()),
+        _ => Err(DatasetError::Format {
+            path: dataset.join(DESCRIPTION),
+            reason: format!("it is for `{}`, {what} are needed", description.config),
+        }),
+    }
+}
+
+fn read(dataset: &Path, split: Split) -> Result<Vec<Owned>, DatasetError> {
+    let mut rows = Vec::new();
+    store::for_each_row(dataset, split, &mut |window, source| {
+        rows.push((window.to_vec(), source.to_owned()));
+    })?;
+    Ok(rows)
+}
+
+fn write(
+    out: &Path,
+    split: Split,
+    description: &Description,
+    rows: &[Owned],
+) -> Result<(), DatasetError> {
+    let rows: Vec<store::Row<'_>> =
+        rows.iter().map(|(window, source)| (&**window, &**source)).collect();
+    let columns = description.scheme().map_or(3, |(columns, _)| columns.len());
+    store::write(out, split, columns * description.steps, &rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    /// A dataset whose windows are the same number in all columns, with a source each.
+    fn dataset(folder: &Path, config: &str, rows: &[(Split, u16, &str)]) {
+        std::fs::create_dir(folder).expect("a folder");
+        let steps = 256;
+        let description = Description {
+            config: config.to_owned(),
+            steps,
+            seed: 1,
+            sources: vec![folder.display().to_string()],
+            monophonic: false,
+            least_notes: 1,
+            roland: None,
+            arranged: false,
+            files: 1,
+            skipped: 0,
+            duplicates: 0,
+            splits: BTreeMap::new(),
+        };
+        let width = description.scheme().expect("known").0.len();
+        for split in Split::ALL {
+            let of_split = rows.iter().filter(|row| row.0 == split);
+            let rows: Vec<Owned> = of_split
+                .map(|&(_, token, source)| (vec![token; steps * width], source.to_owned()))
+                .collect();
+            write(folder, split, &description, &rows).expect("writes");
+        }
+        build::write_description(folder, &description).expect("writes");
+    }
+
+    // Combined windows have a melody, another one moved to where basses lie, and drums of a trio; they
+    // are for training only, come from no file that is held out, and from equal seeds alike.
+    #[test]
+    fn lines_become_melody_and_bass() {
+        use Split::{Test, Train, Validation};
+        let place = tempfile::tempdir().expect("a folder");
+        let [trios, lines, out, again] =
+            ["trios", "lines", "out", "again"].map(|name| place.path().join(name));
+        let rows = [(Train, 5, "x.mid"), (Validation, 6, "v.mid"), (Test, 7, "t.mid")];
+        dataset(&trios, "hierdec-trio_16bar", &rows);
+        let rows = [(Train, 60, "a.mid"), (Train, 70, "b.mid"), (Train, 80, "in!t.mid")];
+        dataset(&lines, "hierdec-mel_16bar", &rows);
+        let combined = combine(&trios, &lines, 40, 1, &out).expect("combines");
+        assert_eq!(combined.splits[&Train], Count { windows: 41, files: 3 });
+        let train = read(&out, Train).expect("reads");
+        assert_eq!(train[0], (vec![5; 768], "x.mid".to_owned()));
+        for (window, source) in &train[1..] {
+            let [melody, bass, drums] = window[765..] else { panic!("three parts") };
+            assert!([60, 70].contains(&melody) && [24, 22].contains(&bass), "{melody} {bass}");
+            assert_eq!(drums, 5);
+            assert!(source.starts_with(ARRANGED) && source.ends_with("+x.mid"), "{source}");
+        }
+        let different: HashSet<&Vec<u16>> = train.iter().map(|(window, _)| window).collect();
+        assert_eq!(different.len(), 5, "each line serves as either");
+        assert_eq!(read(&out, Validation).expect("reads"), [(vec![6; 768], "v.mid".to_owned())]);
+        assert_eq!(read(&out, Test).expect("reads"), [(vec![7; 768], "t.mid".to_owned())]);
+        combine(&trios, &lines, 40, 1, &again).expect("combines");
+        assert_eq!(read(&again, Train).expect("reads"), train);
+    }
+
+    // Datasets that do not fit are refused by name: melodies as trios, melodies of two bars, and
+    // melodies of files that are all held out.
+    #[test]
+    fn what_does_not_fit_is_refused() {
+        let place = tempfile::tempdir().expect("a folder");
+        let [trios, lines, out] = ["trios", "lines", "out"].map(|name| place.path().join(name));
+        let rows = [(Split::Train, 5, "x.mid"), (Split::Test, 5, "a.mid")];
+        dataset(&trios, "hierdec-trio_16bar", &rows);
+        dataset(&lines, "hierdec-mel_16bar", &[(Split::Train, 60, "a.mid")]);
+        let error = combine(&lines, &lines, 1, 1, &out).expect_err("no trios").to_string();
+        assert!(error.contains("trios are needed"), "{error}");
+        let error = combine(&trios, &trios, 1, 1, &out).expect_err("no melodies").to_string();
+        assert!(error.contains("melodies are needed"), "{error}");
+        let error = combine(&trios, &lines, 1, 1, &out).expect_err("held out").to_string();
+        assert!(error.contains("lines") && error.contains("combined"), "{error}");
+    }
+}
