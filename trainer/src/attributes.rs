@@ -23,10 +23,6 @@ use crate::evaluate::{BATCH, controls, mean, means};
 use directions::Responses;
 use measure::Measure;
 
-/// How far codes are moved to see what the decoder makes of it, as a share of the distance between
-/// a window's code and the mean of all codes.
-const REACH: f64 = 1.0;
-
 /// How directions are found.
 #[derive(ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -51,18 +47,40 @@ pub struct Missing {
     pub reason: String,
 }
 
+/// A direction that may be an attribute's.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Way {
+    /// What is added to a code for one standard deviation more.
+    pub direction: Vec<f32>,
+    /// How far codes were moved to find it; nothing where the method moves none.
+    pub reach: Option<f64>,
+}
+
+/// An attribute and the directions that may be its.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Candidate {
+    /// What is measured.
+    pub measure: Measure,
+    /// The attribute with the first of `ways`.
+    pub attribute: Attribute,
+    /// Directions in the order in which they are tried.
+    pub ways: Vec<Way>,
+}
+
 /// Directions, and what has none.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Found {
-    /// Attributes with their directions.
-    pub attributes: Vec<(Measure, Attribute)>,
+    /// Attributes that there are directions for.
+    pub candidates: Vec<Candidate>,
     /// The others.
     pub missing: Vec<Missing>,
 }
 
-/// Finds a direction for each measure with some windows. The unit of a direction is one standard
+/// Finds directions for each measure with some windows. The unit of a direction is one standard
 /// deviation of the attribute over the windows, as the method predicts it; a window in which an
-/// attribute is not defined does not count for it. `on_windows` is called with the number of windows
+/// attribute is not defined does not count for it. [`Method::Response`] moves codes by each of `reaches`,
+/// shares of the distance between a window's code and the mean of all codes, for a direction each.
+/// `on_windows` is called with the number of windows
 /// that were encoded or decoded, [`work`] altogether.
 ///
 /// # Errors
@@ -72,6 +90,7 @@ pub fn find(
     windows: &[Window],
     measures: &[Measure],
     method: Method,
+    reaches: &[f64],
     seed: u64,
     on_windows: &mut dyn FnMut(usize),
 ) -> Result<Found, EngineError> {
@@ -102,34 +121,46 @@ pub fn find(
         })
         .collect();
     let holds = |one: usize, other: usize| of_data[one].0.holds(of_data[other].0);
-    let found = match method {
-        Method::Means => directions::of_means(&centred, &standard),
-        Method::Regression => directions::holding(&centred, &centred, &standard, &holds),
-        Method::Response => {
-            let moves = shuffled(&centred, seed) * REACH;
-            let mut responses: Responses = vec![Vec::with_capacity(codes.len()); of_data.len()];
-            for first in (0..codes.len()).step_by(BATCH) {
-                let last = (first + BATCH).min(codes.len());
-                let batch = &windows[first..last];
-                let mut moved = |sign: f64| {
-                    let code = |index: usize| directions::moved(&codes[index], &moves, index, sign);
-                    play(engine, &(first..last).map(code).collect::<Vec<_>>(), batch)
-                };
-                let (up, down) = (moved(1.0)?, moved(-1.0)?);
-                for ((measure, _, [_, deviation]), all) in of_data.iter().zip(&mut responses) {
-                    let change = |(up, down): (&Clip, &Clip)| {
-                        Some((measure.of(up)? - measure.of(down)?) / (2.0 * deviation))
-                    };
-                    all.extend(up.iter().zip(&down).map(change));
-                }
-                on_windows(2 * batch.len());
-            }
-            directions::holding(&moves, &centred, &responses, &holds)
+    let mut ways: Vec<Vec<Way>> = vec![Vec::new(); of_data.len()];
+    let mut add = |found: Vec<Option<Vec<f32>>>, reach: Option<f64>| {
+        for (ways, direction) in ways.iter_mut().zip(found) {
+            ways.extend(direction.map(|direction| Way { direction, reach }));
         }
     };
-    let mut attributes = Vec::new();
-    for ((measure, _, [mean, deviation]), direction) in of_data.into_iter().zip(found) {
-        let Some(direction) = direction else {
+    match method {
+        Method::Means => add(directions::of_means(&centred, &standard), None),
+        Method::Regression => {
+            add(directions::holding(&centred, &centred, &standard, &holds), None);
+        }
+        Method::Response => {
+            let order = shuffled(&centred, seed);
+            for &reach in reaches {
+                let moves = &order * reach;
+                let mut responses: Responses = vec![Vec::with_capacity(codes.len()); of_data.len()];
+                for first in (0..codes.len()).step_by(BATCH) {
+                    let last = (first + BATCH).min(codes.len());
+                    let batch = &windows[first..last];
+                    let mut moved = |sign: f64| {
+                        let code =
+                            |index: usize| directions::moved(&codes[index], &moves, index, sign);
+                        play(engine, &(first..last).map(code).collect::<Vec<_>>(), batch)
+                    };
+                    let (up, down) = (moved(1.0)?, moved(-1.0)?);
+                    for ((measure, _, [_, deviation]), all) in of_data.iter().zip(&mut responses) {
+                        let change = |(up, down): (&Clip, &Clip)| {
+                            Some((measure.of(up)? - measure.of(down)?) / (2.0 * deviation))
+                        };
+                        all.extend(up.iter().zip(&down).map(change));
+                    }
+                    on_windows(2 * batch.len());
+                }
+                add(directions::holding(&moves, &centred, &responses, &holds), Some(reach));
+            }
+        }
+    }
+    let mut candidates = Vec::new();
+    for ((measure, _, [mean, deviation]), ways) in of_data.into_iter().zip(ways) {
+        let Some(first) = ways.first() else {
             let reason = match method {
                 Method::Response => "what is decoded does not change",
                 _ => "codes do not tell it",
@@ -143,16 +174,16 @@ pub fn find(
             unit: measure.unit().to_owned(),
             mean: directions::narrow(mean),
             deviation: directions::narrow(deviation),
-            direction,
+            direction: first.direction.clone(),
         };
-        attributes.push((measure.clone(), attribute));
+        candidates.push(Candidate { measure: measure.clone(), attribute, ways });
     }
-    Ok(Found { attributes, missing })
+    Ok(Found { candidates, missing })
 }
 
-/// What [`find`] counts to with some windows.
-pub fn work(windows: usize, method: Method) -> usize {
-    if method == Method::Response { 3 * windows } else { windows }
+/// What [`find`] counts to with some windows and a number of reaches.
+pub fn work(windows: usize, method: Method, reaches: usize) -> usize {
+    if method == Method::Response { (1 + 2 * reaches) * windows } else { windows }
 }
 
 /// Decodes codes, always the most probable, with the controls of windows.

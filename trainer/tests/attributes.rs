@@ -106,7 +106,7 @@ fn attributes_rise_on_held_out_clips() {
     let found = report["attributes"].as_array().expect("a list");
     assert_eq!((found.len(), &report["clips"]), (5, &Value::from(48)));
     // Density rises without a longer direction than predicted.
-    assert_eq!(report["stretches"][0], 1.0);
+    assert_eq!(report["chosen"][0], serde_json::json!({ "stretch": 1.0, "reach": 1.0 }));
     for (own, name) in ["density", "pitch"].into_iter().enumerate() {
         let outcome = &found[own];
         assert_eq!(outcome["name"], name);
@@ -157,9 +157,11 @@ fn attributes_rise_on_held_out_clips() {
     assert_eq!(small.attributes().expect("attributes"), attributes);
 
     // Another search replaces what is stored and the section of the card.
-    interlude(&[&arguments[..], &["--windows", "64", "--clips", "8"]].concat()).expect("again");
+    let more = ["--windows", "64", "--clips", "8", "--reach", "1,0.2"];
+    interlude(&[&arguments[..], &more].concat()).expect("again");
     let card = fs::read_to_string(model.join("README.md")).expect("there");
     assert!(card.starts_with("# A model\r\n\n<!-- attributes"), "{card}");
+    assert!(card.contains("--method response --reach 1,0.2 --seed 1"), "{card}");
     assert!(card.contains("--windows 64") && card.matches("## Attributes").count() == 1, "{card}");
     assert_ne!(package.attributes().expect("attributes"), attributes);
 }
@@ -251,6 +253,8 @@ fn what_cannot_be_done_is_told() {
         store::write(&dataset, split, 32, &[(&[30; 32], "a.mid")]).expect("a dataset");
     }
     let find = ["attributes", "--model", text(&model), "--dataset", text(&dataset)];
+    let error = interlude(&[&find[..], &["--reach", "0"]].concat()).expect_err("no move");
+    assert!(error.to_string().contains("from 0.01 to 2"), "{error}");
     let error = interlude(&find).expect_err("one window").to_string();
     assert!(error.contains("stays as it is"), "{error}");
     assert_eq!(fs::read(model.join("README.md")).expect("there"), b"# A model\r\n");

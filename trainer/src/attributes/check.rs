@@ -7,7 +7,7 @@ use interlude_models::tokens::Window;
 use serde::Serialize;
 
 use super::measure::Measure;
-use super::play;
+use super::{Candidate, play};
 use crate::evaluate::{BATCH, mean, means, number};
 
 /// How far codes are moved, in standard deviations of the attribute.
@@ -16,6 +16,15 @@ pub const AMOUNTS: [f32; 5] = [-2.0, -1.0, 0.0, 1.0, 2.0];
 pub const STRETCHES: [f32; 4] = [1.0, 1.5, 2.0, 3.0];
 /// Spearman's rank correlation from which on a clip counts as one that follows.
 pub const FOLLOWS: f64 = 0.9;
+
+/// Which direction an attribute got.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Chosen {
+    /// Its length as a share of that which was predicted.
+    pub stretch: f32,
+    /// How far codes were moved to find it; nothing where the method moves none.
+    pub reach: Option<f64>,
+}
 
 /// What one direction does, with the most probable token at each step.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -82,34 +91,37 @@ pub fn run(
     Ok(outcomes)
 }
 
-/// Makes directions along which the mean of their attribute does not rise at each step as much longer
-/// as it takes, if one of [`STRETCHES`] is enough, and tells by how much. Near a code nothing may
-/// happen, or what is decoded may get rougher whichever way it is moved, before the attribute changes.
+/// Chooses the direction of each attribute: the first of its ways along which its mean rises at each
+/// step, and where none is, the first that does when it is made longer, by the least of [`STRETCHES`]
+/// that is enough. Near a code nothing may happen, or what is decoded may get rougher whichever way it is
+/// moved, before the attribute changes. An attribute that rises along none keeps the first, as it is.
 ///
 /// # Errors
 /// [`EngineError`] when a graph fails.
-pub fn stretch(
+pub fn choose(
     engine: &mut Engine,
     windows: &[Window],
-    attributes: &mut [(Measure, Attribute)],
+    candidates: Vec<Candidate>,
     on_clips: &mut dyn FnMut(usize),
-) -> Result<Vec<f32>, EngineError> {
+) -> Result<Vec<(Measure, Attribute, Chosen)>, EngineError> {
     let codes = encode(engine, windows)?;
-    let mut stretches = Vec::with_capacity(attributes.len());
-    for (measure, attribute) in attributes {
-        let mut used = 1.0;
-        for stretch in STRETCHES {
-            let mut longer = attribute.clone();
-            longer.direction.iter_mut().for_each(|value| *value *= stretch);
-            let decoded = along(engine, windows, &codes, &longer, on_clips)?;
-            if means_of(&values(measure, &decoded)).is_some_and(|means| rises(&means)) {
-                (*attribute, used) = (longer, stretch);
+    let mut all = Vec::with_capacity(candidates.len());
+    for Candidate { measure, mut attribute, ways } in candidates {
+        let mut chosen = Chosen { stretch: 1.0, reach: ways.first().and_then(|way| way.reach) };
+        let tries =
+            STRETCHES.into_iter().flat_map(|stretch| ways.iter().map(move |way| (stretch, way)));
+        for (stretch, way) in tries {
+            let direction = way.direction.iter().map(|value| value * stretch).collect();
+            let tried = Attribute { direction, ..attribute.clone() };
+            let decoded = along(engine, windows, &codes, &tried, on_clips)?;
+            if means_of(&values(&measure, &decoded)).is_some_and(|means| rises(&means)) {
+                (attribute, chosen) = (tried, Chosen { stretch, reach: way.reach });
                 break;
             }
         }
-        stretches.push(used);
+        all.push((measure, attribute, chosen));
     }
-    Ok(stretches)
+    Ok(all)
 }
 
 /// For each amount what is decoded of each clip.

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use serde::Serialize;
 
-use super::check::{AMOUNTS, FOLLOWS, Outcome};
+use super::check::{AMOUNTS, Chosen, FOLLOWS, Outcome};
 use super::{Method, Missing};
 use crate::picture::{Picture, as_float};
 
@@ -29,8 +29,10 @@ pub struct Report {
     pub seed: u64,
     /// How far codes were moved, in deviations.
     pub amounts: [f32; 5],
-    /// How much longer each direction was made than predicted.
-    pub stretches: Vec<f32>,
+    /// How far codes were moved to find directions.
+    pub reaches: Vec<f64>,
+    /// Which direction each attribute got.
+    pub chosen: Vec<Chosen>,
     /// What each direction does. Those that are monotonic are stored.
     pub attributes: Vec<Outcome>,
     /// Attributes of which there is no direction.
@@ -42,13 +44,21 @@ impl Report {
         self.attributes.iter().map(|outcome| outcome.name.as_str()).collect()
     }
 
-    /// A sentence for each attribute with a longer direction, or none in the model's folder.
+    /// A sentence for each attribute whose direction is not the one that was tried first, or that has none
+    /// in the model's folder.
     fn remarks(&self) -> Vec<String> {
-        let stretched = self.attributes.iter().zip(&self.stretches);
-        let stretched = stretched.filter(|(outcome, stretch)| **stretch > 1.0 && outcome.monotonic);
-        let stretched = stretched.map(|(outcome, stretch)| {
+        let rising = self.attributes.iter().zip(&self.chosen);
+        let rising = rising.filter(|(outcome, _)| outcome.monotonic);
+        let taken = rising.filter_map(|(outcome, Chosen { stretch, reach })| {
+            let other = reach.filter(|reach| self.reaches.first() != Some(reach));
+            let other = other.map(|reach| format!("found with codes moved by {reach}"));
+            let longer = (*stretch > 1.0).then(|| format!("{stretch} times as long as predicted"));
+            let how: Vec<String> = [other, longer].into_iter().flatten().collect();
             let name = &outcome.name;
-            format!("`{name}` is {stretch} times as long as predicted: by less it does not rise.")
+            (!how.is_empty()).then(|| {
+                let how = how.join(" and ");
+                format!("`{name}` is {how}: along what was tried before it does not rise.")
+            })
         });
         let fails = self.attributes.iter().filter(|outcome| !outcome.monotonic).map(|outcome| {
             let name = &outcome.name;
@@ -56,7 +66,7 @@ impl Report {
         });
         let missing = self.missing.iter();
         let missing = missing.map(|it| format!("`{}` is not stored: {}.", it.name, it.reason));
-        stretched.chain(fails).chain(missing).collect()
+        taken.chain(fails).chain(missing).collect()
     }
 
     /// The table: each attribute, and what each direction does to all of them.
@@ -142,16 +152,22 @@ impl Report {
         if !remarks.is_empty() {
             text += &format!("\n{}\n", remarks.join(" "));
         }
+        let reaches: Vec<String> = self.reaches.iter().map(f64::to_string).collect();
+        let reach = match &reaches[..] {
+            [one] if one == "1" => String::new(),
+            all => format!(" --reach {}", all.join(",")),
+        };
         let _ = write!(
             text,
             "\nMeasured with\n\n```sh\ninterlude attributes --model {} --dataset {} --windows {} \
-             --clips {} --split {} --method {} --seed {}\n```\n",
+             --clips {} --split {} --method {}{} --seed {}\n```\n",
             places[0],
             places[1],
             self.windows,
             self.clips,
             self.split,
             self.method.name(),
+            reach,
             self.seed
         );
         text

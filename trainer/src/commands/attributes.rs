@@ -16,8 +16,8 @@ use super::{Shared, card};
 use crate::attributes::report::Report;
 use crate::attributes::{Found, Method, check, find, measure, work};
 
-/// Windows that tell how long directions are to be, about.
-const LENGTH_WINDOWS: usize = 256;
+/// Windows that directions are chosen with, about.
+const CHOICE_WINDOWS: usize = 256;
 
 /// Find the directions in latent space that change one attribute of the music, such as its density.
 ///
@@ -44,6 +44,10 @@ pub struct Attributes {
     /// How directions are found.
     #[arg(long, value_enum, default_value_t)]
     method: Method,
+    /// How far codes are moved by `--method response`, as a share of their distance from the mean of
+    /// all. Of several (1,0.25) the first is taken along which an attribute rises.
+    #[arg(long, value_name = "SHARE", value_delimiter = ',', default_value = "1", value_parser = reach)]
+    reach: Vec<f64>,
     /// Seed of the order in which codes are paired.
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -84,19 +88,22 @@ impl Attributes {
         let options = EngineOptions { provider: Provider::Cpu, threads: self.threads };
         let mut engine = Engine::load(runtime, &package, &options)?;
 
-        let bar = ProgressBar::new(work(windows.len(), self.method) as u64);
+        let bar = ProgressBar::new(work(windows.len(), self.method, self.reach.len()) as u64);
         bar.set_style(ProgressStyle::with_template("{msg} {bar:30} {percent} %, {eta} left")?);
         bar.set_message("directions");
         let mut progress = |count: usize| bar.inc(count as u64);
-        let Found { attributes: mut found, missing } =
-            find(&mut engine, &windows, &measures, self.method, self.seed, &mut progress)?;
-        // The same windows, spread over all of them, tell whether directions are long enough.
-        let apart = (windows.len() / LENGTH_WINDOWS).max(1);
+        let (method, reaches) = (self.method, &self.reach);
+        let Found { candidates, missing } =
+            find(&mut engine, &windows, &measures, method, reaches, self.seed, &mut progress)?;
+        // Some of the windows, spread over all of them, tell along which directions attributes rise.
+        let apart = (windows.len() / CHOICE_WINDOWS).max(1);
         let some: Vec<Window> = windows.iter().step_by(apart).cloned().collect();
-        bar.set_message("lengths");
-        bar.set_length((some.len() * found.len() * check::AMOUNTS.len()) as u64);
+        bar.set_message("choice");
+        bar.set_length((some.len() * candidates.len() * check::AMOUNTS.len()) as u64);
         bar.reset();
-        let stretches = check::stretch(&mut engine, &some, &mut found, &mut progress)?;
+        let chosen = check::choose(&mut engine, &some, candidates, &mut progress)?;
+        let (found, chosen): (Vec<_>, Vec<_>) =
+            chosen.into_iter().map(|(measure, attribute, how)| ((measure, attribute), how)).unzip();
         bar.set_message("check");
         bar.set_length((clips.len() * found.len() * check::AMOUNTS.len()) as u64);
         bar.reset();
@@ -116,7 +123,8 @@ impl Attributes {
             clips: clips.len(),
             seed: self.seed,
             amounts: check::AMOUNTS,
-            stretches,
+            reaches: self.reach,
+            chosen,
             attributes: outcomes,
             missing,
         };
@@ -142,6 +150,11 @@ impl Attributes {
         let places = [&self.model, &self.dataset].map(|folder| card::place(folder));
         card::put(&package.dir, "attributes", &report.section(&places))
     }
+}
+
+fn reach(text: &str) -> Result<f64, String> {
+    let share = text.parse::<f64>().ok().filter(|share| (0.01..=2.0).contains(share));
+    share.ok_or_else(|| "it is a number from 0.01 to 2".to_owned())
 }
 
 /// Writes a file, whole or not at all.
