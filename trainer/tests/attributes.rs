@@ -105,8 +105,11 @@ fn attributes_rise_on_held_out_clips() {
     let report: Value = serde_json::from_slice(&fs::read(&json).expect("there")).expect("JSON");
     let found = report["attributes"].as_array().expect("a list");
     assert_eq!((found.len(), &report["clips"]), (5, &Value::from(48)));
-    // Density rises without a longer direction than predicted.
-    assert_eq!(report["chosen"][0], serde_json::json!({ "stretch": 1.0, "reach": 1.0 }));
+    // Density and pitch rise without longer directions than predicted.
+    for chosen in &report["chosen"].as_array().expect("a list")[..2] {
+        assert!(chosen["stretch"].as_f64().is_some_and(|it| it <= 1.0), "{chosen}");
+        assert_eq!(chosen["reach"], 1.0, "{chosen}");
+    }
     for (own, name) in ["density", "pitch"].into_iter().enumerate() {
         let outcome = &found[own];
         assert_eq!(outcome["name"], name);

@@ -12,8 +12,8 @@ use crate::evaluate::{BATCH, mean, means, number};
 
 /// How far codes are moved, in standard deviations of the attribute.
 pub const AMOUNTS: [f32; 5] = [-2.0, -1.0, 0.0, 1.0, 2.0];
-/// How much longer directions are made one after the other until their attribute rises.
-pub const STRETCHES: [f32; 4] = [1.0, 1.5, 2.0, 3.0];
+/// How much shorter or longer directions are made one after the other until their attribute rises.
+pub const STRETCHES: [f32; 5] = [1.0, 0.5, 1.5, 2.0, 3.0];
 /// Spearman's rank correlation from which on a clip counts as one that follows.
 pub const FOLLOWS: f64 = 0.9;
 
@@ -92,9 +92,10 @@ pub fn run(
 }
 
 /// Chooses the direction of each attribute: the first of its ways along which its mean rises at each
-/// step, and where none is, the first that does when it is made longer, by the least of [`STRETCHES`]
-/// that is enough. Near a code nothing may happen, or what is decoded may get rougher whichever way it is
-/// moved, before the attribute changes. An attribute that rises along none keeps the first, as it is.
+/// step, and where none is, the first that does with the first of [`STRETCHES`] that is enough. Far from
+/// a code an attribute may not change any more, as pitch that has leapt by an octave; near it nothing may
+/// happen, or what is decoded may get rougher whichever way it is moved. An attribute that rises along none
+/// keeps the first, as it is.
 ///
 /// # Errors
 /// [`EngineError`] when a graph fails.

@@ -52,7 +52,7 @@ impl Report {
         let taken = rising.filter_map(|(outcome, Chosen { stretch, reach })| {
             let other = reach.filter(|reach| self.reaches.first() != Some(reach));
             let other = other.map(|reach| format!("found with codes moved by {reach}"));
-            let longer = (*stretch > 1.0).then(|| format!("{stretch} times as long as predicted"));
+            let longer = (*stretch != 1.0).then(|| format!("{stretch} times as long as predicted"));
             let how: Vec<String> = [other, longer].into_iter().flatten().collect();
             let name = &outcome.name;
             (!how.is_empty()).then(|| {

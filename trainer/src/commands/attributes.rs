@@ -45,7 +45,7 @@ pub struct Attributes {
     #[arg(long, value_enum, default_value_t)]
     method: Method,
     /// How far codes are moved by `--method response`, as a share of their distance from the mean of
-    /// all. Of several (1,0.25) the first is taken along which an attribute rises.
+    /// all. Of several (1,0.2) the first is taken along which an attribute rises.
     #[arg(long, value_name = "SHARE", value_delimiter = ',', default_value = "1", value_parser = reach)]
     reach: Vec<f64>,
     /// Seed of the order in which codes are paired.

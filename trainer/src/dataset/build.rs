@@ -79,6 +79,25 @@ pub struct Description {
 }
 
 impl Description {
+    /// That of a folder with windows of so many steps of a configuration, as tests write them.
+    #[cfg(test)]
+    pub(super) fn example(folder: &Path, config: &str, steps: usize) -> Self {
+        Self {
+            config: config.to_owned(),
+            steps,
+            seed: 1,
+            sources: vec![folder.display().to_string()],
+            monophonic: false,
+            least_notes: 1,
+            roland: None,
+            arranged: false,
+            files: 1,
+            skipped: 0,
+            duplicates: 0,
+            splits: BTreeMap::new(),
+        }
+    }
+
     /// Columns of a step and steps of a window, by which datasets are alike.
     pub(super) fn scheme(&self) -> Option<(Vec<u32>, usize)> {
         let config = config::by_name(&self.config).ok()?;

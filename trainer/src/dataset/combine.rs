@@ -73,6 +73,9 @@ pub fn combine(
     let combined = Description {
         sources: description.sources.iter().chain(&melodies.sources).cloned().collect(),
         arranged: true,
+        files: description.files + melodies.files,
+        skipped: description.skipped + melodies.skipped,
+        duplicates: description.duplicates + melodies.duplicates,
         splits: counts,
         ..description
     };
@@ -151,28 +154,13 @@ fn write(
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use super::*;
 
     /// A dataset whose windows are the same number in all columns, with a source each.
     fn dataset(folder: &Path, config: &str, rows: &[(Split, u16, &str)]) {
         std::fs::create_dir(folder).expect("a folder");
         let steps = 256;
-        let description = Description {
-            config: config.to_owned(),
-            steps,
-            seed: 1,
-            sources: vec![folder.display().to_string()],
-            monophonic: false,
-            least_notes: 1,
-            roland: None,
-            arranged: false,
-            files: 1,
-            skipped: 0,
-            duplicates: 0,
-            splits: BTreeMap::new(),
-        };
+        let description = Description::example(folder, config, steps);
         let width = description.scheme().expect("known").0.len();
         for split in Split::ALL {
             let of_split = rows.iter().filter(|row| row.0 == split);

@@ -84,20 +84,7 @@ mod tests {
                 windows.iter().map(|window| (&**window, "a.mid")).collect();
             store::write(folder, split, steps, &rows).expect("writes");
         }
-        let description = Description {
-            config: config.to_owned(),
-            steps,
-            seed: 1,
-            sources: vec![folder.display().to_string()],
-            monophonic: false,
-            least_notes: 1,
-            roland: None,
-            arranged: false,
-            files: 1,
-            skipped: 0,
-            duplicates: 0,
-            splits: BTreeMap::new(),
-        };
+        let description = Description::example(folder, config, steps);
         write_description(folder, &description).expect("writes");
     }
 

@@ -204,12 +204,12 @@ impl<'a> Training<'a> {
         let metrics = metrics
             .with_context(|| format!("cannot write metrics in `{}`", options.out.display()))?;
         if let Some(metrics) = metrics.as_ref().filter(|_| line) {
-            let all = |schedule: &Schedule| {
+            let trains = |schedule: &Schedule| {
                 schedule.phases.iter().any(|phase| phase.frozen == Frozen::Nothing)
             };
             match &options.schedule {
                 None => metrics.say("the model's delay line stays as it is, the rest is trained"),
-                Some(schedule) if all(schedule) => metrics.say(
+                Some(schedule) if trains(schedule) => metrics.say(
                     "the schedule trains the model's delay line too, which soon breaks it: say \
                      `\"frozen\": \"means\"` in all phases",
                 ),
