@@ -5,6 +5,7 @@
 
 mod instruments;
 mod read;
+mod riff;
 mod write;
 
 use std::path::{Path, PathBuf};
@@ -12,6 +13,12 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 pub use write::to_bytes;
+
+/// Whether a file begins as MIDI files do, plain ones and those within RIFF (`.rmi`); its first 12
+/// bytes are enough.
+pub fn begins_like_midi(bytes: &[u8]) -> bool {
+    riff::is_midi(bytes)
+}
 
 /// Largest file that is read, in bytes.
 pub const MAX_FILE_BYTES: u64 = 64 << 20;
@@ -152,9 +159,10 @@ impl NoteSequence {
     /// Reads a MIDI file from its bytes.
     ///
     /// # Errors
-    /// [`MidiError`] for everything that is not a whole type 0 or type 1 file in ticks.
+    /// [`MidiError`] for everything that is not a whole type 0 or type 1 file in ticks, plain or
+    /// within RIFF.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, MidiError> {
-        read::sequence(bytes)
+        read::sequence(riff::unwrap(bytes))
     }
 
     /// Reads a MIDI file.
