@@ -3,15 +3,21 @@
 //! Reading follows note-seq 0.0.5 with pretty_midi 0.2.10, because the models were trained on what
 //! those two make of a file; the rules are told in [`read`]. Writing follows them too.
 
+mod chunks;
+mod error;
+mod events;
 mod instruments;
 mod read;
 mod riff;
+#[cfg(test)]
+mod tests;
 mod write;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use thiserror::Error;
+use crate::clip::DRUM_CHANNEL;
 
+pub use error::{MidiError, Warning};
 pub use write::to_bytes;
 
 /// Whether a file begins as MIDI files do, plain ones and those within RIFF (`.rmi`); its first 12
@@ -85,94 +91,58 @@ pub struct NoteSequence {
     pub time_signatures: Vec<TimeSignature>,
     /// Chords, for models with chords. Empty in a sequence from a file: they are inferred then.
     pub chords: Vec<ChordChange>,
+    /// Notes that are not among them.
+    pub lost: Lost,
     /// End of the last note in seconds.
     pub total_time: f64,
     /// Ticks in a quarter note of the file.
     pub ticks_per_quarter: u16,
 }
 
-/// Why a MIDI file cannot be read.
-#[derive(Debug, Error)]
-pub enum MidiError {
-    /// No byte in it.
-    #[error("the file is empty; export it again from where it was made")]
-    Empty,
-    /// It begins like no MIDI file.
-    #[error("not a MIDI file: it does not begin with `MThd`; choose a Standard MIDI File (.mid)")]
-    NotMidi,
-    /// It ends before it should.
-    #[error("the file is cut off in {place}; fetch or export it again")]
-    Truncated {
-        /// The part that is not complete.
-        place: String,
-    },
-    /// Bytes that are no event.
-    #[error("{place} holds bytes that are no MIDI event; export the file again")]
-    Malformed {
-        /// The part, and the offset within it.
-        place: String,
-    },
-    /// Times in frames of film.
-    #[error(
-        "the file counts time in SMPTE frames, which gives it no beats; export it with ticks per \
-         quarter note"
-    )]
-    Smpte,
-    /// Tracks that are pieces of their own.
-    #[error(
-        "the file is of type 2, whose tracks are independent pieces; export it as type 0 or type 1"
-    )]
-    Sequential,
-    /// A header with an unknown format or no resolution.
-    #[error("the header is unusable ({what}); export the file as type 0 or type 1")]
-    Header {
-        /// What is wrong.
-        what: String,
-    },
-    /// A file above [`MAX_FILE_BYTES`].
-    #[error("the file has {bytes} bytes; MIDI files up to {MAX_FILE_BYTES} bytes can be read")]
-    TooLarge {
-        /// Its size.
-        bytes: u64,
-    },
-    /// More than [`MAX_EVENTS`] of a kind.
-    #[error("the file holds more than {MAX_EVENTS} {what}; export a part of it")]
-    TooMany {
-        /// Of what.
-        what: &'static str,
-    },
-    /// The file system refused.
-    #[error("cannot read the file: {0}")]
-    Io(#[from] std::io::Error),
-    /// Any of these, with the file it happened in.
-    #[error("{}: {source}", path.display())]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        #[source]
-        source: Box<MidiError>,
-    },
+/// Notes of a file that the original reads none of, counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Lost {
+    /// Drums that end where they begin.
+    pub drums_without_length: usize,
+    /// Other notes that end where they begin.
+    pub notes_without_length: usize,
+    /// Drums without an end.
+    pub drums_without_end: usize,
+    /// Other notes without an end.
+    pub notes_without_end: usize,
+}
+
+impl Lost {
+    fn count_without_length(&mut self, channel: u8, count: usize) {
+        match channel {
+            DRUM_CHANNEL => self.drums_without_length += count,
+            _ => self.notes_without_length += count,
+        }
+    }
+
+    fn count_without_end(&mut self, channel: u8, count: usize) {
+        match channel {
+            DRUM_CHANNEL => self.drums_without_end += count,
+            _ => self.notes_without_end += count,
+        }
+    }
 }
 
 impl NoteSequence {
-    /// Reads a MIDI file from its bytes.
+    /// Reads a MIDI file from its bytes, as [`from_bytes`].
     ///
     /// # Errors
-    /// [`MidiError`] for everything that is not a whole type 0 or type 1 file in ticks, plain or
-    /// within RIFF.
+    /// As [`from_bytes`].
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, MidiError> {
-        read::sequence(riff::unwrap(bytes))
+        Ok(from_bytes(bytes)?.0)
     }
 
-    /// Reads a MIDI file.
+    /// Reads a MIDI file, as [`open`].
     ///
     /// # Errors
-    /// [`MidiError::File`] with the path and the cause.
+    /// As [`open`].
     pub fn open(path: &Path) -> Result<Self, MidiError> {
-        read_bounded(path)
-            .and_then(|bytes| Self::from_bytes(&bytes))
-            .map_err(|source| MidiError::File { path: path.to_owned(), source: Box::new(source) })
+        Ok(open(path)?.0)
     }
 
     /// Moves every pitched note by `semitones`; notes that leave `0..128` are dropped and drums
@@ -199,9 +169,32 @@ impl NoteSequence {
     }
 }
 
+/// Reads a MIDI file from its bytes, and tells what is wrong with it where its music, or that of some
+/// of its tracks, is whole all the same.
+///
+/// # Errors
+/// [`MidiError`] for everything that is no type 0 or type 1 file in ticks, plain or within RIFF, and
+/// for files whose first track, or each with notes, is damaged.
+pub fn from_bytes(bytes: &[u8]) -> Result<(NoteSequence, Vec<Warning>), MidiError> {
+    read::sequence(riff::unwrap(bytes))
+}
+
+/// Reads a MIDI file, as [`from_bytes`].
+///
+/// # Errors
+/// [`MidiError::File`] with the path and the cause.
+pub fn open(path: &Path) -> Result<(NoteSequence, Vec<Warning>), MidiError> {
+    read_bounded(path)
+        .and_then(|bytes| from_bytes(&bytes))
+        .map_err(|source| MidiError::File { path: path.to_owned(), source: Box::new(source) })
+}
+
 fn read_bounded(path: &Path) -> Result<Vec<u8>, MidiError> {
     use std::io::Read;
 
+    if path.is_dir() {
+        return Err(MidiError::Folder);
+    }
     let file = std::fs::File::open(path)?;
     let mut bytes = Vec::new();
     // One byte more than allowed tells a file that is too large, also when its size is not known
@@ -213,93 +206,4 @@ fn read_bounded(path: &Path) -> Result<Vec<u8>, MidiError> {
         return Err(MidiError::TooLarge { bytes });
     }
     Ok(bytes)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::clip::{Clip, Note};
-
-    fn file() -> Vec<u8> {
-        let note =
-            |start, end, pitch| Note { start, end, pitch, velocity: 80, channel: 0, program: 0 };
-        to_bytes(&Clip::new(vec![note(0.0, 1.0, 60), note(1.0, 1.5, 60)], 4.0), 60.0)
-    }
-
-    fn error(bytes: &[u8]) -> String {
-        NoteSequence::from_bytes(bytes).unwrap_err().to_string()
-    }
-
-    /// A written file is read back with its notes, and its tempo sets their seconds.
-    #[test]
-    fn a_written_file_is_read_back() {
-        let sequence = NoteSequence::from_bytes(&file()).unwrap();
-        let times: Vec<_> = sequence.notes.iter().map(|note| (note.start, note.end)).collect();
-        assert_eq!(times, [(0.0, 1.0), (1.0, 1.5)]);
-        assert_eq!(sequence.tempos, [Tempo { time: 0.0, qpm: 60.0 }]);
-        assert_eq!(sequence.total_time, 1.5);
-    }
-
-    /// Every unusable file has its own sentence.
-    #[test]
-    fn unusable_files_are_told_apart() {
-        assert!(error(&[]).contains("empty"));
-        assert!(error(b"RIFF....").contains("not a MIDI file"));
-        for length in 1..file().len() {
-            assert!(error(&file()[..length]).contains("cut off"), "{length} bytes");
-        }
-        let with = |offset: usize, value: [u8; 2]| {
-            let mut bytes = file();
-            bytes[offset..offset + 2].copy_from_slice(&value);
-            error(&bytes)
-        };
-        assert!(with(8, [0, 2]).contains("type 2"));
-        assert!(with(8, [0, 7]).contains("format 7"));
-        assert!(with(12, [0xE7, 40]).contains("SMPTE"));
-        assert!(with(12, [0x80, 0]).contains("SMPTE"));
-        assert!(with(12, [0, 0]).contains("0 ticks"));
-        // The first event of the first track: a system message, which no file may hold.
-        assert!(with(22, [0, 0xF1]).contains("track 1, byte 0"));
-    }
-
-    /// A file with more notes, or changes of tempo, than any music has is refused.
-    #[test]
-    fn events_are_counted() {
-        let error = |track: Vec<u8>| {
-            let length = u32::try_from(track.len()).unwrap().to_be_bytes();
-            let header = b"MThd\0\0\0\x06\0\0\0\x01\0\x18MTrk";
-            NoteSequence::from_bytes(&[&header[..], &length, &track].concat()).unwrap_err()
-        };
-        // Notes that never end, so that only the number of beginnings can tell.
-        let notes = error([0, 0x90, 60, 80].repeat(MAX_EVENTS + 1)).to_string();
-        assert!(notes.contains("more than 1048576 notes"), "{notes}");
-        let tempos = [1, 0xff, 0x51, 3, 7, 0xa1, 0x20, 1, 0xff, 0x51, 3, 6, 0xa1, 0x20];
-        let tempos = error(tempos.repeat(MAX_EVENTS / 2 + 1)).to_string();
-        assert!(tempos.contains("more than 1048576 changes of tempo"), "{tempos}");
-    }
-
-    /// Missing files are named.
-    #[test]
-    fn a_missing_file_is_named() {
-        let error = NoteSequence::open(Path::new("no such.mid")).unwrap_err().to_string();
-        assert!(error.starts_with("no such.mid: cannot read"), "{error}");
-    }
-
-    /// Transposition drops what leaves the range and spares drums.
-    #[test]
-    fn transposition_spares_drums() {
-        let note = |pitch, is_drum| SequenceNote {
-            start: 0.0,
-            end: 1.0,
-            instrument: 0,
-            pitch,
-            velocity: 80,
-            program: 0,
-            is_drum,
-        };
-        let notes = vec![note(60, false), note(126, false), note(36, true)];
-        let sequence = NoteSequence { notes, total_time: 1.0, ..NoteSequence::default() };
-        let pitches: Vec<u8> = sequence.transposed(3).notes.iter().map(|note| note.pitch).collect();
-        assert_eq!(pitches, [63, 36]);
-    }
 }

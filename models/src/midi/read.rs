@@ -1,51 +1,80 @@
 //! Standard MIDI files to note sequences.
 //!
-//! The rules, all of them pretty_midi's: tempo and time signatures count on the first track only.
+//! Where a file is as the standard says, or as the original has patience with it, the rules are all
+//! of them pretty_midi's: tempo and time signatures count on the first track only.
 //! Notes belong to the instrument given by program, channel and track at the moment they *end*. A
 //! note-off ends every open note of its channel and key that began on another tick; notes that
 //! began on the same tick stay open if another was ended, and vanish if none was. Notes without an
 //! end are dropped.
+//!
+//! The original fails at files that are damaged anywhere. Here a damaged track is left out as long as
+//! it is not the first and others have notes.
 
 use std::collections::HashMap;
 
-use midly::{EventIter, MetaMessage, MidiMessage, TrackEventKind};
+use midly::MidiMessage;
 
-use super::{MAX_EVENTS, MidiError, NoteSequence, SequenceNote, Tempo, TimeSignature};
+use super::chunks::{self, Tracks};
+use super::error::{MidiError, Warning};
+use super::events::{Event, Events, Kind};
+use super::{Lost, MAX_EVENTS, NoteSequence, SequenceNote, Tempo, TimeSignature};
 use crate::clip::DRUM_CHANNEL;
+
+/// Type of the meta event with a tempo: three bytes of microseconds.
+const TEMPO: u8 = 0x51;
+/// Type of the meta event with a time signature: numerator, power of the denominator, and what a
+/// metronome does.
+const TIME_SIGNATURE: u8 = 0x58;
 
 /// Microseconds in a quarter note until the file says otherwise.
 const DEFAULT_TEMPO: u32 = 500_000;
 
-pub(super) fn sequence(bytes: &[u8]) -> Result<NoteSequence, MidiError> {
-    let (ticks_per_quarter, tracks) = tracks(bytes)?;
+/// A file's music, and what is wrong with the file.
+pub(super) fn sequence(bytes: &[u8]) -> Result<(NoteSequence, Vec<Warning>), MidiError> {
+    let Tracks { ticks_per_quarter, mut tracks, missing, mut warnings } = chunks::tracks(bytes)?;
+    if matches!(tracks.first(), Some(Err(_))) {
+        // Tempo and time signatures are the first track's: without it no bar is known.
+        tracks.swap_remove(0)?;
+    }
     let mut tempo_map = TempoMap::new(ticks_per_quarter);
     let mut time_signatures = Vec::new();
-    if let Some(first) = tracks.first() {
-        for_each_event(first, 0, |tick, kind| {
+    if let Some(Ok(first)) = tracks.first() {
+        for Event { byte, tick, kind } in Events::of(first).flatten() {
             match kind {
-                TrackEventKind::Meta(MetaMessage::Tempo(tempo)) => {
-                    tempo_map.add(tick, tempo.as_int());
+                Kind::Meta(TEMPO, &[a, b, c, ..]) if [a, b, c] != [0; 3] => {
+                    tempo_map.add(tick, u32::from_be_bytes([0, a, b, c]));
                 }
-                TrackEventKind::Meta(MetaMessage::TimeSignature(numerator, power, ..)) => {
+                Kind::Meta(TEMPO, _) => warnings.push(Warning::Tempo { byte }),
+                Kind::Meta(TIME_SIGNATURE, &[numerator, power, ..]) => {
                     // A denominator beyond 2^31 cannot be told from one of 2^31: neither makes a
                     // bar.
                     time_signatures.push((tick, numerator, 1u32 << power.min(31)));
                 }
+                Kind::Meta(TIME_SIGNATURE, _) => return Err(MidiError::Metre { byte }),
                 _ => {}
             }
-            within(tempo_map.changes.len(), "changes of tempo")?;
-            within(time_signatures.len(), "time signatures")
-        })?;
+            within(tempo_map.changes.len().max(warnings.len()), "changes of tempo")?;
+            within(time_signatures.len(), "time signatures")?;
+        }
     }
 
     let mut instruments = Instruments::default();
     let mut open = OpenNotes::new();
+    let mut lost = Lost::default();
     let mut begun = 0;
-    for (index, track) in tracks.iter().enumerate() {
+    let mut damage = None;
+    for (index, track) in tracks.into_iter().enumerate() {
+        let track = match track {
+            Ok(track) => track,
+            Err(error) => {
+                warnings.push(Warning::LeftOut { track: index + 1, reason: error.to_string() });
+                damage.get_or_insert(error);
+                continue;
+            }
+        };
         let mut programs = [0u8; 16];
-        for_each_event(track, index, |tick, kind| {
-            let TrackEventKind::Midi { channel, message } = kind else { return Ok(()) };
-            let channel = channel.as_int();
+        for Event { tick, kind, .. } in Events::of(track).flatten() {
+            let Kind::Channel(channel, message) = kind else { continue };
             match message {
                 MidiMessage::ProgramChange { program } => {
                     programs[usize::from(channel)] = program.as_int();
@@ -57,7 +86,7 @@ pub(super) fn sequence(bytes: &[u8]) -> Result<NoteSequence, MidiError> {
                 }
                 MidiMessage::NoteOn { key, .. } | MidiMessage::NoteOff { key, .. } => {
                     let program = programs[usize::from(channel)];
-                    open.end(channel, key.as_int(), tick, |note| {
+                    let vanished = open.end(channel, key.as_int(), tick, |note| {
                         instruments.of(program, channel, index).push(SequenceNote {
                             start: tempo_map.seconds(note.tick),
                             end: tempo_map.seconds(tick),
@@ -68,16 +97,19 @@ pub(super) fn sequence(bytes: &[u8]) -> Result<NoteSequence, MidiError> {
                             is_drum: channel == DRUM_CHANNEL,
                         });
                     });
+                    lost.count_without_length(channel, vanished);
                 }
                 _ => {}
             }
-            Ok(())
-        })?;
-        open.clear();
+        }
+        open.clear(|channel, notes| lost.count_without_end(channel, notes));
     }
 
     let notes = instruments.into_notes();
-    Ok(NoteSequence {
+    if let Some(damage) = damage.or(missing).filter(|_| notes.is_empty()) {
+        return Err(damage);
+    }
+    let sequence = NoteSequence {
         total_time: notes.iter().map(|note| note.end).fold(0.0, f64::max),
         notes,
         tempos: tempo_map.tempos(),
@@ -90,99 +122,15 @@ pub(super) fn sequence(bytes: &[u8]) -> Result<NoteSequence, MidiError> {
             })
             .collect(),
         chords: Vec::new(),
+        lost,
         ticks_per_quarter,
-    })
+    };
+    Ok((sequence, warnings))
 }
 
 /// Refuses more things of a kind than any music has.
 fn within(count: usize, what: &'static str) -> Result<(), MidiError> {
     if count > MAX_EVENTS { Err(MidiError::TooMany { what }) } else { Ok(()) }
-}
-
-/// Takes a file apart into its resolution and the bytes of its tracks.
-fn tracks(bytes: &[u8]) -> Result<(u16, Vec<&[u8]>), MidiError> {
-    if bytes.is_empty() {
-        return Err(MidiError::Empty);
-    }
-    if !bytes.starts_with(b"MThd") {
-        // A file of three bytes `MTh` is cut off rather than something else.
-        return Err(if b"MThd".starts_with(bytes) {
-            MidiError::Truncated { place: "its header".to_owned() }
-        } else {
-            MidiError::NotMidi
-        });
-    }
-    let mut rest = bytes;
-    let header = chunk(&mut rest, "its header")?.1;
-    let [format_high, format_low, _, _, division_high, division_low, ..] = *header else {
-        return Err(MidiError::Truncated { place: "its header".to_owned() });
-    };
-    match u16::from_be_bytes([format_high, format_low]) {
-        0 | 1 => {}
-        2 => return Err(MidiError::Sequential),
-        other => return Err(MidiError::Header { what: format!("format {other}") }),
-    }
-    if division_high & 0x80 != 0 {
-        return Err(MidiError::Smpte);
-    }
-    let ticks_per_quarter = u16::from_be_bytes([division_high, division_low]);
-    if ticks_per_quarter == 0 {
-        return Err(MidiError::Header { what: "0 ticks per quarter note".to_owned() });
-    }
-    let declared = u16::from_be_bytes([header[2], header[3]]);
-    let mut tracks = Vec::new();
-    while tracks.len() < usize::from(declared) {
-        let place = format!("track {} of {declared}", tracks.len() + 1);
-        if rest.is_empty() {
-            return Err(MidiError::Truncated { place });
-        }
-        let (kind, data) = chunk(&mut rest, &place)?;
-        // Other chunks are allowed by the standard and mean nothing here.
-        if kind == b"MTrk" {
-            tracks.push(data);
-        }
-    }
-    Ok((ticks_per_quarter, tracks))
-}
-
-/// Cuts the next chunk off `rest`: its four-letter kind and its data.
-fn chunk<'a>(rest: &mut &'a [u8], place: &str) -> Result<(&'a [u8], &'a [u8]), MidiError> {
-    let truncated = || MidiError::Truncated { place: place.to_owned() };
-    let (head, tail) = rest.split_at_checked(8).ok_or_else(truncated)?;
-    let (kind, length) = head.split_at(4);
-    let length = length.iter().fold(0usize, |sum, byte| (sum << 8) | usize::from(*byte));
-    let (data, tail) = tail.split_at_checked(length).ok_or_else(truncated)?;
-    *rest = tail;
-    Ok((kind, data))
-}
-
-/// Calls `each` with the absolute tick of every event of a track, until it refuses one.
-fn for_each_event<'a>(
-    track: &'a [u8],
-    index: usize,
-    mut each: impl FnMut(u64, TrackEventKind<'a>) -> Result<(), MidiError>,
-) -> Result<(), MidiError> {
-    let mut events = EventIter::new(track);
-    let mut tick = 0u64;
-    loop {
-        let unread = events.unread().len();
-        if unread == 0 {
-            return Ok(());
-        }
-        let status = events.running_status();
-        let malformed = || MidiError::Malformed {
-            place: format!("track {}, byte {},", index + 1, track.len() - unread),
-        };
-        // The iterator ends without a word at an event it cannot read.
-        let event = events.next().ok_or_else(malformed)?.map_err(|_| malformed())?;
-        tick += u64::from(event.delta.as_int());
-        if !matches!(event.kind, TrackEventKind::Midi { .. }) {
-            // The standard says that meta events end running status; programs that write files do
-            // not all know, and the original lets it live on.
-            *events.running_status_mut() = status;
-        }
-        each(tick, event.kind)?;
-    }
 }
 
 /// Ticks to seconds, piecewise linear.
@@ -204,11 +152,8 @@ impl TempoMap {
         60.0 / ((6e7 / f64::from(microseconds_per_quarter)) * self.ticks_per_quarter)
     }
 
-    /// Adds a tempo at or after the last one. A tempo of 0 has no meaning and is left out.
+    /// Adds a tempo, not 0, at or after the last one.
     fn add(&mut self, tick: u64, microseconds_per_quarter: u32) {
-        if microseconds_per_quarter == 0 {
-            return;
-        }
         let scale = self.scale(microseconds_per_quarter);
         if tick == 0 {
             self.changes = vec![(0, 0.0, scale)];
@@ -262,7 +207,8 @@ impl OpenNotes {
         self.by_key[slot].push(note);
     }
 
-    fn end(&mut self, channel: u8, key: u8, tick: u64, mut ended: impl FnMut(OpenNote)) {
+    /// Ends notes; the answer is how many began on the same tick and vanish.
+    fn end(&mut self, channel: u8, key: u8, tick: u64, mut ended: impl FnMut(OpenNote)) -> usize {
         let notes = &mut self.by_key[Self::slot(channel, key)];
         let all = notes.len();
         notes.retain(|note| {
@@ -274,11 +220,16 @@ impl OpenNotes {
         });
         if notes.len() == all {
             notes.clear();
+            return all;
         }
+        0
     }
 
-    fn clear(&mut self) {
+    /// Forgets what is open, and tells of how many notes of which channel.
+    fn clear(&mut self, mut forgotten: impl FnMut(u8, usize)) {
         for slot in self.used.drain(..) {
+            let channel = u8::try_from(slot / 128).unwrap_or(0);
+            forgotten(channel, self.by_key[slot].len());
             self.by_key[slot].clear();
         }
     }

@@ -60,7 +60,7 @@ mod tests {
         let plain = NoteSequence::from_bytes(&midi()).unwrap();
         let data = chunk(b"data", &midi());
         let info = chunk(b"LIST", b"INFOx");
-        for file in [riff(&[data.clone()]), riff(&[info, data.clone()])] {
+        for file in [riff(std::slice::from_ref(&data)), riff(&[info, data.clone()])] {
             assert!(begins_like_midi(&file[..12]));
             assert_eq!(NoteSequence::from_bytes(&file).unwrap(), plain);
         }

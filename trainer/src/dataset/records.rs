@@ -172,6 +172,7 @@ pub fn note_sequence(record: &[u8], number: usize) -> Result<(String, NoteSequen
             .collect(),
         total_time,
         ticks_per_quarter: u16::try_from(stored.ticks_per_quarter).unwrap_or(0),
+        ..NoteSequence::default()
     };
     let name = match (stored.filename.rsplit(SEPARATORS).next(), stored.id) {
         (Some(name), _) if !name.is_empty() => name.to_owned(),
