@@ -348,6 +348,7 @@ mod tests {
                     tempo: Some(120.0),
                     signature: Some((4, 4)),
                     cycle_range: self.cycle_range,
+                    ..HostTransport::default()
                 };
                 let block = Block::new(&host, 48_000.0, 250);
                 let events: Vec<KeyEvent> = keys

@@ -4,12 +4,17 @@
 //! The player knows no plug-in framework and no thread. It asks for patterns through a [`Link`] and
 //! is handed them whenever they are ready. Its rules:
 //!
-//! - A cycle's pattern is asked for [`look_ahead`] before the cycle begins, with the settings of
-//!   that moment: one beat for two bars. A loop's wrap is known in advance, so the cycle at the
-//!   loop's start is asked for as long before the loop's end. After a start or a seek the current cycle is asked for at once;
-//!   while the transport stands, the cycle at its position is kept ready.
+//! - A cycle's pattern is decided [`look_ahead`] before the cycle begins, with the settings of that
+//!   moment: one beat for two bars. A loop's wrap is known in advance, so the cycle at the loop's
+//!   start is decided as long before the loop's end.
+//! - While the transport stands, the cycle at its position is kept ready, and the one after it when
+//!   it begins within the look-ahead. Hosts start a little before the position that they show: a
+//!   pattern on hand is kept for whichever cycle it fits, and what is heard next is asked for first.
 //! - A pattern that is not there when its cycle begins is late: the last one plays again, from the
-//!   next bar line on the late one takes over.
+//!   next bar line on the late one takes over. After a start or a seek there is no last one; then
+//!   the pattern plays as soon as it comes, with what has not been heard of its first notes.
+//! - After a change of the model the last pattern plays on in the same way, on its own cycle, until
+//!   the new model's is there.
 //! - Each note starts and ends on the sample nearest to its place. A note due exactly at a block's
 //!   end belongs to the next block. Notes are taken in order from a cursor, so a host whose
 //!   positions jitter neither doubles nor loses one.
@@ -18,12 +23,14 @@
 
 use crate::transport::{Block, Grid, Motion, Segment};
 
+mod decisions;
 mod pattern;
 mod sounding;
 #[cfg(test)]
 mod tests;
 
-pub use pattern::{Pattern, Request, Role, Settings};
+use decisions::{Decision, Decisions, Wanted};
+pub use pattern::{Lane, Pattern, Request, Settings};
 pub use sounding::{Event, MOST_EVENTS, Sounding};
 
 /// Beats before its cycle at which a pattern of so many bars is asked for. Longer patterns take
@@ -32,9 +39,13 @@ pub fn look_ahead(bars: u32) -> f64 {
     0.5 * f64::from(bars)
 }
 
-/// A note that should have started this many beats ago, when its pattern arrives after a seek,
-/// still starts; an older one would be out of time.
-const LATEST_START: f64 = 0.25;
+/// A note that should have started up to this many beats ago, when its pattern arrives after a
+/// start or a seek, still starts.
+const LATEST_START: f64 = 1.0;
+
+/// A cycle that begins within so many beats of a start or a seek is asked for before the current
+/// one. It has no time for a stand-in either: when it is late, its own first note comes late.
+const URGENT: f64 = 0.5;
 
 /// The way to the worker and back. Nothing in it may allocate, lock or block in real time.
 pub trait Link {
@@ -57,33 +68,10 @@ pub struct Conditions {
     pub settings: Settings,
     /// Changes with the model.
     pub model: u32,
-    /// Changes with the contents of the slots and with the model.
+    /// Grows with every change of the slots and of the model.
     pub contents: u64,
     /// Whether notes go out.
     pub output: bool,
-}
-
-/// A cycle whose pattern has been asked for.
-#[derive(Debug)]
-struct Decision {
-    id: u64,
-    cycle: i64,
-    settings: Settings,
-    contents: u64,
-    pattern: Option<Box<Pattern>>,
-}
-
-impl Decision {
-    fn fits(&self, cycle: i64, conditions: &Conditions) -> bool {
-        self.cycle == cycle
-            && self.settings == conditions.settings
-            && self.contents == conditions.contents
-    }
-
-    /// Whether nothing plays: the answer has come and holds no note.
-    fn is_silent(&self) -> bool {
-        self.pattern.as_ref().is_some_and(|pattern| pattern.notes().is_empty())
-    }
 }
 
 /// What the editor shows of the player.
@@ -97,27 +85,47 @@ pub struct Playhead {
     pub pattern: u64,
 }
 
+/// The last pattern, in the place of the current one that is late.
+#[derive(Debug)]
+struct StandIn {
+    pattern: Box<Pattern>,
+    /// The cycle that it is in. Its length is its own: it may be of the model before.
+    cycle: i64,
+}
+
+/// The pattern that plays, and where: its grid and its cycle.
+struct Playing<'a> {
+    pattern: &'a Pattern,
+    grid: Grid,
+    cycle: i64,
+}
+
+impl Playing<'_> {
+    fn start(&self) -> f64 {
+        self.grid.start_of(self.cycle)
+    }
+}
+
 /// The player. See the module's documentation.
 #[derive(Debug, Default)]
 pub struct Player {
     sounding: Sounding,
-    next_id: u64,
+    decisions: Decisions,
     /// The cycle being played; `None` while the transport stands.
     cycle: Option<i64>,
-    current: Option<Decision>,
-    next: Option<Decision>,
-    /// The last pattern, in the place of the current one that is late.
-    stand_in: Option<Box<Pattern>>,
+    stand_in: Option<StandIn>,
     /// Index of the next note of the playing pattern.
     cursor: usize,
-    /// Where playing began in this cycle, in beats of the song.
+    /// Where the current pattern is heard from, in beats of the song.
     entry: f64,
-    /// Whether the current pattern has come after its cycle began and does not play yet.
-    arrived: bool,
+    /// Whether the cycle that comes next was entered too late to be decided in time.
+    hurried: bool,
     /// Whether all must end before anything else.
     flush: bool,
     grid: Option<Grid>,
     model: u32,
+    /// Whether the model has changed since the last stretch while a pattern plays on.
+    other_model: bool,
     playhead: Option<Playhead>,
 }
 
@@ -125,15 +133,19 @@ impl Player {
     /// Starts a block. [`Player::stand`] or [`Player::segment`] follow, then [`Player::events`].
     pub fn begin_block(&mut self, grid: Grid, conditions: &Conditions, link: &mut impl Link) {
         self.sounding.begin_block();
-        if self.model != conditions.model || self.grid != Some(grid) {
-            let other_model = self.model != conditions.model;
-            self.model = conditions.model;
-            self.grid = Some(grid);
+        let other_model = self.model != conditions.model
+            || self.grid.is_some_and(|before| before.bars != grid.bars);
+        let other_bars = self.grid.is_none_or(|before| before.bar_beats != grid.bar_beats);
+        if other_model && !other_bars {
+            self.change_model(link);
+        } else if other_bars {
             self.leave(link);
-            if other_model {
-                self.drop_current(link);
-            }
         }
+        if other_model {
+            self.decisions.clear(link);
+        }
+        self.model = conditions.model;
+        self.grid = Some(grid);
         if std::mem::take(&mut self.flush) || !conditions.output {
             self.sounding.flush(0);
         }
@@ -160,19 +172,31 @@ impl Player {
         self.cycle = None;
     }
 
-    /// A block in which the transport stands: silence, and the pattern for a start at its position
-    /// is kept ready.
+    /// A block in which the transport stands: silence, and the patterns for a start at its position
+    /// are kept ready.
     pub fn stand(&mut self, block: &Block, conditions: &Conditions, link: &mut impl Link) {
         self.sounding.flush(0);
         self.leave(link);
         self.playhead = None;
         if let Some(grid) = self.grid {
             let cycle = grid.cycle_at(block.beats);
-            if !self.current.as_ref().is_some_and(|current| current.fits(cycle, conditions)) {
-                self.decide(Role::Current, cycle, conditions, link);
-            }
+            let wanted = Wanted::at(block.beats, cycle, grid, block.cycle_range);
+            self.decisions.want(&wanted, conditions, link);
         }
-        self.collect(link);
+        self.decisions.collect(link);
+    }
+
+    /// A recording that ends at a position has been sent to the worker: what comes after it is asked
+    /// for with it, so that its first note is there in time.
+    pub fn take_ends(&mut self, end: f64, conditions: &Conditions, link: &mut impl Link) {
+        let (Some(grid), Some(cycle)) = (self.grid, self.cycle) else { return };
+        if self.decisions.current.as_ref().is_none_or(Decision::is_silent)
+            && end < grid.start_of(cycle.saturating_add(1)) - 1e-6
+        {
+            self.entry = self.entry.max(end);
+            self.decisions.decide_current(cycle, conditions, link);
+        }
+        self.decisions.decide_next_again(conditions, link);
     }
 
     /// A stretch of a block in which the transport rolls.
@@ -182,11 +206,13 @@ impl Player {
         if segment.motion != Motion::Continue {
             self.sounding.flush(at);
         }
-        let mut cycle = grid.cycle_at(segment.beats);
-        if segment.offset(grid.start_of(cycle.saturating_add(1))) <= i64::from(at) {
-            cycle = cycle.saturating_add(1);
-        }
+        let mut cycle = cycle_at(grid, segment, at);
+        let other_model = std::mem::take(&mut self.other_model);
         match (segment.motion, self.cycle) {
+            (Motion::Continue, Some(_)) if other_model => {
+                self.cycle = Some(cycle);
+                self.entry = segment.position(at);
+            }
             // A host that arrives a little early has not gone back to the cycle before.
             (Motion::Continue, Some(playing)) if cycle == playing || cycle == playing - 1 => {
                 cycle = playing;
@@ -194,73 +220,72 @@ impl Player {
             (Motion::Continue, Some(playing)) if cycle == playing + 1 => {
                 self.advance(cycle, segment, at, grid, link);
             }
-            (Motion::Wrap, Some(_)) => self.advance(cycle, segment, at, grid, link),
+            (Motion::Wrap, Some(_)) if self.decisions.is_next(cycle) => {
+                self.advance(cycle, segment, at, grid, link);
+            }
             _ => self.enter(cycle, segment, at, grid, conditions, link),
         }
-        self.refresh(cycle, conditions, link);
+        self.decisions.refresh(cycle, conditions, link);
         while at < segment.end {
             let cycle_end = grid.start_of(cycle.saturating_add(1));
             if segment.offset(cycle_end) <= i64::from(at) {
                 cycle = cycle.saturating_add(1);
                 self.advance(cycle, segment, at, grid, link);
+                self.decisions.refresh(cycle, conditions, link);
                 continue;
             }
             let mut stop = within(segment, segment.offset(cycle_end));
-            let (boundary, following) = match segment.wrap {
-                Some((start, end)) if end <= cycle_end + 1e-6 => (end, grid.cycle_at(start + 1e-6)),
-                _ => (cycle_end, cycle.saturating_add(1)),
-            };
-            if segment.offset(boundary - look_ahead(grid.bars)) < i64::from(stop) {
-                let decided = self.next.as_ref().is_some_and(|next| {
-                    next.cycle == following && next.contents == conditions.contents
-                });
-                if !decided {
-                    self.decide(Role::Next, following, conditions, link);
-                }
+            let wanted = Wanted::at(segment.position(at), cycle, grid, segment.wrap);
+            if segment.offset(wanted.end - look_ahead(grid.bars)) < i64::from(stop) {
+                self.decisions.decide_in_time(wanted.following, conditions, link);
             }
-            self.collect(link);
-            if self.arrived {
-                if self.stand_in.is_none() {
-                    self.join(cycle, segment, at, grid);
-                } else {
-                    let bar = segment.offset(grid.bar_from(segment, at));
-                    if bar <= i64::from(at) {
-                        self.sounding.flush(at);
-                        discard(self.stand_in.take(), link);
-                        self.begin(cycle, segment, at, grid);
-                    } else {
-                        stop = stop.min(within(segment, bar));
-                    }
-                }
+            self.decisions.collect(link);
+            if self.decisions.arrived {
+                stop = stop.min(self.take_over(cycle, segment, at, grid, link));
             }
-            self.place(segment, grid, cycle, at, stop, conditions.output);
+            if let Some(end) = self.stand_in_end(segment, at, grid) {
+                stop = stop.min(end);
+            }
+            self.place(segment, grid, at, stop, conditions.output);
             at = stop;
         }
-        let playing = self.stand_in.as_deref().or(self.current_pattern());
+        let playing = self.playing(grid);
         self.playhead = Some(Playhead {
-            cycle,
-            beats: (segment.position(at) - grid.start_of(cycle)).max(0.0),
-            pattern: playing.map_or(0, Pattern::id),
+            cycle: playing.as_ref().map_or(cycle, |playing| playing.cycle),
+            beats: (segment.position(at)
+                - playing.as_ref().map_or(grid.start_of(cycle), Playing::start))
+            .max(0.0),
+            pattern: playing.map_or(0, |playing| playing.pattern.id()),
         });
     }
 
-    fn current_pattern(&self) -> Option<&Pattern> {
-        self.current.as_ref()?.pattern.as_deref()
-    }
-
-    /// Leaves the rolling state: nothing sounds, nothing is next.
+    /// Leaves the rolling state: nothing sounds. The patterns on hand are kept for a start.
     fn leave(&mut self, link: &mut impl Link) {
         self.flush |= !self.sounding.is_empty();
         self.cycle = None;
-        discard(self.stand_in.take(), link);
-        if let Some(next) = self.next.take() {
-            discard(next.pattern, link);
+        self.hurried = false;
+        self.other_model = false;
+        self.drop_stand_in(link);
+    }
+
+    fn drop_stand_in(&mut self, link: &mut impl Link) {
+        if let Some(stand_in) = self.stand_in.take() {
+            link.discard(stand_in.pattern);
         }
     }
 
-    fn drop_current(&mut self, link: &mut impl Link) {
-        if let Some(current) = self.current.take() {
-            discard(current.pattern, link);
+    /// The pattern that plays goes on until one of the new model is there.
+    fn change_model(&mut self, link: &mut impl Link) {
+        let Some(cycle) = self.cycle else { return };
+        if self.stand_in.is_none() {
+            let current = self.decisions.current.as_mut();
+            let pattern = current.and_then(|current| current.pattern.take());
+            self.stand_in = pattern.map(|pattern| StandIn { pattern, cycle });
+        }
+        if self.stand_in.is_some() {
+            self.other_model = true;
+        } else {
+            self.leave(link);
         }
     }
 
@@ -275,9 +300,9 @@ impl Player {
         link: &mut impl Link,
     ) {
         self.leave(link);
-        if !self.current.as_ref().is_some_and(|current| current.fits(cycle, conditions)) {
-            self.decide(Role::Current, cycle, conditions, link);
-        }
+        let wanted = Wanted::at(segment.position(at), cycle, grid, segment.wrap);
+        self.hurried = wanted.left < URGENT;
+        self.decisions.want(&wanted, conditions, link);
         self.begin(cycle, segment, at, grid);
     }
 
@@ -290,31 +315,24 @@ impl Player {
         grid: Grid,
         link: &mut impl Link,
     ) {
-        let before = self.current.take();
-        let last = self.stand_in.take();
-        self.current = match self.next.take() {
-            Some(next) if next.cycle == cycle => Some(next),
-            other => {
-                if let Some(other) = other {
-                    discard(other.pattern, link);
-                }
-                None
-            }
-        };
-        self.collect(link);
-        let before = before.and_then(|before| before.pattern);
-        if self.current_pattern().is_none() {
-            link.late(cycle);
-            self.stand_in = match (before, last) {
-                (Some(before), last) => {
-                    discard(last, link);
-                    Some(before)
-                }
-                (None, last) => last,
-            };
-        } else {
+        let before = self.decisions.advance(cycle, link);
+        self.decisions.await_current(link);
+        let hurried = std::mem::take(&mut self.hurried);
+        if self.decisions.current_pattern().is_some() {
+            self.drop_stand_in(link);
             discard(before, link);
-            discard(last, link);
+        } else {
+            link.late(cycle);
+            if hurried {
+                discard(before, link);
+            } else if let Some(pattern) = before {
+                self.drop_stand_in(link);
+                self.stand_in = Some(StandIn { pattern, cycle });
+            }
+        }
+        if let Some(stand_in) = &mut self.stand_in {
+            let own = Grid { bars: stand_in.pattern.bars(), ..grid };
+            stand_in.cycle = cycle_at(own, segment, at);
         }
         self.begin(cycle, segment, at, grid);
     }
@@ -323,40 +341,62 @@ impl Player {
     fn begin(&mut self, cycle: i64, segment: &Segment, at: u32, grid: Grid) {
         self.cycle = Some(cycle);
         self.entry = segment.position(at);
-        self.arrived = false;
-        self.cursor = self.first_note(grid, |within| {
-            segment.offset(grid.start_of(cycle) + within) >= i64::from(at)
-        });
+        self.decisions.arrived = false;
+        self.cursor = self.first_note(grid, |beats| segment.offset(beats) >= i64::from(at));
     }
 
-    /// Plays a pattern that arrives after its cycle was entered: also the notes that would have
-    /// started since then, unless that is too long ago.
-    fn join(&mut self, cycle: i64, segment: &Segment, at: u32, grid: Grid) {
-        self.arrived = false;
-        let half_sample = 0.5 / segment.samples_per_beat;
-        let from = (self.entry - half_sample).max(segment.position(at) - LATEST_START);
-        self.cursor = self.first_note(grid, |within| grid.start_of(cycle) + within >= from);
+    /// Lets a pattern play that has arrived after its cycle began: at once where nothing plays, also
+    /// the notes that would have started since then, unless that is too long ago; at the next bar
+    /// line where another one does. Gives the offset up to which things stay as they are.
+    fn take_over(
+        &mut self,
+        cycle: i64,
+        segment: &Segment,
+        at: u32,
+        grid: Grid,
+        link: &mut impl Link,
+    ) -> u32 {
+        if self.stand_in.is_some() {
+            let bar = segment.offset(grid.bar_from(segment, at));
+            if bar > i64::from(at) {
+                return within(segment, bar);
+            }
+            self.sounding.flush(at);
+            self.drop_stand_in(link);
+            self.begin(cycle, segment, at, grid);
+        } else {
+            self.decisions.arrived = false;
+            let half_sample = 0.5 / segment.samples_per_beat;
+            let from = (self.entry - half_sample).max(segment.position(at) - LATEST_START);
+            self.cursor = self.first_note(grid, |beats| beats >= from);
+        }
+        segment.end
     }
 
-    /// Index of the first note of the playing pattern whose start, in beats after the start of the
-    /// cycle, is `due`.
+    /// Where a stand-in's own cycle ends, if one plays; there it begins again.
+    fn stand_in_end(&mut self, segment: &Segment, at: u32, grid: Grid) -> Option<u32> {
+        let stand_in = self.stand_in.as_mut()?;
+        let own = Grid { bars: stand_in.pattern.bars(), ..grid };
+        let mut end = segment.offset(own.start_of(stand_in.cycle.saturating_add(1)));
+        if end <= i64::from(at) {
+            stand_in.cycle = cycle_at(own, segment, at);
+            self.cursor = 0;
+            end = segment.offset(own.start_of(stand_in.cycle.saturating_add(1)));
+        }
+        Some(within(segment, end))
+    }
+
+    /// Index of the first note of the playing pattern whose start, in beats of the song, is `due`.
     fn first_note(&self, grid: Grid, due: impl Fn(f64) -> bool) -> usize {
-        self.playing_pattern(grid).map_or(0, |pattern| {
-            pattern.notes().partition_point(|note| !due(bar_position(note.start, grid)))
+        self.playing(grid).map_or(0, |playing| {
+            let start = playing.start();
+            let notes = playing.pattern.notes();
+            notes.partition_point(|note| !due(start + playing.grid.onset(note.start)))
         })
     }
 
     /// Puts out the events from offset `at` up to, not including, `stop`.
-    fn place(
-        &mut self,
-        segment: &Segment,
-        grid: Grid,
-        cycle: i64,
-        at: u32,
-        stop: u32,
-        output: bool,
-    ) {
-        let start = grid.start_of(cycle);
+    fn place(&mut self, segment: &Segment, grid: Grid, at: u32, stop: u32, output: bool) {
         let clamp = |offset: i64| u32::try_from(offset).unwrap_or(0).max(at);
         loop {
             let end = self
@@ -364,31 +404,33 @@ impl Player {
                 .next_end(|beats| segment.offset(beats))
                 .map(|(index, offset)| (index, clamp(offset)))
                 .filter(|&(_, offset)| offset < stop);
-            let note = self
-                .playing_pattern(grid)
-                .and_then(|pattern| pattern.notes().get(self.cursor))
-                .map(|note| (*note, clamp(segment.offset(start + bar_position(note.start, grid)))))
-                .filter(|&(_, offset)| offset < stop);
+            let Some(playing) = self.playing(grid) else {
+                let Some((index, offset)) = end else { return };
+                self.sounding.stop(index, offset);
+                continue;
+            };
+            let (own, start) = (playing.grid, playing.start());
+            let offset_of = |note: f64| segment.offset(start + own.onset(note));
+            let mut notes = playing.pattern.notes().iter().skip(self.cursor);
+            let note = notes.next().map(|note| (*note, clamp(offset_of(note.start))));
+            let note = note.filter(|&(_, offset)| offset < stop);
             match (end, note) {
                 (Some((index, offset)), None) => self.sounding.stop(index, offset),
                 (Some((index, offset)), Some((_, on))) if offset <= on => {
                     self.sounding.stop(index, offset);
                 }
                 (_, Some((note, offset))) => {
+                    let following = notes.find(|other| other.start > note.start);
+                    // Of notes that come too late even to end, the last are still heard.
+                    let is_last = following
+                        .is_none_or(|following| offset_of(following.start) > i64::from(at));
                     self.cursor += 1;
-                    if let Some((from, to)) = grid.place(note.start, note.end) {
-                        let over = segment.offset(start + from) < i64::from(at)
-                            && segment.offset(start + to) <= i64::from(at);
-                        if output && !over {
-                            let end = start + to;
-                            self.sounding.start(
-                                offset,
-                                note.channel,
-                                note.pitch,
-                                note.velocity,
-                                end,
-                            );
-                        }
+                    let Some((from, to)) = own.place(note.start, note.end) else { continue };
+                    let is_over = segment.offset(start + from) < i64::from(at)
+                        && segment.offset(start + to) <= i64::from(at);
+                    let end = if is_over { segment.position(at) + to - from } else { start + to };
+                    if output && (is_last || !is_over) {
+                        self.sounding.start(offset, note.channel, note.pitch, note.velocity, end);
                     }
                 }
                 (None, None) => return,
@@ -396,71 +438,14 @@ impl Player {
         }
     }
 
-    fn playing_pattern(&self, grid: Grid) -> Option<&Pattern> {
-        let pattern = self.stand_in.as_deref().or(self.current_pattern())?;
-        (pattern.bars() == grid.bars).then_some(pattern)
-    }
-
-    /// Asks again for the current cycle when nothing plays in it and the slots have changed, or when
-    /// it could not be asked for before.
-    fn refresh(&mut self, cycle: i64, conditions: &Conditions, link: &mut impl Link) {
-        let stale = match &self.current {
-            None => true,
-            Some(current) => {
-                current.contents != conditions.contents
-                    && (current.is_silent() || current.pattern.is_none())
-            }
-        };
-        if stale {
-            self.decide(Role::Current, cycle, conditions, link);
+    fn playing(&self, grid: Grid) -> Option<Playing<'_>> {
+        if let Some(StandIn { pattern, cycle }) = &self.stand_in {
+            let grid = Grid { bars: pattern.bars(), ..grid };
+            return Some(Playing { pattern, grid, cycle: *cycle });
         }
-    }
-
-    fn decide(&mut self, role: Role, cycle: i64, conditions: &Conditions, link: &mut impl Link) {
-        let request = Request { id: self.next_id + 1, role, cycle, settings: conditions.settings };
-        if !link.request(&request) {
-            return;
-        }
-        self.next_id += 1;
-        let decision = Decision {
-            id: request.id,
-            cycle,
-            settings: conditions.settings,
-            contents: conditions.contents,
-            pattern: None,
-        };
-        let place = match role {
-            Role::Current => &mut self.current,
-            Role::Next => &mut self.next,
-        };
-        if let Some(replaced) = place.replace(decision) {
-            discard(replaced.pattern, link);
-        }
-    }
-
-    /// Takes the answers that are ready; where `process` may wait, those that are to come too.
-    fn collect(&mut self, link: &mut impl Link) {
-        loop {
-            while let Some(pattern) = link.answer() {
-                let asks = |decision: &&mut Decision| {
-                    decision.id == pattern.id() && decision.pattern.is_none()
-                };
-                if let Some(current) = self.current.as_mut().filter(asks) {
-                    current.pattern = Some(pattern);
-                    self.arrived = true;
-                } else if let Some(next) = self.next.as_mut().filter(asks) {
-                    next.pattern = Some(pattern);
-                } else {
-                    link.discard(pattern);
-                }
-            }
-            let waiting = |decision: &Option<Decision>| {
-                decision.as_ref().is_some_and(|decision| decision.pattern.is_none())
-            };
-            if !(waiting(&self.current) || waiting(&self.next)) || !link.wait() {
-                return;
-            }
-        }
+        let pattern = self.decisions.current_pattern()?;
+        let cycle = self.cycle?;
+        (pattern.bars() == grid.bars).then_some(Playing { pattern, grid, cycle })
     }
 }
 
@@ -475,9 +460,9 @@ fn within(segment: &Segment, offset: i64) -> u32 {
     u32::try_from(offset).unwrap_or(u32::MAX).min(segment.end)
 }
 
-/// Where a note starts in beats after its cycle's start, as if no bar cut it: grows with `start`.
-fn bar_position(start: f64, grid: Grid) -> f64 {
-    let bar = (start / crate::transport::PATTERN_BAR_BEATS).floor();
-    let within = start - bar * crate::transport::PATTERN_BAR_BEATS;
-    bar * grid.bar_beats + within.min(grid.bar_beats)
+/// The cycle that the sample at an offset lies in: one that begins on this sample has begun.
+fn cycle_at(grid: Grid, segment: &Segment, at: u32) -> i64 {
+    let cycle = grid.cycle_at(segment.position(at));
+    let following = cycle.saturating_add(1);
+    if segment.offset(grid.start_of(following)) <= i64::from(at) { following } else { cycle }
 }

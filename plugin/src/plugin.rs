@@ -192,15 +192,13 @@ impl Interlude {
         }
         link.set_pace(block.rolling);
         player.begin_block(grid, &conditions, link);
-        if block.rolling {
-            let keys = &self.keys;
-            self.timeline.follow(block, |segment| {
-                player.segment(segment, &conditions, link);
-                capture.segment(segment, grid, armed, keys, |take| link.captured(take));
-                link.settle();
-            });
-        } else {
-            self.timeline.reset();
+        let keys = &self.keys;
+        let plays = self.timeline.follow(block, |segment| {
+            player.segment(segment, &conditions, link);
+            capture.segment(segment, grid, armed, keys, |take| link.captured(take));
+            link.settle();
+        });
+        if !plays {
             capture.stop();
             player.stand(block, &conditions, link);
         }
@@ -289,10 +287,20 @@ fn host_transport(transport: &Transport) -> HostTransport {
     HostTransport {
         playing: transport.playing,
         beats: transport.pos_beats(),
+        // As the host says it, not as nice-plug reckons it from other parts.
+        samples: match (transport.pos_samples, transport.pos_seconds) {
+            (Some(samples), _) => Some(whole(samples)),
+            (None, seconds) => seconds.map(|seconds| seconds * f64::from(transport.sample_rate)),
+        },
         tempo: transport.tempo,
         signature: transport.time_sig_numerator.zip(transport.time_sig_denominator),
         cycle_range: transport.loop_range_beats(),
     }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "2^53 samples are six thousand years at 48 kHz")]
+fn whole(samples: i64) -> f64 {
+    samples as f64
 }
 
 impl ClapPlugin for Interlude {

@@ -5,12 +5,19 @@
 //! of a block. Bars come from the position and the time signature: the bar start that some hosts
 //! report is a bar late or missing.
 
+mod timeline;
+
+pub use timeline::Timeline;
+
 /// Beats in one bar of a pattern; the models know 4/4 only.
 pub const PATTERN_BAR_BEATS: f64 = 4.0;
 
 /// Added before an offset is rounded, so that a note exactly between two samples (16ths at 120 BPM
 /// and 44.1 kHz are 5512.5 samples long) goes to the same one whatever the host's rounding.
 const TIE_BIAS: f64 = 1.0 / 1024.0;
+
+/// Ticks in a beat of hosts that round what they report: Ardour's, and a multiple of most others'.
+const TICKS: f64 = 1920.0;
 
 /// Shortest loop in beats that is followed sample by sample; jumps of a shorter one are seeks.
 const SHORTEST_LOOP: f64 = 0.25;
@@ -25,8 +32,12 @@ pub struct Block {
     pub rolling: bool,
     /// Position of the first sample, in beats; negative in a pre-roll.
     pub beats: f64,
+    /// Position of the first sample, in samples, as the host says it.
+    pub samples: Option<f64>,
     /// Samples in one beat, `> 0`.
     pub samples_per_beat: f64,
+    /// Whether the host says a tempo.
+    pub has_tempo: bool,
     /// Length of a bar in beats, `> 0`.
     pub bar_beats: f64,
     /// Start and end of the active loop in beats.
@@ -42,6 +53,8 @@ pub struct HostTransport {
     pub playing: bool,
     /// Position of the first sample, in beats.
     pub beats: Option<f64>,
+    /// Position of the first sample, in samples from the start of the song.
+    pub samples: Option<f64>,
     /// Tempo in beats per minute.
     pub tempo: Option<f64>,
     /// Numerator and denominator of the time signature.
@@ -53,7 +66,8 @@ pub struct HostTransport {
 impl Block {
     /// Makes a block of `frames` samples at `sample_rate` hertz out of what the host says.
     ///
-    /// Without a usable position or tempo nothing can be placed, so such a block does not roll.
+    /// Without a usable position nothing can be placed, so such a block does not roll; nor does one
+    /// of a nonsensical tempo. A missing tempo is measured by the [`Timeline`].
     pub fn new(host: &HostTransport, sample_rate: f64, frames: u32) -> Self {
         let tempo = host.tempo.unwrap_or(120.0);
         let samples_per_beat = sample_rate * 60.0 / tempo;
@@ -74,6 +88,8 @@ impl Block {
         Self {
             rolling: host.playing && usable_tempo && position.is_some(),
             beats: position.unwrap_or(0.0),
+            samples: host.samples.filter(|samples| samples.is_finite()),
+            has_tempo: host.tempo.is_some(),
             samples_per_beat: if usable_tempo { samples_per_beat } else { 24_000.0 },
             bar_beats,
             cycle_range,
@@ -124,90 +140,26 @@ impl Segment {
     }
 }
 
-/// Follows the position from block to block.
-#[derive(Clone, Debug, Default)]
-pub struct Timeline {
-    expected: Option<Expected>,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Expected {
-    /// Where the next block starts if time goes on.
-    beats: f64,
-    /// Where it starts if the loop wraps exactly between the blocks.
-    wrapped: Option<f64>,
-    /// How far off, in beats, the host may be and still have gone on evenly.
-    tolerance: f64,
-}
-
-impl Timeline {
-    /// Forgets the position: whatever comes next is a jump.
-    pub fn reset(&mut self) {
-        self.expected = None;
+impl Block {
+    /// Length in beats.
+    fn length(&self) -> f64 {
+        f64::from(self.frames) / self.samples_per_beat
     }
 
-    /// Calls `visit` for each stretch of a rolling block, in order; a stopped block has none.
-    pub fn follow(&mut self, block: &Block, mut visit: impl FnMut(&Segment)) {
-        if !block.rolling {
-            self.expected = None;
-            return;
-        }
-        if block.frames == 0 {
-            return;
-        }
-        let mut segment = Segment {
-            first: 0,
-            end: block.frames,
-            beats: block.beats,
-            samples_per_beat: block.samples_per_beat,
-            motion: self.motion(block.beats),
-            wrap: None,
-        };
-        let wrapped = loop {
-            segment.wrap = block
-                .cycle_range
-                .filter(|&(_, end)| segment.offset(end) > i64::from(segment.first));
-            let Some((start, end)) = segment.wrap else {
-                visit(&segment);
-                break None;
-            };
-            let wrap_offset = segment.offset(end);
-            match u32::try_from(wrap_offset) {
-                Ok(offset) if offset < block.frames => {
-                    segment.end = offset;
-                    visit(&segment);
-                    // What the loop's end is off the sample grid stays off it after the wrap.
-                    segment.beats = start + (segment.position(offset) - end);
-                    segment.first = offset;
-                    segment.end = block.frames;
-                    segment.motion = Motion::Wrap;
-                }
-                _ => {
-                    visit(&segment);
-                    let over = segment.position(block.frames) - end;
-                    break (wrap_offset == i64::from(block.frames)).then_some(start + over);
-                }
-            }
-        };
-        // A host that changes its tempo inside a block, or ramps it, arrives a little off.
-        let block_beats = f64::from(block.frames) / block.samples_per_beat;
-        self.expected = Some(Expected {
-            beats: segment.position(block.frames),
-            wrapped,
-            tolerance: 1.0 / 32.0 + 0.25 * block_beats,
-        });
+    /// What the host's position leaves open, in beats: half a tick where it lies on one, since it
+    /// may be rounded to that, and nothing elsewhere.
+    fn rounding(&self) -> f64 {
+        let ticks = self.beats * TICKS;
+        if (ticks - ticks.round()).abs() < 1e-5 { 0.5 / TICKS } else { 0.0 }
     }
 
-    fn motion(&self, beats: f64) -> Motion {
-        let Some(expected) = self.expected else { return Motion::Jump };
-        let near = |target: f64| (beats - target).abs() <= expected.tolerance;
-        if expected.wrapped.is_some_and(near) {
-            Motion::Wrap
-        } else if near(expected.beats) {
-            Motion::Continue
-        } else {
-            Motion::Jump
-        }
+    /// The position by the host's sample clock, in beats, where it is of use: a song of one tempo
+    /// up to here, whose position in beats is rounded.
+    fn by_samples(&self) -> Option<f64> {
+        let beats = self.samples? / self.samples_per_beat;
+        let apart = (beats - self.beats).abs();
+        let rounded = self.rounding() > 0.0 || apart > 0.75 / self.samples_per_beat;
+        (self.has_tempo && rounded && apart <= 1.0 / TICKS).then_some(beats)
     }
 }
 
@@ -250,6 +202,14 @@ impl Grid {
         }
     }
 
+    /// Where a note of a pattern starts in beats after its cycle's start, as if no bar cut it: grows
+    /// with `start`.
+    pub fn onset(&self, start: f64) -> f64 {
+        let bar = (start / PATTERN_BAR_BEATS).floor();
+        let within = start - bar * PATTERN_BAR_BEATS;
+        bar * self.bar_beats + within.min(self.bar_beats)
+    }
+
     /// Where a note of a pattern starts and ends in beats after its cycle's start, or `None` when
     /// the host's shorter bar leaves it out.
     ///
@@ -284,23 +244,6 @@ impl Grid {
 mod tests {
     use super::*;
 
-    fn rolling(beats: f64, frames: u32, cycle_range: Option<(f64, f64)>) -> Block {
-        let host = HostTransport {
-            playing: true,
-            beats: Some(beats),
-            tempo: Some(120.0),
-            signature: Some((4, 4)),
-            cycle_range,
-        };
-        Block::new(&host, 48_000.0, frames)
-    }
-
-    fn segments(timeline: &mut Timeline, block: &Block) -> Vec<Segment> {
-        let mut found = Vec::new();
-        timeline.follow(block, |segment| found.push(*segment));
-        found
-    }
-
     /// Nonsense from the host leaves a block that stands still and divides by nothing.
     #[test]
     fn nonsense_does_not_roll() {
@@ -318,64 +261,13 @@ mod tests {
                 tempo,
                 signature: Some((0, -4)),
                 cycle_range: Some((f64::NAN, 4.0)),
+                ..HostTransport::default()
             };
             let block = Block::new(&host, 48_000.0, 64);
             assert!(!block.rolling, "{beats:?} {tempo:?}");
             assert!(block.samples_per_beat > 0.0 && block.bar_beats == 4.0);
             assert_eq!(block.cycle_range, None);
         }
-    }
-
-    /// Consecutive blocks continue, a jump is a jump, and a stop makes the next start one.
-    #[test]
-    fn motion_is_told() {
-        let mut timeline = Timeline::default();
-        let beats = 64.0 / 24_000.0;
-        let motion =
-            |timeline: &mut Timeline, at| segments(timeline, &rolling(at, 64, None))[0].motion;
-        assert_eq!(motion(&mut timeline, 0.0), Motion::Jump);
-        assert_eq!(motion(&mut timeline, beats), Motion::Continue);
-        assert_eq!(motion(&mut timeline, 2.0 * beats + 1e-9), Motion::Continue);
-        assert_eq!(motion(&mut timeline, 100.0), Motion::Jump);
-        assert!(
-            segments(&mut timeline, &Block { rolling: false, ..rolling(100.0, 64, None) })
-                .is_empty()
-        );
-        assert_eq!(motion(&mut timeline, 100.0), Motion::Jump);
-    }
-
-    /// A loop end inside a block cuts it there, and the host's next position continues.
-    #[test]
-    fn loops_wrap_inside_a_block() {
-        let mut timeline = Timeline::default();
-        let block = rolling(4.0 - 100.0 / 24_000.0, 256, Some((0.0, 4.0)));
-        let found = segments(&mut timeline, &block);
-        assert_eq!(found.len(), 2);
-        assert_eq!((found[0].first, found[0].end), (0, 100));
-        assert_eq!((found[1].first, found[1].end, found[1].motion), (100, 256, Motion::Wrap));
-        assert!(found[1].beats.abs() < 1e-9);
-        let next = segments(&mut timeline, &rolling(156.0 / 24_000.0, 256, Some((0.0, 4.0))));
-        assert_eq!(next[0].motion, Motion::Continue);
-    }
-
-    /// A loop end exactly between two blocks is told as a wrap of the second.
-    #[test]
-    fn loops_wrap_between_blocks() {
-        let mut timeline = Timeline::default();
-        let block = rolling(4.0 - 256.0 / 24_000.0, 256, Some((2.0, 4.0)));
-        assert_eq!(segments(&mut timeline, &block).len(), 1);
-        let next = segments(&mut timeline, &rolling(2.0, 256, Some((2.0, 4.0))));
-        assert_eq!(next[0].motion, Motion::Wrap);
-    }
-
-    /// A position exactly between two samples goes to the later one, also when it is a hair early.
-    #[test]
-    fn ties_are_stable() {
-        let mut timeline = Timeline::default();
-        let segment = segments(&mut timeline, &rolling(0.0, 64, None))[0];
-        assert_eq!(segment.offset(10.5 / 24_000.0), 11);
-        assert_eq!(segment.offset(10.5 / 24_000.0 - 1e-9), 11);
-        assert_eq!(segment.offset(10.49 / 24_000.0), 10);
     }
 
     /// In 4/4 notes are where the pattern has them; in 3/4 bars are cut, in 5/4 followed by silence.

@@ -86,7 +86,7 @@ impl Inbox {
             match message {
                 ToWorker::Request(request) => {
                     self.work.retain(
-                        |work| !matches!(work, Work::Request(older) if older.role == request.role),
+                        |work| !matches!(work, Work::Request(older) if request.supersedes(older)),
                     );
                     self.work.push_back(Work::Request(request));
                 }
@@ -101,7 +101,7 @@ impl Inbox {
     fn supersedes(&self, request: &Request) -> bool {
         self.work
             .iter()
-            .any(|work| matches!(work, Work::Request(newer) if newer.role == request.role))
+            .any(|work| matches!(work, Work::Request(newer) if newer.supersedes(request)))
     }
 }
 
@@ -436,7 +436,8 @@ impl Worker {
 
     fn answer(&mut self, request: &Request, clip: Clip) {
         let bars = self.model.as_ref().map_or(DEFAULT_BARS, Model::bars);
-        let pattern = Pattern::new(request.id, bars, &clip);
+        let contents = self.signals().contents.load(Ordering::Acquire);
+        let pattern = Pattern::new(request.id, bars, contents, &clip);
         self.shared.status.lock().show_pattern(request.id, Arc::new(clip));
         self.outbox.push_back(ToAudio::Pattern(Box::new(pattern)));
         self.send();

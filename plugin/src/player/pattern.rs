@@ -30,26 +30,46 @@ impl Settings {
     }
 }
 
-/// Which cycle a request is for, seen from the playing position.
+/// The two ways on which requests travel: one cycle is asked for on each, the current one and the
+/// next in turn. Of each lane only the latest request counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Role {
-    /// The cycle that the position lies in.
-    Current,
-    /// The cycle that comes next, by time or by the loop.
-    Next,
+pub enum Lane {
+    /// The first.
+    One,
+    /// The second.
+    Two,
 }
 
-/// A request for the pattern of a cycle. Of each role only the latest request counts.
+impl Lane {
+    /// The other lane.
+    pub fn other(self) -> Self {
+        match self {
+            Self::One => Self::Two,
+            Self::Two => Self::One,
+        }
+    }
+}
+
+/// A request for the pattern of a cycle.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Request {
     /// Names the request in its answer; never repeats while the plug-in lives.
     pub id: u64,
-    /// Which cycle it is for, seen from the playing position.
-    pub role: Role,
+    /// Where it travels.
+    pub lane: Lane,
+    /// Whether nothing that was asked for before it is wanted any more, on the other lane either.
+    pub alone: bool,
     /// Number of the cycle.
     pub cycle: i64,
     /// What to make it from.
     pub settings: Settings,
+}
+
+impl Request {
+    /// Whether it makes an older request needless.
+    pub fn supersedes(&self, older: &Self) -> bool {
+        self.alone || self.lane == older.lane
+    }
 }
 
 /// The notes of one cycle.
@@ -57,13 +77,14 @@ pub struct Request {
 pub struct Pattern {
     id: u64,
     bars: u32,
+    contents: u64,
     notes: Vec<Note>,
 }
 
 impl Pattern {
-    /// The answer to request `id`: a clip for a cycle of `bars` bars, without the notes that no
-    /// MIDI event can express.
-    pub fn new(id: u64, bars: u32, clip: &Clip) -> Self {
+    /// The answer to request `id`: a clip for a cycle of `bars` bars, made of what the slots held at
+    /// revision `contents`, without the notes that no MIDI event can express.
+    pub fn new(id: u64, bars: u32, contents: u64, clip: &Clip) -> Self {
         let mut notes: Vec<Note> = clip
             .notes
             .iter()
@@ -79,7 +100,7 @@ impl Pattern {
             .copied()
             .collect();
         notes.sort_by(|a, b| a.start.total_cmp(&b.start));
-        Self { id, bars, notes }
+        Self { id, bars, contents, notes }
     }
 
     /// The request that this answers.
@@ -90,6 +111,11 @@ impl Pattern {
     /// Length in bars.
     pub fn bars(&self) -> u32 {
         self.bars
+    }
+
+    /// The revision of the slots and of the model that it was made of.
+    pub fn contents(&self) -> u64 {
+        self.contents
     }
 
     /// The notes, ordered by onset, in beats of 4/4 bars from the start of the cycle.

@@ -19,6 +19,7 @@ fn note(start: f64, end: f64, pitch: u8) -> Note {
 struct Worker {
     make: Box<dyn Fn(&Request) -> Clip>,
     bars: u32,
+    contents: u64,
     delay: u32,
     offline: bool,
     queue: VecDeque<(u32, Request)>,
@@ -32,6 +33,7 @@ impl Worker {
         Self {
             make: Box::new(make),
             bars,
+            contents: 1,
             delay,
             offline: false,
             queue: VecDeque::new(),
@@ -50,7 +52,7 @@ impl Worker {
 
 impl Link for Worker {
     fn request(&mut self, request: &Request) -> bool {
-        self.queue.retain(|(_, queued)| queued.role != request.role);
+        self.queue.retain(|(_, queued)| !request.supersedes(queued));
         self.queue.push_back((self.delay, *request));
         self.requests.push(*request);
         true
@@ -60,7 +62,7 @@ impl Link for Worker {
         let index = self.queue.iter().position(|(delay, _)| *delay == 0)?;
         let (_, request) = self.queue.remove(index)?;
         self.out += 1;
-        Some(Box::new(Pattern::new(request.id, self.bars, &(self.make)(&request))))
+        Some(Box::new(Pattern::new(request.id, self.bars, self.contents, &(self.make)(&request))))
     }
 
     fn discard(&mut self, _pattern: Box<Pattern>) {
@@ -100,7 +102,7 @@ impl Stage {
             bars: worker.bars,
             worker,
             conditions: Conditions {
-                settings: Settings::at(0.0),
+                settings: Settings { evolve: true, ..Settings::at(0.0) },
                 model: 1,
                 contents: 1,
                 output: true,
@@ -111,15 +113,12 @@ impl Stage {
     }
 
     fn block(&mut self, host: &HostTransport, frames: u32) {
+        self.worker.contents = self.conditions.contents;
         let block = Block::new(host, RATE, frames);
         let grid = Grid { bar_beats: block.bar_beats, bars: self.bars };
         self.player.begin_block(grid, &self.conditions, &mut self.worker);
-        if block.rolling {
-            let (player, worker, conditions) =
-                (&mut self.player, &mut self.worker, &self.conditions);
-            self.timeline.follow(&block, |segment| player.segment(segment, conditions, worker));
-        } else {
-            self.timeline.reset();
+        let (player, worker, conditions) = (&mut self.player, &mut self.worker, &self.conditions);
+        if !self.timeline.follow(&block, |segment| player.segment(segment, conditions, worker)) {
             self.player.stand(&block, &self.conditions, &mut self.worker);
         }
         let mut last = 0;
@@ -172,7 +171,7 @@ fn rolling(beats: f64, tempo: f64) -> HostTransport {
         beats: Some(beats),
         tempo: Some(tempo),
         signature: Some((4, 4)),
-        cycle_range: None,
+        ..HostTransport::default()
     }
 }
 
@@ -388,18 +387,63 @@ fn output_off_is_silent() {
     assert_eq!(stage.ons().len(), count + 2);
 }
 
-/// A change of the model ends all notes and asks again.
+/// After a change of the model the old pattern plays on, without a gap, until the new one's is there;
+/// that takes over at the next bar line, with nothing left sounding.
 #[test]
-fn model_change_ends_all() {
-    let mut stage = Stage::new(Worker::new(2, 0, steps));
-    let beats = stage.roll(0.0, 30_100, 100);
-    let before = stage.worker.requests.len();
-    stage.conditions.model = 2;
-    stage.conditions.contents = 2;
-    stage.worker.delay = 100;
-    stage.roll(beats, 100, 100);
-    assert!(stage.player.is_silent());
-    assert!(stage.worker.requests.len() > before);
+fn a_change_of_the_model_keeps_playing() {
+    for delay in [100, 24_000 / 100, 5 * 24_000 / 100] {
+        let mut stage = Stage::new(Worker::new(2, 0, steps));
+        let beats = stage.roll(0.0, 30_100, 100);
+        stage.conditions.model = 2;
+        stage.conditions.contents = 2;
+        stage.worker.delay = delay;
+        stage.worker.make = Box::new(|request| {
+            let mut clip = steps(request);
+            clip.notes.iter_mut().for_each(|note| note.channel = 1);
+            clip
+        });
+        let beats = stage.roll(beats, 16 * 24_000, 100);
+        let ons: Vec<_> = stage.heard.iter().filter(|event| event.3 > 0).collect();
+        let steps: Vec<_> = ons.iter().map(|event| event.0).collect();
+        let gapless: Vec<_> = (0..steps.len() as u64).map(|step| step * 6000).collect();
+        assert_eq!(steps, gapless, "a note on every step");
+        let taken_over = ons.iter().find(|event| event.1 == 1).expect("the new model plays").0;
+        assert_eq!(taken_over % 96_000, 0, "at a bar line");
+        assert!(taken_over >= 30_100 + u64::from(delay) * 100);
+        assert!(taken_over <= 30_100 + u64::from(delay) * 100 + 96_000 + 100);
+        stage.block(&stopped(beats), 64);
+        stage.assert_balanced();
+    }
+}
+
+/// A model with longer cycles takes over at a bar line, in the middle of its own cycle; one with
+/// shorter cycles too, and until then the old pattern is repeated on the cycle it was made for.
+#[test]
+fn models_of_other_lengths_take_over() {
+    let bars = |bars: u8| {
+        move |_: &Request| {
+            let at = |bar: u8| 4.0 * f64::from(bar);
+            let notes = (0..bars).map(|bar| note(at(bar), at(bar) + 1.0, 40 + bar)).collect();
+            Clip::new(notes, at(bars))
+        }
+    };
+    for (before, after) in [(2, 16), (16, 2)] {
+        let mut stage = Stage::new(Worker::new(before.into(), 0, bars(before)));
+        let beats = stage.roll(0.0, 5 * 96_000 + 24_100, 100);
+        stage.conditions.model = 2;
+        stage.conditions.contents = 2;
+        (stage.bars, stage.worker.bars) = (after.into(), after.into());
+        stage.worker.make = Box::new(bars(after));
+        stage.worker.delay = 480;
+        let beats = stage.roll(beats, 20 * 96_000, 100);
+        // Asked for in bar 5, there in its last quarter.
+        let expected: Vec<_> = (0..26_u8)
+            .map(|bar| (u64::from(bar) * 96_000, 40 + bar % if bar < 6 { before } else { after }))
+            .collect();
+        assert_eq!(stage.ons()[..25], expected[..25], "{before} to {after} bars");
+        stage.block(&stopped(beats), 64);
+        stage.assert_balanced();
+    }
 }
 
 /// A clip that comes into an empty slot while the transport rolls is heard in the same cycle.

@@ -15,7 +15,7 @@ use interlude_models::{
 use super::*;
 use crate::{
     link::{AudioEnd, link},
-    player::{Link, Role, Settings},
+    player::{Lane, Link, Settings},
     state::Song,
 };
 
@@ -43,7 +43,13 @@ impl Bench {
 
     fn answer_to(&mut self, id: u64) -> Box<Pattern> {
         let settings = Settings::at(0.5);
-        assert!(self.audio.request(&Request { id, role: Role::Next, cycle: 3, settings }));
+        assert!(self.audio.request(&Request {
+            id,
+            lane: Lane::One,
+            alone: false,
+            cycle: 3,
+            settings
+        }));
         let audio = &mut self.audio;
         until(|| audio.answer())
     }
@@ -239,7 +245,7 @@ fn requests_come_before_learning() {
         last = share;
         turns += 1;
         if turns % 7 == 0 {
-            let request = Request { id: turns, role: Role::Next, cycle: 3, settings };
+            let request = Request { id: turns, lane: Lane::One, alone: false, cycle: 3, settings };
             assert!(steps.audio.request(&request));
             assert!(steps.worker.turn());
             let answer = steps.audio.answer().expect("an answer within one turn");
@@ -275,7 +281,7 @@ fn ideas_fill_their_slots() {
     while steps.worker.turn() {}
     steps.perform(Command::Draw(1, 99));
     let settings = Settings::at(1.0);
-    let request = Request { id: 5, role: Role::Next, cycle: 0, settings };
+    let request = Request { id: 5, lane: Lane::One, alone: false, cycle: 0, settings };
     assert!(steps.audio.request(&request));
     assert!(steps.worker.turn());
     assert_eq!(steps.audio.answer().map(|answer| answer.id()), Some(5));

@@ -1,0 +1,197 @@
+//! Follows the position from block to block.
+//!
+//! Between two anchors (a start, a seek, a loop's wrap) time goes on by the samples of the blocks,
+//! not by what the host says: some hosts round their positions to ticks. What they say corrects the
+//! position only by what rounding cannot explain, so nothing drifts, and a ramp of the tempo is
+//! followed.
+
+use super::{Block, Motion, Segment, TICKS};
+
+/// Song time in beats that a host may play without getting on before it is taken to stand.
+const MOST_STALLED: f64 = 1.0 / 16.0;
+
+/// Where the host says no tempo, it is measured over up to so many beats, or else half as many.
+const LONGEST_MEASURE: f64 = 1.0;
+
+/// Follows the position from block to block.
+#[derive(Clone, Debug, Default)]
+pub struct Timeline {
+    last: Option<Last>,
+}
+
+/// The block before.
+#[derive(Clone, Copy, Debug)]
+struct Last {
+    /// Its last stretch, from where its end is reckoned.
+    segment: Segment,
+    /// The position that the host gave it.
+    reported: f64,
+    /// Its length in beats.
+    length: f64,
+    /// Where the next block starts if the loop wraps between the two.
+    wrapped: Option<f64>,
+    /// What the host said when it last had got on, and the beats played since.
+    stalled: (f64, f64),
+    /// What the host said when its tempo began to be measured, and the samples played since.
+    measured: (f64, f64),
+}
+
+impl Timeline {
+    /// Forgets the position: whatever comes next is a jump.
+    pub fn reset(&mut self) {
+        self.last = None;
+    }
+
+    /// Calls `visit` for each stretch of a rolling block, in order. `false`, without a call, for a
+    /// block in which nothing can be played: the transport stands, runs backwards or marks time, or
+    /// its tempo is not known yet.
+    pub fn follow(&mut self, block: &Block, mut visit: impl FnMut(&Segment)) -> bool {
+        if !block.rolling {
+            self.last = None;
+            return false;
+        }
+        if block.frames == 0 {
+            return true;
+        }
+        let mut block = *block;
+        let measured = self.measure(&mut block);
+        let (beats, motion) = self.arrive(&block);
+        let stalled = match self.last {
+            Some(last) if motion == Motion::Continue && last.segment.first == 0 => {
+                let (since, played) = (last.stalled.0, last.stalled.1 + last.length);
+                let got_on = block.beats - since >= 0.25 * played
+                    || played > MOST_STALLED && block.beats - last.reported >= 0.25 * last.length;
+                if got_on { (block.beats, 0.0) } else { (since, played) }
+            }
+            // A step back by about a block is no seek.
+            Some(last)
+                if motion == Motion::Jump
+                    && (0.0..MOST_STALLED + 2.0 * last.length)
+                        .contains(&(last.reported - block.beats)) =>
+            {
+                (block.beats, last.stalled.1 + last.length)
+            }
+            _ => (block.beats, 0.0),
+        };
+        let plays = measured.is_some() && stalled.1 <= MOST_STALLED;
+        let segment = Segment {
+            first: 0,
+            end: block.frames,
+            beats,
+            samples_per_beat: block.samples_per_beat,
+            motion,
+            wrap: None,
+        };
+        let (segment, wrapped) =
+            if plays { stretches(&block, segment, &mut visit) } else { (segment, None) };
+        self.last = Some(Last {
+            segment,
+            reported: block.beats,
+            length: block.length(),
+            wrapped,
+            stalled,
+            measured: measured.unwrap_or((block.beats, 0.0)),
+        });
+        plays
+    }
+
+    /// Finds the tempo of a host that says none from how far its position gets. `None` as long as
+    /// there is nothing to measure; else the state of the measurement.
+    fn measure(&self, block: &mut Block) -> Option<(f64, f64)> {
+        if block.has_tempo {
+            return Some((block.beats, 0.0));
+        }
+        let last = self.last?;
+        let (since, before) = last.measured;
+        let frames = f64::from(last.segment.end) + before;
+        let samples_per_beat = frames / (block.beats - since);
+        let got = block.beats - last.reported;
+        // From 8 to 3000 beats per minute at any sample rate; all else is a stop or a seek.
+        if !(got > 0.0 && got < 4.0 && (100.0..1e7).contains(&samples_per_beat)) {
+            return None;
+        }
+        block.samples_per_beat = samples_per_beat;
+        let measured = block.beats - since;
+        let half = measured > LONGEST_MEASURE;
+        Some(if half { (since + 0.5 * measured, 0.5 * frames) } else { (since, frames) })
+    }
+
+    /// Where a block begins, and how it follows on the one before.
+    fn arrive(&self, block: &Block) -> (f64, Motion) {
+        let anchor = block.by_samples().unwrap_or(block.beats);
+        let Some(last) = self.last else { return (anchor, Motion::Jump) };
+        // A host that changes its tempo inside a block, or ramps it, arrives a little off.
+        let tolerance = 1.0 / 32.0 + 0.25 * last.length;
+        let near = |target: f64| (block.beats - target).abs() <= tolerance;
+        let expected = last.segment.position(last.segment.end);
+        let nearer = |a: f64, b: f64| (block.beats - a).abs() < (block.beats - b).abs();
+        let wrapped = last.wrapped.filter(|&start| near(start) && nearer(start, expected));
+        if let Some(wrapped) = wrapped {
+            (settle(block, &last, wrapped), Motion::Wrap)
+        } else if near(expected) {
+            (settle(block, &last, expected), Motion::Continue)
+        } else {
+            (anchor, Motion::Jump)
+        }
+    }
+}
+
+/// The position nearest to the expected one that the host's own, rounded as it may be, allows.
+fn settle(block: &Block, last: &Last, expected: f64) -> f64 {
+    if let Some(beats) = block.by_samples() {
+        return beats;
+    }
+    let rounding = block.rounding();
+    let fits = |beats: &f64| (beats - block.beats).abs() <= rounding + 1e-9;
+    let before = last.segment.samples_per_beat;
+    if (block.samples_per_beat - before).abs() > 1e-9 * before {
+        // The tempo has changed inside the last block: most likely on a beat or half of one.
+        let mut beat = (last.segment.beats * 2.0).ceil() / 2.0;
+        while beat < expected {
+            let rest = (expected - beat) * before / block.samples_per_beat;
+            if fits(&(beat + rest)) {
+                return beat + rest;
+            }
+            beat += 0.5;
+        }
+    }
+    expected.clamp(block.beats - rounding, block.beats + rounding)
+}
+
+/// Visits the stretches of a block from its first on, cut where the loop wraps. Gives the last one,
+/// and where the next block starts if the loop wraps between the two.
+fn stretches(
+    block: &Block,
+    mut segment: Segment,
+    visit: &mut impl FnMut(&Segment),
+) -> (Segment, Option<f64>) {
+    loop {
+        segment.wrap =
+            block.cycle_range.filter(|&(_, end)| segment.offset(end) > i64::from(segment.first));
+        let Some((start, end)) = segment.wrap else {
+            visit(&segment);
+            return (segment, None);
+        };
+        match u32::try_from(segment.offset(end)) {
+            Ok(offset) if offset < block.frames => {
+                segment.end = offset;
+                visit(&segment);
+                // What the loop's end is off the sample grid stays off it after the wrap.
+                segment.beats = start + (segment.position(offset) - end);
+                segment.first = offset;
+                segment.end = block.frames;
+                segment.motion = Motion::Wrap;
+            }
+            _ => {
+                visit(&segment);
+                // Hosts round the loop's end to a tick, and to a sample, in their own ways.
+                let rest = end - segment.position(block.frames);
+                let slack = 1.0 / TICKS + 1.5 / segment.samples_per_beat;
+                return (segment, (rest <= slack).then_some(start - rest.min(0.0)));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
