@@ -76,8 +76,9 @@ pub struct TimeSignature {
 pub struct ChordChange {
     /// Seconds from the start.
     pub time: f64,
-    /// The chord, as the models number them (see [`crate::tokens::Controls::Chords`]).
-    pub chord: u8,
+    /// The chord, as the models number them (see [`crate::tokens::Controls::Chords`]); `None` for a
+    /// symbol that is not understood, or a chord that has no number.
+    pub chord: Option<u8>,
 }
 
 /// A piece of music in seconds, as the original reads it from a file.
@@ -163,7 +164,8 @@ impl NoteSequence {
             }
         });
         for change in &mut moved.chords {
-            change.chord = crate::tokens::transpose_chord(change.chord, semitones);
+            let moved = |chord| crate::tokens::transpose_chord(chord, semitones);
+            change.chord = change.chord.map(moved);
         }
         moved
     }

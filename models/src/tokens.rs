@@ -101,6 +101,15 @@ pub enum TokenError {
         /// Bars of one window.
         bars: usize,
     },
+    /// Chord symbols that are not understood, in every passage that is long enough.
+    #[error(
+        "its chord symbols are not understood everywhere, or stand for chords that `{config}` does \
+         not know: it has major, minor, augmented and diminished triads, with and without more notes"
+    )]
+    UnknownChords {
+        /// The configuration's name.
+        config: String,
+    },
     /// Numbers that do not belong to the configuration.
     #[error("these are not steps of `{config}`: {what}")]
     Shape {
@@ -178,7 +187,8 @@ impl Controls {
             Scheme::MelodyChords => {
                 let part = quantise::Part::of_clip(clip);
                 let chord_at = windows::chords_of(&part);
-                let chord = |step| chord_at.as_ref().map_or(0, |chord_at| chord_at(step));
+                let chord =
+                    |step| chord_at.as_ref().and_then(|chord_at| chord_at(step)).unwrap_or(0);
                 Some(Self::Chords((0u64..).take(tokens.len()).map(chord).collect()))
             }
             _ => Self::of_tokens(config, tokens),

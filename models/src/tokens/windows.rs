@@ -155,8 +155,11 @@ fn melodies_with_chords(
     let Some(chord_at) = chords_of(&audible) else { return Vec::new() };
     let mut unique = Unique::new();
     for_each_melody_window(part, false, steps, |start, window| {
-        let chords: Vec<u8> = (start..).take(window.len()).map(&chord_at).collect();
-        unique.push((window, chords));
+        // Under a chord that is not understood there is nothing to learn.
+        let chords: Option<Vec<u8>> = (start..).take(window.len()).map(&chord_at).collect();
+        if let Some(chords) = chords {
+            unique.push((window, chords));
+        }
         !unique.is_full()
     });
     let pairs = unique.items.into_iter().take(limit.count());
@@ -168,12 +171,13 @@ fn melodies_with_chords(
         .collect()
 }
 
-/// The chord at each step of a part, given or found; `None` where none can be found.
-pub(super) fn chords_of(part: &Part) -> Option<impl Fn(u64) -> u8 + use<>> {
+/// The chord at each step of a part, given or found; `None` where none can be found. A step whose
+/// chord is not understood has none.
+pub(super) fn chords_of(part: &Part) -> Option<impl Fn(u64) -> Option<u8> + use<>> {
     // Step from which on each chord is in force.
-    let changes: Vec<(u64, u8)> = if part.chords.is_empty() {
+    let changes: Vec<(u64, Option<u8>)> = if part.chords.is_empty() {
         let (steps_per_frame, chords) = harmony::infer(part)?;
-        (0u64..).zip(chords).map(|(frame, chord)| (frame * steps_per_frame, chord)).collect()
+        (0u64..).zip(chords).map(|(frame, chord)| (frame * steps_per_frame, Some(chord))).collect()
     } else {
         part.chords.iter().map(|change| (part.step(change.time), change.chord)).collect()
     };
@@ -182,7 +186,7 @@ pub(super) fn chords_of(part: &Part) -> Option<impl Fn(u64) -> u8 + use<>> {
     let last_step = end.max(part.step(part.total_time)).saturating_sub(1);
     Some(move |step: u64| {
         let after = changes.partition_point(|(start, _)| *start <= step.min(last_step));
-        after.checked_sub(1).map_or(0, |index| changes[index].1)
+        after.checked_sub(1).map_or(Some(0), |index| changes[index].1)
     })
 }
 
@@ -288,6 +292,10 @@ fn reason(config: &Config, sequence: &NoteSequence) -> TokenError {
     if !split_on_time_changes(sequence).iter().any(Part::has_common_bars) {
         return TokenError::NoCommonTime { config: name() };
     }
+    if scheme == Scheme::MelodyChords && sequence.chords.iter().any(|change| change.chord.is_none())
+    {
+        return TokenError::UnknownChords { config: name() };
+    }
     TokenError::TooShort { config: name(), bars: config.bars() }
 }
 
@@ -349,6 +357,22 @@ mod tests {
             .collect();
         assert_eq!(found, [true, true, false, false]);
         assert_eq!(frames_left, 4);
+    }
+
+    /// A bar under a chord that is not understood is in no window; those around it are.
+    #[test]
+    fn unknown_chords_give_no_window() {
+        let config = by_name("cat-mel_2bar_med_chords").unwrap();
+        // Eight bars of one note.
+        let mut sequence = parts(1, 16.0, &[0]);
+        let change = |time, chord| crate::midi::ChordChange { time, chord };
+        sequence.chords = vec![change(0.0, Some(1)), change(4.0, None), change(6.0, Some(6))];
+        let windows = extract(&config, &sequence, Limit::All).unwrap();
+        let chords: Vec<_> = windows.into_iter().map(|window| window.controls.unwrap()).collect();
+        assert_eq!(chords, [1, 6].map(|chord| Controls::Chords(vec![chord; 32])));
+        sequence.chords = vec![change(0.0, None)];
+        let error = extract(&config, &sequence, Limit::All).unwrap_err();
+        assert!(matches!(error, TokenError::UnknownChords { .. }), "{error}");
     }
 
     /// Voices and their combinations are gone through until the work allowed for a sequence is done,

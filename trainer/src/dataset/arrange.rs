@@ -96,7 +96,8 @@ impl Drums {
         if piece.tempos.iter().any(|tempo| tempo.qpm != qpm) {
             return Err("its tempo changes".to_owned());
         }
-        let (melody, bass) = if piece.chords.is_empty() {
+        let understood = piece.chords.iter().any(|change| change.chord.is_some());
+        let (melody, bass) = if !understood {
             outer_parts(piece)?
         } else {
             let mut bass = Vec::new();
@@ -279,10 +280,10 @@ fn bass_of(piece: &NoteSequence, bar: Bar, style: u8) -> Vec<SequenceNote> {
         let end = bar.start + f64::from(until) * bar.step;
         let earlier = |time: f64| {
             let before = piece.chords.iter().filter(|change| change.time <= time + bar.step / 2.0);
-            before.max_by(|a, b| a.time.total_cmp(&b.time)).map_or(0, |change| change.chord)
+            before.max_by(|a, b| a.time.total_cmp(&b.time)).and_then(|change| change.chord)
         };
         let chord = earlier(start);
-        let Some(class) = chord.checked_sub(1) else { continue };
+        let Some(class) = chord.and_then(|chord| chord.checked_sub(1)) else { continue };
         // Where the chord is new, its root is played.
         let which = if index > 0 && earlier(start - bar.step) != chord { 0 } else { which };
         // Third and fifth of major, minor, augmented and diminished chords.
@@ -326,8 +327,8 @@ mod tests {
             .map(|beat| note(72, 0.5 * f64::from(beat), 0.5 * f64::from(beat + 1)))
             .collect();
         let chords =
-            vec![ChordChange { time: 0.0, chord: 1 }, ChordChange { time: 2.0, chord: 13 + 9 }];
-        NoteSequence { notes, chords, total_time: 32.0, ..NoteSequence::default() }
+            [(0.0, 1), (2.0, 13 + 9)].map(|(time, chord)| ChordChange { time, chord: Some(chord) });
+        NoteSequence { notes, chords: chords.to_vec(), total_time: 32.0, ..NoteSequence::default() }
     }
 
     // A lead sheet of 16 bars becomes one window: its melody, the roots of its chords at the

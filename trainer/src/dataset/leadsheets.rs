@@ -73,34 +73,44 @@ fn sequence(sheet: &Sheet) -> Option<NoteSequence> {
         sequence.total_time = sequence.total_time.max(end);
     }
     for (tick, root, kind, _) in &sheet.chords {
-        let quality = match kind.as_str() {
-            kind if kind.starts_with("minor") => "m",
-            kind if kind.contains("diminished") => "dim",
-            kind if kind.starts_with("augmented") => "aug",
-            _ => "",
-        };
-        if let Some(chord) = chord_class(&format!("{root}{quality}")) {
-            sequence.chords.push(ChordChange { time: seconds(*tick)?, chord });
-        }
+        let symbol = quality(kind).map(|quality| format!("{root}{quality}"));
+        let chord =
+            if kind == "none" { Some(0) } else { symbol.and_then(|text| chord_class(&text)) };
+        sequence.chords.push(ChordChange { time: seconds(*tick)?, chord });
     }
     Some(sequence)
+}
+
+/// What is added to a root's name for the triad of a kind of chord, as MusicXML names kinds; `None`
+/// for chords without one, such as suspended ones, and for names that are not known.
+fn quality(kind: &str) -> Option<&'static str> {
+    Some(match kind {
+        "major-minor" => "m",
+        kind if kind.starts_with("minor") => "m",
+        kind if kind.contains("diminished") => "dim",
+        kind if kind.starts_with("augmented") => "aug",
+        kind if kind.starts_with("major") || kind.starts_with("dominant") => "",
+        _ => return None,
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    // A line gives a melody in seconds with its chords; what stands for a path is taken away.
+    // A line gives a melody in seconds with its chords, none for kinds that the models do not know; what
+    // stands for a path is taken away.
     #[test]
     fn sheets_are_read() {
         let line = r#"{"title": "A/B", "tpq": 48, "ts": [[0, 4, 4]], "melody": [[48, 24, 60]],
-            "chords": [[0, "Bb", "minor-seventh", ""], [96, "C", "suspended-fourth", ""]]}"#;
+            "chords": [[0, "Bb", "minor-seventh", ""], [96, "C", "suspended-fourth", ""],
+            [144, "C", "dominant", ""], [192, "C", "none", ""]]}"#;
         let songs = read(line.replace('\n', " ").as_bytes()).expect("a sheet");
         let [(name, song)] = &songs[..] else { panic!("one song") };
         assert_eq!(name, "1 A-B");
         assert_eq!((song.notes[0].start, song.notes[0].end, song.total_time), (0.5, 0.75, 0.75));
         let chords: Vec<_> = song.chords.iter().map(|change| (change.time, change.chord)).collect();
-        assert_eq!(chords, [(0.0, 13 + 10), (1.0, 1)]);
+        assert_eq!(chords, [(0.0, Some(13 + 10)), (1.0, None), (1.5, Some(1)), (2.0, Some(0))]);
     }
 
     // Damaged lines are named by their number.

@@ -166,9 +166,7 @@ pub fn note_sequence(record: &[u8], number: usize) -> Result<(String, NoteSequen
             .collect(),
         chords: chords
             .filter(|chord| is_time(chord.time))
-            .filter_map(|chord| {
-                Some(ChordChange { time: chord.time, chord: chord_class(&chord.text)? })
-            })
+            .map(|chord| ChordChange { time: chord.time, chord: chord_class(&chord.text) })
             .collect(),
         total_time,
         ticks_per_quarter: u16::try_from(stored.ticks_per_quarter).unwrap_or(0),
@@ -217,7 +215,7 @@ mod tests {
         let [note] = sequence.notes[..] else { panic!("one note is possible") };
         assert_eq!((note.pitch, note.program, note.instrument, note.end), (60, 33, 2, 0.5));
         assert_eq!((sequence.tempos[0].qpm, sequence.time_signatures[0].numerator), (90.0, 3));
-        assert_eq!(sequence.chords[0].chord, 13 + 9);
+        assert_eq!(sequence.chords[0].chord, Some(13 + 9));
         assert_eq!(next(&mut rest).expect("whole"), Some(Vec::new()));
         assert_eq!(note_sequence(b"", 7).expect("an empty one").0, "7");
         assert_eq!(next(&mut rest).expect("the end"), None);
