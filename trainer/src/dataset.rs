@@ -7,18 +7,24 @@
 pub mod arrange;
 pub mod build;
 pub mod combine;
+pub mod description;
+pub mod heldout;
 pub mod journal;
 pub mod layout;
 pub mod leadsheets;
 pub mod merge;
 pub mod monophony;
+pub mod names;
+pub mod options;
 pub mod patterns;
 pub mod reading;
 pub mod records;
 pub mod source;
 pub mod splits;
+mod staging;
 pub mod statistics;
 pub mod store;
+mod table;
 
 use std::path::PathBuf;
 
@@ -171,11 +177,32 @@ pub enum DatasetError {
         config: String,
     },
     /// No window came out.
-    #[error("no usable window in {files} files; the first reasons are: {reasons}")]
+    #[error("no usable window in {files} files; {reasons}")]
     Empty {
         /// Files that were read.
         files: usize,
-        /// Some of the reasons.
+        /// Some of the reasons, or what was looked for.
         reasons: String,
+    },
+    /// A source does not exist.
+    #[error("there is no `{}`; look at how the path is written", path.display())]
+    Missing {
+        /// Path of the source.
+        path: PathBuf,
+    },
+    /// A table of splits cannot be obeyed.
+    #[error(transparent)]
+    Splits(#[from] splits::SplitError),
+    /// No window is for training.
+    #[error(
+        "`{}` has no window to train on ({counts}); build it again, from more files, or with a table \
+         that names some for training",
+        dataset.display()
+    )]
+    NothingToTrain {
+        /// Folder.
+        dataset: PathBuf,
+        /// Windows of each split, for people.
+        counts: String,
     },
 }

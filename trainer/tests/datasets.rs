@@ -182,8 +182,8 @@ fn nothing_usable_is_told() {
     let place = tempfile::tempdir().expect("a temporary folder");
     let out = place.path().join("out");
     let missing = place.path().join("missing");
-    let error = dataset(&[missing], &out).expect_err("no such folder").to_string();
-    assert!(error.contains("missing"), "{error}");
+    let error = dataset(&[missing], &out).expect_err("no such folder");
+    assert!(matches!(error, DatasetError::Missing { .. }), "{error}");
     let empty = place.path().join("empty");
     fs::create_dir(&empty).expect("a folder");
     assert!(matches!(dataset(&[empty], &out), Err(DatasetError::Empty { files: 0, .. })));

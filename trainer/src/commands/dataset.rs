@@ -8,7 +8,9 @@ use clap::{Args, Subcommand, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use interlude_models::config;
 
-use crate::dataset::build::{self, Count, Description, Done, Options, SKIPPED};
+use crate::dataset::build;
+use crate::dataset::description::{Count, Description, SKIPPED, describe};
+use crate::dataset::options::{Done, Options};
 use crate::dataset::statistics::Statistics;
 use crate::dataset::{combine, merge, splits};
 use crate::picture::as_float;
@@ -31,8 +33,14 @@ enum Action {
 
 /// Read MIDI files from folders and archives (.zip, .tar, .tar.gz) into a dataset.
 ///
-/// Magenta's TFRecords of NoteSequences, lead sheets (.jsonl) and drum patterns (.json) are read too.
-/// A build that was interrupted goes on where it stopped when it is started again.
+/// MIDI files end in .mid, .midi, .kar, .smf or .rmi; files with other names are read when they begin
+/// like one. Magenta's TFRecords of NoteSequences, lead sheets (.jsonl) and drum patterns (.json) are read
+/// too. A build that was interrupted goes on where it stopped when it is started again; one that fails
+/// leaves the folder as it was.
+///
+/// A file that no table (.csv) lists goes to training, validation or test by its path below the source.
+/// Where no file falls to validation or test, a small share of the training files is held out for it, or
+/// of few files the ends; the command tells what.
 #[derive(Args, Debug)]
 struct Build {
     /// Folders, archives or MIDI files.
@@ -54,7 +62,7 @@ struct Build {
     #[arg(long, default_value_t = 1)]
     least_notes: usize,
     /// Column that names the split of a file (train, validation, test) in CSV tables among the
-    /// sources; files that no table lists are split by their names.
+    /// sources; files that no table lists are split by their paths.
     #[arg(long, default_value = splits::COLUMN)]
     split_column: String,
     /// Files whose path has this text in it are recordings from Roland's drum kits, such as those
@@ -286,7 +294,7 @@ fn run(options: &Options) -> anyhow::Result<()> {
 
 impl Info {
     fn run(self) -> anyhow::Result<()> {
-        let description = build::describe(&self.dataset)?;
+        let description = describe(&self.dataset)?;
         let mut config = config::by_name(&description.config)?;
         config.hparams.max_seq_len = description.steps;
         let found = Statistics::of(&self.dataset, &config)?;
@@ -344,5 +352,8 @@ fn print(description: &Description) -> anyhow::Result<()> {
         text += &format!("{:>10}: {windows} windows from {files} files\n", split.name());
     }
     text += &format!("{} windows were there more than once\n", description.duplicates);
+    for note in &description.notes {
+        text += &format!("note: {note}\n");
+    }
     super::print(&text)
 }

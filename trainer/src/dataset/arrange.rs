@@ -14,7 +14,7 @@ use rand::seq::IndexedRandom;
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::{Split, monophony, splits};
+use super::{Split, monophony};
 
 /// Steps of a bar.
 const BAR: usize = 16;
@@ -75,18 +75,19 @@ impl Drums {
         self.performances.get(&split).map_or(0, Vec::len)
     }
 
-    /// The piece as a trio with drums of its own split; equal names and seeds give equal trios.
+    /// The piece as a trio with drums of its own split; equal keys, which decide about splits, and
+    /// seeds give equal trios.
     ///
     /// # Errors
     /// A reason why it cannot be one.
     pub fn arrange(
         &self,
         piece: &NoteSequence,
-        name: &str,
+        key: &str,
         split: Split,
         seed: u64,
     ) -> Result<NoteSequence, String> {
-        let key = crc32c::crc32c(splits::last(name).as_bytes());
+        let key = crc32c::crc32c(key.as_bytes());
         let mut generator = ChaCha8Rng::seed_from_u64(seed ^ u64::from(key) << 32);
         let performances = self
             .performances

@@ -3,7 +3,7 @@
 //! Real trios are few, melodies are many. A network that is to give any bass back, not only those that
 //! it heard, learns that from any line.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 
 use interlude_models::config::{self, Scheme};
@@ -11,9 +11,12 @@ use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::build::{self, ARRANGED, Count, DESCRIPTION, Description, describe};
+use super::description::{Count, DESCRIPTION, Description, describe, write_description};
+use super::heldout::{self, Rule};
 use super::layout::PITCHES;
-use super::{DatasetError, Split, splits, store};
+use super::names::{self, ARRANGED};
+use super::staging::Staged;
+use super::{DatasetError, Split, store};
 
 /// Highest mean token of a line that serves as bass: E3.
 const BASS_BELOW: u16 = 52 - 19;
@@ -43,44 +46,73 @@ pub fn combine(
         let reason = format!("its melodies have {steps} steps, the trios {needed}");
         return Err(DatasetError::Format { path: lines.join(DESCRIPTION), reason });
     }
-    std::fs::create_dir_all(out)
-        .map_err(|source| DatasetError::Io { path: out.to_owned(), source })?;
-    let mut counts = description.splits.clone();
-    let mut heldout = HashSet::new();
-    for split in [Split::Validation, Split::Test] {
-        let rows = read(trios, split)?;
-        heldout.extend(rows.iter().map(|(_, source)| splits::last(source).to_owned()));
-        write(out, split, &description, &rows)?;
+    let mut rows = BTreeMap::new();
+    for split in Split::ALL {
+        rows.insert(split, read(trios, split)?);
     }
-    let mut rows = read(trios, Split::Train)?;
+    let mut notes = description.notes.clone();
+    if let Ok(mut config) = config::by_name(&description.config) {
+        config.hparams.max_seq_len = description.steps;
+        notes.extend(Rule::of(&description, &config).fill(&mut rows, |row| &row.1));
+    }
+    let mut train = rows.remove(&Split::Train).unwrap_or_default();
+    let sources = description.paths();
+    let held = rows.values().flatten().map(|(_, source)| names::below(source, &sources));
+    let heldout = Files(held.collect());
     let mut tunes = read(lines, Split::Train)?;
-    tunes.retain(|(_, source)| !heldout.contains(splits::last(source)));
-    if rows.is_empty() || tunes.is_empty() {
-        let dataset = if rows.is_empty() { trios } else { lines };
+    let sources = melodies.paths();
+    tunes.retain(|(_, source)| !heldout.have(&names::below(source, &sources)));
+    if train.is_empty() || tunes.is_empty() {
+        let dataset = if train.is_empty() { trios } else { lines };
         let reason = "it has no windows for training that could be combined".to_owned();
         return Err(DatasetError::Format { path: store::path(dataset, Split::Train), reason });
     }
     let mut generator = ChaCha8Rng::seed_from_u64(seed);
-    let own = rows.len();
-    let mut files: HashSet<String> = rows.iter().map(|(_, source)| plain(source)).collect();
+    let own = train.len();
+    let mut files: HashSet<String> = train.iter().map(|(_, source)| plain(source)).collect();
     for _ in 0..count {
-        let (window, sources) = one(&mut generator, &rows[..own], &tunes);
-        rows.push((window, format!("{ARRANGED}{}", sources.join("+"))));
+        let (window, sources) = one(&mut generator, &train[..own], &tunes);
+        train.push((window, format!("{ARRANGED}{}", sources.join("+"))));
         files.extend(sources);
     }
-    write(out, Split::Train, &description, &rows)?;
-    counts.insert(Split::Train, Count { windows: rows.len(), files: files.len() });
+    let staged = Staged::begin(out)?;
+    let mut splits =
+        BTreeMap::from([(Split::Train, Count { windows: train.len(), files: files.len() })]);
+    write(staged.folder(), Split::Train, &description, &train)?;
+    for (split, rows) in rows {
+        write(staged.folder(), split, &description, &rows)?;
+        let files = heldout::files(rows.iter().map(|(_, source)| source.as_str()));
+        splits.insert(split, Count { windows: rows.len(), files });
+    }
     let combined = Description {
         sources: description.sources.iter().chain(&melodies.sources).cloned().collect(),
         arranged: true,
         files: description.files + melodies.files,
         skipped: description.skipped + melodies.skipped,
         duplicates: description.duplicates + melodies.duplicates,
-        splits: counts,
+        splits,
+        notes,
         ..description
     };
-    build::write_description(out, &combined)?;
+    write_description(staged.folder(), &combined)?;
+    staged.put()?;
     Ok(combined)
+}
+
+/// Files by their paths below their sources. Another dataset may have been made from a folder above or
+/// below, so paths that end alike are the same.
+struct Files(HashSet<String>);
+
+impl Files {
+    fn have(&self, path: &str) -> bool {
+        let ends_in = |path: &str, end: &str| {
+            path.strip_suffix(end).is_some_and(|before| before.is_empty() || before.ends_with('/'))
+        };
+        let ends =
+            std::iter::once(path).chain(path.match_indices('/').map(|(at, _)| &path[at + 1..]));
+        ends.into_iter().any(|end| self.0.contains(end))
+            || self.0.iter().any(|file| ends_in(file, path))
+    }
 }
 
 /// A window and its source.
@@ -169,7 +201,7 @@ mod tests {
                 .collect();
             write(folder, split, &description, &rows).expect("writes");
         }
-        build::write_description(folder, &description).expect("writes");
+        write_description(folder, &description).expect("writes");
     }
 
     // Combined windows have a melody, another one moved to where basses lie, and drums of a trio; they

@@ -6,7 +6,7 @@ use interlude_models::midi::{ChordChange, NoteSequence, SequenceNote, Tempo, Tim
 use interlude_models::tokens::chord_class;
 use serde::Deserialize;
 
-use super::splits::SEPARATORS;
+use super::names::SEPARATORS;
 
 /// Quarter notes a minute.
 const QPM: f64 = 120.0;

@@ -3,11 +3,16 @@
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 
-use super::build::{Count, DESCRIPTION, Description, describe};
+use interlude_models::config;
+
+use super::description::{Count, DESCRIPTION, Description, describe, write_description};
+use super::heldout::{self, Rule};
+use super::staging::Staged;
 use super::{DatasetError, Split, store};
 
 /// Writes the windows of all `datasets` to `out`. A window that several have is kept once, in the
-/// split that comes first in [`Split::ALL`].
+/// split that comes first in [`Split::ALL`]; where none is left for validation or test, some are held
+/// out. What is at `out` is replaced as a whole, or not at all.
 ///
 /// # Errors
 /// [`DatasetError`] when one cannot be read, or was built for another scheme than the first.
@@ -26,13 +31,11 @@ pub fn merge(datasets: &[PathBuf], out: &Path) -> Result<Description, DatasetErr
             reason: format!("it is for `{}`, the first one for `{}`", other.config, first.config),
         });
     }
-    std::fs::create_dir_all(out)
-        .map_err(|source| DatasetError::Io { path: out.to_owned(), source })?;
     let mut seen = HashSet::new();
     let mut duplicates = 0;
-    let mut splits = BTreeMap::new();
+    let mut rows: BTreeMap<Split, Vec<(Vec<u16>, String)>> = BTreeMap::new();
     for split in Split::ALL {
-        let mut kept: Vec<(Vec<u16>, String)> = Vec::new();
+        let kept = rows.entry(split).or_default();
         for dataset in datasets {
             store::for_each_row(dataset, split, &mut |window, source| {
                 if seen.insert(window.to_vec()) {
@@ -42,37 +45,53 @@ pub fn merge(datasets: &[PathBuf], out: &Path) -> Result<Description, DatasetErr
                 }
             })?;
         }
-        let rows: Vec<store::Row<'_>> =
-            kept.iter().map(|(window, source)| (&**window, &**source)).collect();
-        let (columns, steps) = first.scheme().unwrap_or_default();
-        let length = rows.first().map_or(columns.len() * steps, |(window, _)| window.len());
-        store::write(out, split, length, &rows)?;
-        let files: HashSet<&str> = rows.iter().map(|(_, source)| *source).collect();
-        splits.insert(split, Count { windows: rows.len(), files: files.len() });
     }
+    drop(seen);
     let sum = |of: fn(&Description) -> usize| parts.iter().map(of).sum::<usize>();
-    let description = Description {
+    let mut notes: Vec<String> = Vec::new();
+    for note in parts.iter().flat_map(|part| &part.notes) {
+        if !notes.contains(note) {
+            notes.push(note.clone());
+        }
+    }
+    let mut description = Description {
         sources: parts.iter().flat_map(|part| part.sources.clone()).collect(),
         monophonic: parts.iter().any(|part| part.monophonic),
         least_notes: parts.iter().map(|part| part.least_notes).min().unwrap_or(0),
         roland: parts.iter().find_map(|part| part.roland.clone()),
         arranged: parts.iter().any(|part| part.arranged),
+        listed: parts.iter().any(|part| part.listed),
+        shard: None,
         files: sum(|part| part.files),
         skipped: sum(|part| part.skipped),
         duplicates: duplicates + sum(|part| part.duplicates),
-        splits,
+        splits: BTreeMap::new(),
+        notes,
         ..first.clone()
     };
-    super::build::write_description(out, &description)?;
+    if let Ok(mut config) = config::by_name(&first.config) {
+        config.hparams.max_seq_len = first.steps;
+        let filled = Rule::of(&description, &config).fill(&mut rows, |row| &row.1);
+        description.notes.extend(filled);
+    }
+    let staged = Staged::begin(out)?;
+    for (split, rows) in rows {
+        let rows: Vec<store::Row<'_>> =
+            rows.iter().map(|(window, source)| (&**window, &**source)).collect();
+        let (columns, steps) = first.scheme().unwrap_or_default();
+        let length = rows.first().map_or(columns.len() * steps, |(window, _)| window.len());
+        store::write(staged.folder(), split, length, &rows)?;
+        let files = heldout::files(rows.iter().map(|row| row.1));
+        description.splits.insert(split, Count { windows: rows.len(), files });
+    }
+    write_description(staged.folder(), &description)?;
+    staged.put()?;
     Ok(description)
 }
 
 #[cfg(test)]
 mod tests {
-    use interlude_models::config;
-
     use super::*;
-    use crate::dataset::build::write_description;
 
     fn dataset(folder: &Path, config: &str, rows: &[(Split, u16)]) {
         std::fs::create_dir(folder).expect("a folder");
@@ -93,7 +112,8 @@ mod tests {
     fn what_both_have_is_kept_once() {
         let place = tempfile::tempdir().expect("a folder");
         let [a, b, c, out] = ["a", "b", "c", "out"].map(|name| place.path().join(name));
-        dataset(&a, "cat-mel_2bar_small", &[(Split::Train, 3), (Split::Test, 4), (Split::Test, 5)]);
+        let rows = [(Split::Train, 3), (Split::Validation, 6), (Split::Test, 4), (Split::Test, 5)];
+        dataset(&a, "cat-mel_2bar_small", &rows);
         dataset(&b, "cat-mel_2bar_big", &[(Split::Train, 4), (Split::Validation, 3)]);
         dataset(&c, "hierdec-mel_16bar", &[(Split::Train, 4)]);
         let merged = merge(&[a.clone(), b], &out).expect("merges");
@@ -104,7 +124,7 @@ mod tests {
             (0..windows.len()).map(|index| windows.get(index)[0]).collect::<Vec<_>>()
         };
         assert_eq!(tokens(Split::Train), [3, 4]);
-        assert!(tokens(Split::Validation).is_empty());
+        assert_eq!(tokens(Split::Validation), [6]);
         assert_eq!(tokens(Split::Test), [5]);
         assert_eq!(describe(&out).expect("reads"), merged);
         assert!(merge(&[a, c], &out).expect_err("16 bars").to_string().contains("hierdec"));

@@ -1,6 +1,6 @@
 //! Reading the sources of a dataset on all cores.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -12,46 +12,55 @@ use interlude_models::tokens::{self, Limit};
 use rayon::iter::{ParallelBridge, ParallelIterator};
 
 use super::arrange::Drums;
-use super::build::{ARRANGED, Done, Options, split_of};
 use super::journal::{Journal, Outcome};
+use super::names::{self, ARRANGED};
+use super::options::{Done, Options};
 use super::source::{self, Content, SourceFile};
-use super::splits::{self, Splits};
+use super::splits::{SplitError, Splits, split_of};
 use super::{layout, monophony};
 
 /// Files that wait for a thread.
 const WAITING: usize = 64;
 
 /// Reads the drum performances that pieces are arranged with.
-pub(super) fn performances(sources: &[PathBuf], options: &Options) -> Drums {
-    let (sender, receiver) = sync_channel(WAITING);
+///
+/// # Errors
+/// [`SplitError`] when a table among them cannot be obeyed.
+pub(super) fn performances(sources: &[PathBuf], options: &Options) -> Result<Drums, SplitError> {
     let mut splits = Splits::default();
     let mut all = Vec::new();
-    std::thread::scope(|scope| {
-        scope.spawn(move || source::send_all(sources, &sender, &AtomicU64::new(0)));
-        for SourceFile { name, content } in receiver {
-            match content {
-                Ok(Content::Table(bytes)) => {
-                    // A table that cannot be read is told of when it is among the sources.
-                    let _ = splits.add(&bytes, &options.split_column);
-                }
-                Ok(Content::Midi(bytes)) => {
-                    all.extend(
-                        NoteSequence::from_bytes(&bytes).ok().map(|music| (name, vec![music])),
-                    );
-                }
-                Ok(Content::Music(music)) => all.push((name, music)),
-                Err(_) => {}
-            }
+    for_each(sources, |SourceFile { name, content }| match content {
+        Ok(Content::Table(bytes)) => {
+            // A table that cannot be read is told of when it is among the sources.
+            let _ = splits.add(&name, &bytes, &options.split_column);
         }
+        Ok(Content::Midi(bytes)) => {
+            all.extend(NoteSequence::from_bytes(&bytes).ok().map(|music| (name, vec![music])));
+        }
+        Ok(Content::Music(music)) => all.push((name, music)),
+        Err(_) => {}
     });
+    let files: BTreeSet<String> = all.iter().map(|(name, _)| name.clone()).collect();
+    let listed = splits.assign(&files, sources, &options.split_column)?;
+    let keys = names::keys(&files, sources);
     let mut drums = Drums::default();
     for (name, mut music) in all {
         if is_of_roland(&name, options) {
             music.iter_mut().for_each(tokens::roland_to_general);
         }
-        drums.add(splits.of(&name).unwrap_or_else(|| split_of(&name, options.seed)), &music);
+        let split = listed.of(&name).unwrap_or_else(|| split_of(&keys[&name], options.seed));
+        drums.add(split, &music);
     }
-    drums
+    Ok(drums)
+}
+
+/// Calls `each` with all files of some sources, in the order of their names.
+fn for_each(sources: &[PathBuf], each: impl FnMut(SourceFile)) {
+    let (sender, receiver) = sync_channel(WAITING);
+    std::thread::scope(|scope| {
+        scope.spawn(move || source::send_all(sources, &sender, &AtomicU64::new(0)));
+        receiver.into_iter().for_each(each);
+    });
 }
 
 /// Whether a file has the drum pitches of Roland's kits.
@@ -59,8 +68,18 @@ fn is_of_roland(name: &str, options: &Options) -> bool {
     options.roland.as_ref().is_some_and(|roland| name.contains(roland))
 }
 
-/// Reads all files: what each of them gave, by name, and the splits that tables among them name.
-/// What the journal knows is not read again.
+/// What was read.
+#[derive(Debug)]
+pub(super) struct Reading {
+    /// What each file gave, by name.
+    pub(super) outcomes: Vec<Outcome>,
+    /// The names of all files, those of other shares too.
+    pub(super) names: BTreeSet<String>,
+    /// Tables among the files.
+    pub(super) tables: Splits,
+}
+
+/// Reads all files. What the journal knows is not read again.
 ///
 /// # Errors
 /// When the journal cannot be written.
@@ -69,19 +88,30 @@ pub(super) fn read_all(
     drums: Option<&Drums>,
     (journal, known): (&mut Journal, HashMap<String, Vec<Outcome>>),
     progress: &(dyn Fn(Done) + Sync),
-) -> io::Result<(Vec<Outcome>, Splits)> {
+) -> io::Result<Reading> {
     let journal = Mutex::new((journal, known));
-    let splits = Mutex::new(Splits::default());
+    let found = Mutex::new((BTreeSet::new(), Splits::default()));
     let (done, bytes) = (AtomicUsize::new(0), AtomicU64::new(0));
     let size = source::size(&options.sources);
+    // The drums of a piece are of its split, so the splits must be known before.
+    let keys = drums.map(|_| {
+        let mut names = BTreeSet::new();
+        for_each(&options.sources, |file| {
+            names.insert(file.name);
+        });
+        names::keys(&names, &options.sources)
+    });
     let (sender, receiver) = sync_channel(WAITING);
     let read = |SourceFile { name, content }: SourceFile| -> Option<io::Result<Outcome>> {
-        if let Ok(Content::Table(bytes)) = &content {
-            let mut splits = splits.lock().unwrap_or_else(PoisonError::into_inner);
-            let reason = splits.add(bytes, &options.split_column).err()?;
-            return Some(Ok(Outcome { name, windows: Err(reason) }));
+        {
+            let (names, tables) = &mut *found.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Ok(Content::Table(bytes)) = &content {
+                let reason = tables.add(&name, bytes, &options.split_column).err()?;
+                return Some(Ok(Outcome { name, windows: Err(reason) }));
+            }
+            names.insert(name.clone());
         }
-        if options.shard.is_some_and(|shard| !is_in(&name, shard)) {
+        if options.shard.is_some_and(|shard| !is_in(&name, options, shard)) {
             return None;
         }
         let full = if drums.is_some() { format!("{ARRANGED}{name}") } else { name.clone() };
@@ -92,6 +122,8 @@ pub(super) fn read_all(
         let result = match known {
             Some(outcome) => Ok(outcome),
             None => {
+                let key = keys.as_ref().and_then(|keys| keys.get(&name)).map(String::as_str);
+                let drums = drums.zip(key);
                 let windows = match content {
                     Ok(Content::Midi(bytes)) => NoteSequence::from_bytes(&bytes)
                         .map_err(|error| error.to_string())
@@ -116,12 +148,14 @@ pub(super) fn read_all(
     });
     let mut outcomes = outcomes?;
     outcomes.sort_by(|a, b| a.name.cmp(&b.name));
-    Ok((outcomes, splits.into_inner().unwrap_or_else(PoisonError::into_inner)))
+    let (names, tables) = found.into_inner().unwrap_or_else(PoisonError::into_inner);
+    Ok(Reading { outcomes, names, tables })
 }
 
-/// Whether a file is in a share of all, by the last part of its path.
-fn is_in(name: &str, (number, count): (u32, u32)) -> bool {
-    crc32c::crc32c(splits::last(name).as_bytes()) % count.max(1) + 1 == number
+/// Whether a file is in a share of all, by its path below its source.
+fn is_in(name: &str, options: &Options, (number, count): (u32, u32)) -> bool {
+    let key = names::below(name, &options.sources);
+    crc32c::crc32c(key.as_bytes()) % count.max(1) + 1 == number
 }
 
 /// The windows of several pieces of music; the error is that of the first when none has any.
@@ -129,7 +163,7 @@ fn several(
     music: Vec<NoteSequence>,
     name: &str,
     options: &Options,
-    drums: Option<&Drums>,
+    drums: Option<(&Drums, &str)>,
 ) -> Result<Vec<Vec<u16>>, String> {
     let (mut found, mut reason) = (Vec::new(), None);
     for sequence in music {
@@ -149,12 +183,11 @@ fn windows(
     mut sequence: NoteSequence,
     name: &str,
     options: &Options,
-    drums: Option<&Drums>,
+    drums: Option<(&Drums, &str)>,
 ) -> Result<Vec<Vec<u16>>, String> {
-    if let Some(drums) = drums {
-        // A table cannot change the split of such a piece: it has the drums of its own.
-        let split = split_of(name, options.seed);
-        sequence = drums.arrange(&sequence, name, split, options.seed)?;
+    if let Some((drums, key)) = drums {
+        let split = split_of(key, options.seed);
+        sequence = drums.arrange(&sequence, key, split, options.seed)?;
     }
     if options.monophonic {
         monophony::keep_melodies(&mut sequence);

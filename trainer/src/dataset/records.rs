@@ -10,7 +10,7 @@ use interlude_models::midi::{ChordChange, NoteSequence, SequenceNote, Tempo, Tim
 use interlude_models::tokens::chord_class;
 use prost::Message;
 
-use super::splits::SEPARATORS;
+use super::names::SEPARATORS;
 
 /// Largest record that is read; real ones are far smaller.
 const LARGEST: u64 = 64 << 20;
@@ -172,8 +172,8 @@ pub fn note_sequence(record: &[u8], number: usize) -> Result<(String, NoteSequen
         ticks_per_quarter: u16::try_from(stored.ticks_per_quarter).unwrap_or(0),
         ..NoteSequence::default()
     };
-    let name = match (stored.filename.rsplit(SEPARATORS).next(), stored.id) {
-        (Some(name), _) if !name.is_empty() => name.to_owned(),
+    let name = match (stored.filename, stored.id) {
+        (name, _) if !name.is_empty() => name,
         (_, id) if !id.is_empty() => id.replace(SEPARATORS, "-"),
         _ => number.to_string(),
     };
@@ -211,7 +211,7 @@ mod tests {
         let mut rest = &file[..];
         let record = next(&mut rest).expect("whole").expect("a record");
         let (name, sequence) = note_sequence(&record, 0).expect("a sequence");
-        assert_eq!(name, "song.mid");
+        assert_eq!(name, "folder/song.mid");
         let [note] = sequence.notes[..] else { panic!("one note is possible") };
         assert_eq!((note.pitch, note.program, note.instrument, note.end), (60, 33, 2, 0.5));
         assert_eq!((sequence.tempos[0].qpm, sequence.time_signatures[0].numerator), (90.0, 3));

@@ -9,14 +9,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::SyncSender;
 
 use flate2::read::GzDecoder;
-use interlude_models::midi::NoteSequence;
+use interlude_models::midi::{NoteSequence, begins_like_midi};
 
+use super::names::{ARCHIVES, LEAD_SHEETS, MIDI, OTHER_ARCHIVES, PATTERNS, RECORDS, ends_with};
 use super::{leadsheets, patterns, records};
 
 /// Largest file that is read, unpacked; real ones are far smaller.
 const LARGEST: u64 = 16 << 20;
 /// Bytes that are unpacked of one archive: a small file can hold any number of zeros.
 const LARGEST_ARCHIVE: u64 = 16 << 30;
+/// Bytes that tell whether a file is a MIDI file.
+const HEAD: u64 = 12;
 /// Folders within folders that are followed.
 const DEEPEST: usize = 32;
 
@@ -61,15 +64,12 @@ pub fn size(sources: &[PathBuf]) -> u64 {
             return entries.map(|entry| of(&entry.path(), depth + 1)).sum();
         }
         let lower = path.display().to_string().to_lowercase();
-        let is_read = Kind::of(&lower).is_some() || ARCHIVES.iter().any(|end| lower.ends_with(end));
+        let is_read = Kind::of(&lower).is_some() || ends_with(&lower, &ARCHIVES);
         let length = || fs::metadata(path).map_or(0, |data| data.len());
         if is_read { length() } else { 0 }
     }
     sources.iter().map(|source| of(source, 0)).sum()
 }
-
-/// Ends of the names of archives.
-const ARCHIVES: [&str; 4] = [".zip", ".tar.gz", ".tgz", ".tar"];
 
 /// A file that counts what is read of it.
 struct Counted<'a> {
@@ -133,15 +133,12 @@ fn send(
         open(path, count).and_then(|file| tar(unpacked(file), &name, sender))
     } else if lower.ends_with(".tar") {
         open(path, count).and_then(|file| tar(file, &name, sender))
-    } else if let Some(kind) = Kind::of(&lower) {
-        return match open(path, count) {
-            Ok(file) => kind.send(file, name, sender),
-            Err(error) => give(sender, failed(&error)),
-        };
-    } else if depth == 0 {
-        return give(sender, failed(&"it is neither a folder, an archive nor a MIDI file"));
     } else {
-        return Ok(());
+        return match open(path, count) {
+            Ok(file) => send_file(file, name, sender, depth == 0),
+            Err(error) if Kind::of(&lower).is_some() || depth == 0 => give(sender, failed(&error)),
+            Err(_) => Ok(()),
+        };
     };
     match sent {
         Ok(result) => result,
@@ -153,9 +150,44 @@ fn give(sender: &SyncSender<SourceFile>, file: SourceFile) -> Result<(), HungUp>
     sender.send(file).map_err(|_| HungUp)
 }
 
-/// Whether a name in lower case is that of a MIDI file.
-pub fn is_midi(lower: &str) -> bool {
-    lower.ends_with(".mid") || lower.ends_with(".midi")
+/// What is looked for, for people.
+pub fn looked_for() -> String {
+    format!(
+        "MIDI files ({}, or any name when they begin as such), TFRecords, lead sheets ({}), drum \
+         patterns ({}), and these in {}",
+        MIDI.join(" "),
+        LEAD_SHEETS[0],
+        PATTERNS[0],
+        ARCHIVES.join(" ")
+    )
+}
+
+/// Sends what is in a file that is no archive: by its name, or when that says nothing, if it begins
+/// like a MIDI file. Others are told of when they were `asked` for by name.
+fn send_file(
+    mut file: impl Read,
+    name: String,
+    sender: &SyncSender<SourceFile>,
+    asked: bool,
+) -> Result<(), HungUp> {
+    let lower = name.to_lowercase();
+    if let Some(kind) = Kind::of(&lower) {
+        return kind.send(file, name, sender);
+    }
+    if ends_with(&lower, &OTHER_ARCHIVES) {
+        let content = Err("archives of this kind are not read; unpack it".to_owned());
+        return give(sender, SourceFile { name, content });
+    }
+    let mut head = Vec::new();
+    match file.by_ref().take(HEAD).read_to_end(&mut head) {
+        Ok(_) if begins_like_midi(&head) => Kind::Midi.send(head.chain(file), name, sender),
+        Ok(_) if asked => {
+            let content = Err("it is neither a folder, an archive nor a MIDI file".to_owned());
+            give(sender, SourceFile { name, content })
+        }
+        Err(error) if asked => give(sender, SourceFile { name, content: Err(error.to_string()) }),
+        _ => Ok(()),
+    }
 }
 
 /// What a name says about a file.
@@ -171,15 +203,16 @@ enum Kind {
 impl Kind {
     /// The kind of a file by its name in lower case; `None` for one that is not read.
     fn of(lower: &str) -> Option<Self> {
-        if is_midi(lower) {
+        let packed = lower.ends_with(".gz");
+        if ends_with(lower, &MIDI) {
             Some(Self::Midi)
         } else if lower.ends_with(".csv") {
             Some(Self::Table)
-        } else if lower.ends_with(".json") || lower.ends_with(".json.gz") {
-            Some(Self::Patterns { packed: lower.ends_with(".gz") })
-        } else if lower.ends_with(".jsonl") || lower.ends_with(".jsonl.gz") {
-            Some(Self::LeadSheets { packed: lower.ends_with(".gz") })
-        } else if lower.contains(".tfrecord") {
+        } else if ends_with(lower, &PATTERNS) {
+            Some(Self::Patterns { packed })
+        } else if ends_with(lower, &LEAD_SHEETS) {
+            Some(Self::LeadSheets { packed })
+        } else if lower.contains(RECORDS) {
             Some(Self::Records)
         } else {
             None
@@ -281,9 +314,10 @@ fn tar(
     for entry in archive.entries()? {
         let entry = entry?;
         let path = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
-        let kind = Kind::of(&path.to_lowercase());
-        let Some(kind) = kind.filter(|_| entry.header().entry_type().is_file()) else { continue };
-        if kind.send(entry, format!("{name}!{path}"), sender).is_err() {
+        if !entry.header().entry_type().is_file() {
+            continue;
+        }
+        if send_file(entry, format!("{name}!{path}"), sender, false).is_err() {
             return Ok(Err(HungUp));
         }
     }
@@ -314,9 +348,10 @@ fn zip(
             Ok(inner) => inner.into_owned(),
             Err(_) => String::from_utf8_lossy(entry.name_raw()).into_owned(),
         };
-        let kind = Kind::of(&inner.to_lowercase());
-        let Some(kind) = kind.filter(|_| entry.is_file()) else { continue };
-        if kind.send(entry, format!("{name}!{inner}"), sender).is_err() {
+        if !entry.is_file() {
+            continue;
+        }
+        if send_file(entry, format!("{name}!{inner}"), sender, false).is_err() {
             return Ok(Err(HungUp));
         }
     }

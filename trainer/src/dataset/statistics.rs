@@ -62,7 +62,7 @@ impl Statistics {
             let windows = store::read(dataset, split, config)?;
             let mut sources = HashSet::new();
             store::for_each_row(dataset, split, &mut |_, source| {
-                found.arranged += usize::from(source.starts_with(super::build::ARRANGED));
+                found.arranged += usize::from(source.starts_with(super::names::ARRANGED));
                 sources.insert(source.to_owned());
             })?;
             found.splits.insert(split, [windows.len(), sources.len()]);

@@ -15,7 +15,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::basic::Compression;
 use parquet::file::properties::WriterProperties;
 
-use super::build::describe;
+use super::description::describe;
 use super::{DatasetError, Split, Windows, layout};
 use interlude_models::files;
 

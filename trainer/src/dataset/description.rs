@@ -1,0 +1,133 @@
+//! What a dataset's folder says about it.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use interlude_models::config;
+use serde::{Deserialize, Serialize};
+
+use super::{DatasetError, Split, layout};
+
+/// Name of the description in a dataset's folder.
+pub const DESCRIPTION: &str = "dataset.json";
+/// Name of the list of files without a window.
+pub const SKIPPED: &str = "skipped.txt";
+
+/// What a dataset's folder says about it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Description {
+    /// Configuration whose windows these are.
+    pub config: String,
+    /// Steps of a window.
+    pub steps: usize,
+    /// Seed of the split.
+    pub seed: u64,
+    /// Where the files are from.
+    pub sources: Vec<String>,
+    /// Whether only parts without chords were read, of any instrument.
+    pub monophonic: bool,
+    /// Fewest notes that begin in a window.
+    pub least_notes: usize,
+    /// Text in the paths of the files that were read as recordings from Roland's kits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub roland: Option<String>,
+    /// Whether windows were made by rule from music that is no trio; their sources begin with
+    /// [`super::names::ARRANGED`].
+    #[serde(default)]
+    pub arranged: bool,
+    /// Whether a table named the split of some file.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub listed: bool,
+    /// Which share of the files this is, number and count.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shard: Option<(u32, u32)>,
+    /// Files read.
+    pub files: usize,
+    /// Files that gave no window.
+    pub skipped: usize,
+    /// Windows that were there more than once.
+    pub duplicates: usize,
+    /// Windows and files of each split.
+    pub splits: BTreeMap<Split, Count>,
+    /// What people should know about the splits.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+}
+
+impl Description {
+    /// That of a folder with windows of so many steps of a configuration, as tests write them.
+    #[cfg(test)]
+    pub(super) fn example(folder: &Path, config: &str, steps: usize) -> Self {
+        Self {
+            config: config.to_owned(),
+            steps,
+            seed: 1,
+            sources: vec![folder.display().to_string()],
+            monophonic: false,
+            least_notes: 1,
+            roland: None,
+            arranged: false,
+            listed: false,
+            shard: None,
+            files: 1,
+            skipped: 0,
+            duplicates: 0,
+            splits: BTreeMap::new(),
+            notes: Vec::new(),
+        }
+    }
+
+    /// Columns of a step and steps of a window, by which datasets are alike.
+    pub(super) fn scheme(&self) -> Option<(Vec<u32>, usize)> {
+        let config = config::by_name(&self.config).ok()?;
+        Some((layout::limits(&config), self.steps))
+    }
+
+    /// The sources as paths.
+    pub(super) fn paths(&self) -> Vec<PathBuf> {
+        self.sources.iter().map(PathBuf::from).collect()
+    }
+
+    /// Windows of each split, for people.
+    pub fn counted(&self) -> String {
+        let of = |(split, count): (&Split, &Count)| format!("{} {}", split.name(), count.windows);
+        self.splits.iter().map(of).collect::<Vec<_>>().join(", ")
+    }
+}
+
+/// Size of a split.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Count {
+    /// Windows.
+    pub windows: usize,
+    /// Files they are from.
+    pub files: usize,
+}
+
+/// Writes what a dataset's folder says about it.
+pub(super) fn write_description(
+    dataset: &Path,
+    description: &Description,
+) -> Result<(), DatasetError> {
+    let text = serde_json::to_string_pretty(description).expect("plain data has a JSON form");
+    write_text(&dataset.join(DESCRIPTION), &text)
+}
+
+/// Reads what a dataset's folder says about it.
+///
+/// # Errors
+/// [`DatasetError`] when the description is missing or damaged.
+pub fn describe(dataset: &Path) -> Result<Description, DatasetError> {
+    let path = dataset.join(DESCRIPTION);
+    let text = fs::read_to_string(&path)
+        .map_err(|source| DatasetError::Io { path: path.clone(), source })?;
+    serde_json::from_str(&text)
+        .map_err(|error| DatasetError::Format { path, reason: error.to_string() })
+}
+
+/// Writes a text file of a dataset, whole or not at all.
+pub(super) fn write_text(path: &Path, text: &str) -> Result<(), DatasetError> {
+    interlude_models::files::write(path, text.as_bytes())
+        .map_err(|source| DatasetError::Io { path: path.to_owned(), source })
+}
