@@ -74,7 +74,7 @@ impl Attributes {
     pub fn run(self, shared: &Shared) -> anyhow::Result<()> {
         let package = Package::open(&self.model)?;
         let config = &package.info.config;
-        let windows = Part::Train.read(&self.dataset, config, self.windows)?;
+        let windows = Part::learn(&self.dataset, config, self.windows)?;
         let clips = self.split.read(&self.dataset, config, self.clips)?;
         let measures = measure::of_config(config);
         if windows.len() < config.hparams.z_size {

@@ -53,6 +53,9 @@ pub struct Constrain {
     /// Weight of the distance that codes are moved: more keeps samples as they were.
     #[arg(long, default_value_t = 1.0)]
     stay: f32,
+    /// Which windows to compare samples with.
+    #[arg(long, value_enum, default_value_t = Part::Test)]
+    split: Part,
     /// Samples to compare, of each kind.
     #[arg(long, default_value_t = 512)]
     samples: usize,
@@ -70,7 +73,7 @@ pub struct Constrain {
     json: bool,
 }
 
-/// Samples of one kind, or windows of the test split.
+/// Samples of one kind, or windows of a split.
 #[derive(Debug, Serialize)]
 struct Row {
     name: String,
@@ -113,8 +116,8 @@ impl Constrain {
         }
         let package = self.model.open()?;
         let config = package.info.config.clone();
-        let windows = Part::Train.read(&self.dataset, &config, self.windows)?;
-        let tests = Part::Test.read(&self.dataset, &config, self.samples)?;
+        let windows = Part::learn(&self.dataset, &config, self.windows)?;
+        let tests = self.split.read(&self.dataset, &config, self.samples)?;
         let mut engine = self.model.load(shared, &package)?;
 
         let bar = ProgressBar::new(windows.len() as u64);
@@ -141,7 +144,8 @@ impl Constrain {
         let actor = Constraint::new(ranges.clone(), config.hparams.z_size, weights)
             .map_err(|reason| anyhow!("the training gave no actor: {reason}"))?;
 
-        let mut rows = vec![row("windows of the test split", &config, &tests, &measures, 1.0)];
+        let name = format!("windows of the {} split", self.split.name());
+        let mut rows = vec![row(&name, &config, &tests, &measures, 1.0)];
         let none: Vec<Option<f32>> = vec![None; ranges.len()];
         rows.push(self.measure(&mut engine, &tests, &measures, "samples of the prior", None)?);
         let made = Some((&actor, none.as_slice()));
@@ -171,8 +175,10 @@ impl Constrain {
         let mut text = format!(
             "## Samples through the actor\n\n`{FILE}` moves codes of the prior to where music lies \
              (latent constraints, Engel, Hoffman and Roberts 2017). {} samples at temperature {}, and \
-             as many windows of the test files:\n\n",
-            self.samples, self.temperature
+             as many windows of the {} files:\n\n",
+            self.samples,
+            self.temperature,
+            self.split.name()
         );
         let names: Vec<&str> = report.columns().collect();
         text += &format!("| | {} |\n|{}\n", names.join(" | "), " --- |".repeat(names.len() + 1));
@@ -187,10 +193,14 @@ impl Constrain {
         }
         let Self { samples, windows, steps, temperature, seed, .. } = self;
         let [model, dataset] = [self.model.folder(), &self.dataset].map(card::place);
+        let split = match self.split {
+            Part::Test => String::new(),
+            split => format!(" --split {}", split.name()),
+        };
         text += &format!(
             "\n\nMade and measured with\n\n```sh\ninterlude constrain --model {model} --dataset \
              {dataset} --windows {windows} --steps {steps} --learning-rate {} --stay {} --samples \
-             {samples} --temperature {temperature} --seed {seed}\n```\n",
+             {samples}{split} --temperature {temperature} --seed {seed}\n```\n",
             self.learning_rate, self.stay
         );
         text

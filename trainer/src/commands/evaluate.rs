@@ -12,7 +12,8 @@ use interlude_models::runtime::{Provider, Runtime};
 use interlude_models::tokens::Window;
 
 use super::Shared;
-use crate::dataset::{Split, Windows, store};
+use crate::dataset::description::describe;
+use crate::dataset::{Split, Windows, heldout, store};
 use crate::evaluate::report::Report;
 use crate::evaluate::{chosen, interpolation, prior, reconstruction};
 
@@ -88,8 +89,19 @@ impl Part {
         }
     }
 
-    /// Windows of a dataset, at most `count`, spread evenly over all; 0 takes all. There is at least
-    /// one.
+    /// Windows for training of a dataset, at most `count`, spread evenly over all; 0 takes all. There
+    /// is at least one.
+    pub(super) fn learn(
+        dataset: &Path,
+        config: &Config,
+        count: usize,
+    ) -> anyhow::Result<Vec<Window>> {
+        let halves = heldout::read(dataset, config)?;
+        Ok(chosen(config, &halves.train, count))
+    }
+
+    /// Windows of a dataset that were chosen with `--split`, at most `count`, spread evenly over all; 0
+    /// takes all. There is at least one.
     pub(super) fn read(
         self,
         dataset: &Path,
@@ -106,8 +118,12 @@ impl Part {
         }
         let windows = windows.context("there is at least one split")?;
         if windows.is_empty() {
-            let name = self.name();
-            bail!("`{}` has no window for {name}; choose another --split", dataset.display());
+            let counts = describe(dataset).map(|found| found.counted()).unwrap_or_default();
+            bail!(
+                "`{}` has no window for {} ({counts}); choose another --split",
+                dataset.display(),
+                self.name()
+            );
         }
         Ok(chosen(config, &windows, count))
     }

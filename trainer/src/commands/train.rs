@@ -14,7 +14,7 @@ use interlude_models::weights::Weights;
 
 use crate::checkpoint::Checkpoint;
 use crate::commands::Shared;
-use crate::dataset::{Split, store};
+use crate::dataset::heldout::{self, Halves};
 use crate::train::backend::Backend;
 use crate::train::batch_size;
 use crate::train::growing;
@@ -237,11 +237,10 @@ impl Train {
         // A run that goes on has its own, and those may be gone.
         let from = self.from.as_deref().filter(|_| new);
         let weights = from.map(|path| beginning(path, &config, self.seed)).transpose()?;
-        let windows = store::read(&self.dataset, Split::Train, &config)?;
-        if windows.is_empty() {
-            bail!("`{}` has no window to train on", self.dataset.display());
+        let Halves { train: windows, validation, note } = heldout::read(&self.dataset, &config)?;
+        if let Some(note) = note.filter(|_| ranks.leads()) {
+            eprintln!("{note}");
         }
-        let validation = store::read(&self.dataset, Split::Validation, &config)?;
         let batch_size = match self.batch_size {
             Some(BatchSize::Of(size)) => size.into(),
             None => config.hparams.batch_size,

@@ -48,7 +48,7 @@ impl Whiten {
         let config = &package.info.config;
         let weights = super::weights(&package)?;
         network::check(config, &weights)?;
-        let windows = Part::Train.read(&self.dataset, config, self.windows)?;
+        let windows = Part::learn(&self.dataset, config, self.windows)?;
         let mut engine = self.model.load(shared, &package)?;
         let bar = ProgressBar::new(windows.len() as u64);
         bar.set_style(ProgressStyle::with_template("{msg} {bar:30} {pos} of {len}, {eta} left")?);

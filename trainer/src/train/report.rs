@@ -26,15 +26,14 @@ const TEMPERATURE: f32 = 0.5;
 /// Width of the page's pictures in pixels.
 const WIDTH: f64 = 1080.0;
 
-/// Writes the page of a run whose folder holds a model of that name.
+/// Writes the page of a run whose folder holds a model of that name, with some windows under a heading.
 ///
 /// # Errors
 /// When the model cannot be run, or a file not be read or written.
 pub fn write(
     runtime: &Runtime,
     run: &Path,
-    model: &str,
-    windows: &Windows,
+    (model, windows, heading): (&str, &Windows, &str),
     threads: usize,
 ) -> anyhow::Result<()> {
     let lines = lines(&fs::read_to_string(run.join(metrics::FILE))?);
@@ -71,7 +70,7 @@ pub fn write(
          <style>body{{font-family:sans-serif;margin:24px auto;max-width:1100px;color:#26303d}}\
          td{{padding:2px 18px 2px 0}}</style></head><body>\n<h1>{title}</h1>\n{table}\n\
          <h2>Curves</h2>\n{curves}\n\
-         <h2>Windows and what came back of them</h2>\n{pairs}\n\
+         <h2>{heading}</h2>\n{pairs}\n\
          <h2>A blend from one window to another</h2>\n{blends}\n\
          <h2>Samples from the prior, temperature {TEMPERATURE}</h2>\n{drawn}\n</body></html>\n",
         title = escape(&format!("{} in {}", config.name, run.display())),

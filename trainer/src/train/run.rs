@@ -216,6 +216,13 @@ impl<'a> Training<'a> {
                 Some(_) => {}
             }
         }
+        if let Some(metrics) = metrics.as_ref().filter(|_| validation.is_none()) {
+            metrics.say(&format!(
+                "no window is for validation, so no model can be called the best: the newest one will be \
+                 `{}`",
+                options.out.join(LAST).display()
+            ));
+        }
         if let Some(metrics) = metrics.as_ref().filter(|_| windows.len() < options.batch_size) {
             metrics.say(&format!(
                 "the dataset has {} windows, fewer than a batch of {}: batches hold each of them \
@@ -448,20 +455,27 @@ impl<'a> Training<'a> {
 
     fn evaluate(&mut self) -> anyhow::Result<()> {
         self.store()?;
-        let Some((windows, evaluation)) = &mut self.validation else { return Ok(()) };
-        let scores = evaluation.run(windows, self.options.evaluate_windows)?;
+        let scores = match &mut self.validation {
+            Some((windows, evaluation)) => {
+                Some(evaluation.run(windows, self.options.evaluate_windows)?)
+            }
+            None => None,
+        };
         self.tick(self.clock.1);
         self.evaluated = self.progress.seconds;
         let Some(metrics) = &mut self.metrics else { return Ok(()) };
+        let Some(scores) = scores else {
+            return self.write_model(LAST, &self.state.weights(false), None);
+        };
         let path = metrics.path().to_owned();
         metrics
             .validation(self.progress.step, self.progress.seconds, &scores)
             .with_context(|| format!("cannot write `{}`", path.display()))?;
         let weights = self.state.weights(false);
-        self.write_model(LAST, &weights, &scores)?;
+        self.write_model(LAST, &weights, Some(&scores))?;
         if self.progress.best.is_none_or(|best| score(&scores) > best) {
             self.progress.best = Some(score(&scores));
-            self.write_model(BEST, &weights, &scores)?;
+            self.write_model(BEST, &weights, Some(&scores))?;
         }
         Ok(())
     }
@@ -470,18 +484,26 @@ impl<'a> Training<'a> {
     fn report(&self) -> anyhow::Result<()> {
         let Options { out, threads, .. } = self.options;
         let model = if out.join(BEST).is_dir() { BEST } else { LAST };
-        let Some((windows, _)) = self.validation.as_ref().filter(|_| out.join(model).is_dir())
-        else {
+        if !self.ranks.leads() || !out.join(model).is_dir() {
             return Ok(());
+        }
+        let (windows, heading) = match &self.validation {
+            Some((windows, _)) => (*windows, "Windows and what came back of them"),
+            None => (self.windows, "Windows that were trained on and what came back of them"),
         };
-        report::write(self.runtime, out, model, windows, *threads)
+        report::write(self.runtime, out, (model, windows, heading), *threads)
             .with_context(|| format!("cannot write `{}`", out.join(report::FILE).display()))?;
         self.say(&format!("the report is `{}`", out.join(report::FILE).display()));
         Ok(())
     }
 
     /// Writes weights as a model folder in the run's folder, and beside it as they are.
-    fn write_model(&self, name: &str, weights: &Weights, scores: &Scores) -> anyhow::Result<()> {
+    fn write_model(
+        &self,
+        name: &str,
+        weights: &Weights,
+        scores: Option<&Scores>,
+    ) -> anyhow::Result<()> {
         let out = &self.options.out;
         weights.write(&out.join(format!("{name}.safetensors")))?;
         let mut info =
@@ -489,7 +511,7 @@ impl<'a> Training<'a> {
         info.provenance.step = Some(self.progress.step);
         info.provenance.schedule =
             self.options.schedule.as_ref().map(serde_json::to_value).transpose()?;
-        info.metrics = scores.by_name();
+        info.metrics = scores.map(Scores::by_name).unwrap_or_default();
         info.metrics.insert("training_minutes".to_owned(), self.progress.seconds / 60.0);
         info.metrics.insert("training_examples".to_owned(), ratio(self.progress.examples, 1));
         Package::write(&out.join(name), &info, weights)?;
