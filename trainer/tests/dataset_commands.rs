@@ -337,7 +337,10 @@ fn datasets_without_validation_make_models() {
     assert!(told.contains("2 windows from the ends") && place.at("R2/best").is_dir(), "{told}");
     dataset("tests", 5, Split::Test);
     let error = place.refused(&format!("{TRAIN} --dataset tests --out R3"));
-    assert!(error.contains("no window to train on") && error.contains("build it again"), "{error}");
+    assert!(
+        error.contains("(train 0, validation 0, test 5)") && error.contains("again"),
+        "{error}"
+    );
     assert!(!place.at("R3").exists());
     // A command without `--split` does not advise it, one with it does.
     let error = place.refused("constrain --model R20/best --dataset tests");

@@ -12,7 +12,6 @@ use interlude_models::runtime::{Provider, Runtime};
 use interlude_models::tokens::Window;
 
 use super::Shared;
-use crate::dataset::description::describe;
 use crate::dataset::{Split, Windows, heldout, store};
 use crate::evaluate::report::Report;
 use crate::evaluate::{chosen, interpolation, prior, reconstruction};
@@ -118,11 +117,11 @@ impl Part {
         }
         let windows = windows.context("there is at least one split")?;
         if windows.is_empty() {
-            let counts = describe(dataset).map(|found| found.counted()).unwrap_or_default();
             bail!(
-                "`{}` has no window for {} ({counts}); choose another --split",
+                "`{}` has no window for {} ({}); choose another --split",
                 dataset.display(),
-                self.name()
+                self.name(),
+                store::counted(dataset)
             );
         }
         Ok(chosen(config, &windows, count))

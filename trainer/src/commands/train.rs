@@ -30,6 +30,10 @@ use crate::train::widening;
 const INTERRUPTED: i32 = 130;
 
 /// Train a model on a dataset.
+///
+/// The folder of the run gets the model `best`, which gives most of the validation windows back, and
+/// `last`, the newest. Of a dataset without validation windows some of the others are held out; where it is
+/// too small for that, there is `last` alone.
 #[derive(Args, Debug)]
 pub struct Train {
     /// Folder of the dataset.

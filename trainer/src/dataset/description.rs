@@ -88,12 +88,6 @@ impl Description {
     pub(super) fn paths(&self) -> Vec<PathBuf> {
         self.sources.iter().map(PathBuf::from).collect()
     }
-
-    /// Windows of each split, for people.
-    pub fn counted(&self) -> String {
-        let of = |(split, count): (&Split, &Count)| format!("{} {}", split.name(), count.windows);
-        self.splits.iter().map(of).collect::<Vec<_>>().join(", ")
-    }
 }
 
 /// Size of a split.

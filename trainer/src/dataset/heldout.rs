@@ -207,8 +207,8 @@ pub struct Halves {
 pub fn read(dataset: &Path, config: &Config) -> Result<Halves, DatasetError> {
     let train = store::read(dataset, Split::Train, config)?;
     if train.is_empty() {
-        let counts = describe(dataset).map(|description| description.counted()).unwrap_or_default();
-        return Err(DatasetError::NothingToTrain { dataset: dataset.to_owned(), counts });
+        let (dataset, counts) = (dataset.to_owned(), store::counted(dataset));
+        return Err(DatasetError::NothingToTrain { dataset, counts });
     }
     let validation = store::read(dataset, Split::Validation, config)?;
     if !validation.is_empty() {

@@ -126,6 +126,18 @@ pub fn for_each_row(
     })
 }
 
+/// How many windows each split of a dataset has, for people.
+pub fn counted(dataset: &Path) -> String {
+    let of = |split: Split| {
+        let mut count = 0;
+        match for_each_row(dataset, split, &mut |_, _| count += 1) {
+            Ok(()) => format!("{} {count}", split.name()),
+            Err(_) => format!("{} cannot be read", split.name()),
+        }
+    };
+    Split::ALL.map(of).join(", ")
+}
+
 /// What is done with rows: the file, the numbers of all windows, their length, and the rows.
 type EachBatch<'a> = dyn FnMut(&Path, &[u16], usize, &RecordBatch) -> Result<(), DatasetError> + 'a;
 
