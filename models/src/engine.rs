@@ -15,7 +15,6 @@ use thiserror::Error;
 
 pub use decoder::{Decoder, Sample};
 pub use noise::NoiseKey;
-pub(crate) use noise::{generator, uniform};
 
 use crate::config::Config;
 use crate::network::Part;

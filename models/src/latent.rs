@@ -3,11 +3,10 @@
 
 pub mod attributes;
 pub mod constraint;
+pub mod flow;
 pub mod personal;
 
-use rand_chacha::ChaCha8Rng;
-
-use crate::engine::{generator, uniform};
+use crate::random::{fill_normal, generator};
 
 /// Sine of the angle below which two codes have the same direction.
 const SAME_DIRECTION: f64 = 1e-4;
@@ -93,19 +92,6 @@ pub fn prior(seed: u64, index: u64, size: usize) -> Vec<f32> {
     let mut code = vec![0.0; size];
     fill_normal(&mut generator(seed, *b"prior\0\0\0", index), &mut code);
     code
-}
-
-/// Fills a slice with standard normal numbers.
-fn fill_normal(generator: &mut ChaCha8Rng, values: &mut [f32]) {
-    for pair in values.chunks_mut(2) {
-        // Box and Muller: two uniform numbers give two normal ones.
-        let radius = (-2.0 * uniform(generator).ln()).sqrt();
-        let (sine, cosine) = (std::f64::consts::TAU * uniform(generator)).sin_cos();
-        pair[0] = narrow(radius * cosine);
-        if let Some(second) = pair.get_mut(1) {
-            *second = narrow(radius * sine);
-        }
-    }
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "codes are 32-bit floats")]

@@ -15,6 +15,7 @@ pub mod midi;
 pub mod network;
 pub mod onnx;
 pub mod package;
+mod random;
 pub mod runtime;
 pub mod tokens;
 pub mod weights;

@@ -9,6 +9,7 @@
 //! decoder_step.onnx
 //! attributes.safetensors     not in every model, see `latent::attributes`
 //! constraint.safetensors     not in every model, see `latent::constraint`
+//! prior.safetensors          not in every model, see `latent::flow`
 //! ```
 
 use std::collections::BTreeMap;
@@ -23,6 +24,7 @@ use thiserror::Error;
 use crate::config::{Config, InvalidConfig};
 use crate::latent::attributes::{self, Attributes, AttributesError};
 use crate::latent::constraint;
+use crate::latent::flow::{self, Flow, FlowError};
 use crate::network::{self, NetworkError, Part};
 use crate::onnx::proto::ModelProto;
 use crate::onnx::quantise::quantise;
@@ -239,7 +241,7 @@ impl Package {
     }
 
     /// Writes this model with weights of 8 bits to another folder, whole or not at all, described by
-    /// `info` and by a model card. Its attributes and its actor go with it.
+    /// `info` and by a model card. Its attributes, its actor and its learned prior go with it.
     ///
     /// # Errors
     /// [`PackageError::Quantise`] names the graph that cannot be quantised, or is already; others
@@ -269,7 +271,7 @@ impl Package {
                 let reason = "no weight is left to quantise".to_owned();
                 return Err(PackageError::Quantise { path: self.dir.clone(), reason });
             }
-            for name in [attributes::FILE, constraint::FILE] {
+            for name in [attributes::FILE, constraint::FILE, flow::FILE] {
                 let beside = self.dir.join(name);
                 if beside.is_file() {
                     fs::copy(&beside, new.join(name)).map_err(io(&beside))?;
@@ -345,6 +347,19 @@ impl Package {
             return Ok(Attributes::default());
         }
         Attributes::read(&path, self.info.config.hparams.z_size)
+    }
+
+    /// The model's learned prior; none when it has no file of it.
+    ///
+    /// # Errors
+    /// [`FlowError`] for a file that is damaged or of another model.
+    pub fn prior(&self) -> Result<Option<Flow>, FlowError> {
+        let path = self.dir.join(flow::FILE);
+        if !path.exists() {
+            return Ok(None);
+        }
+        let size = self.info.config.hparams.z_size;
+        Flow::read(&path, &self.info.latent_space(), size).map(Some)
     }
 
     /// Where one of the model's graphs lies.

@@ -19,6 +19,7 @@ pub mod evaluate;
 pub mod generate;
 pub mod import;
 pub mod personal;
+pub mod prior;
 pub mod quantize;
 pub mod train;
 pub mod whiten;
@@ -54,6 +55,7 @@ enum Command {
     Whiten(whiten::Whiten),
     Personal(personal::Command),
     Constrain(constrain::Constrain),
+    Prior(prior::Prior),
 }
 
 /// The whole program: runs the command and tells what went wrong.
@@ -89,6 +91,7 @@ pub fn run(arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> 
         Command::Whiten(whiten) => whiten.run(&shared),
         Command::Personal(personal) => personal.run(&shared),
         Command::Constrain(constrain) => constrain.run(&shared),
+        Command::Prior(prior) => prior.run(&shared),
     }
 }
 

@@ -9,5 +9,6 @@ pub mod evaluate;
 pub mod generate;
 pub mod gradient;
 pub mod picture;
+pub mod prior;
 pub mod train;
 pub mod whitening;

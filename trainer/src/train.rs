@@ -16,7 +16,7 @@ pub mod hosted;
 pub mod initial;
 pub mod inputs;
 pub mod metrics;
-mod mixing;
+pub(crate) mod mixing;
 pub mod parallel;
 pub mod program;
 pub mod ranks;

@@ -1,11 +1,7 @@
-//! Random numbers that depend on nothing but their place.
-//!
-//! A ChaCha8 generator is a function of key, stream and position, so the number at any place can
-//! be computed alone: the key holds the seed and a purpose, the stream is the cycle, the position
-//! follows from the step. A loop repeats itself, and a bar can be made without those before it.
+//! The noise of a decoding: its stream is the cycle, its position follows from the step. A loop
+//! repeats itself, and a bar can be made without those before it.
 
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::{Rng, SeedableRng};
+use crate::random::{generator, uniform};
 
 /// Whose noise it is: with the same key every decoding draws the same numbers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -18,21 +14,6 @@ pub struct NoiseKey {
 
 /// Random words set apart for one step: above the 692 values of a trio's output.
 const WORDS_PER_STEP: u128 = 1024;
-
-/// A generator for a purpose, whose name keeps it apart from all others.
-pub(crate) fn generator(seed: u64, purpose: [u8; 8], stream: u64) -> ChaCha8Rng {
-    let mut key = [0; 32];
-    key[..8].copy_from_slice(&seed.to_le_bytes());
-    key[8..16].copy_from_slice(&purpose);
-    let mut generator = ChaCha8Rng::from_seed(key);
-    generator.set_stream(stream);
-    generator
-}
-
-/// A number strictly between 0 and 1.
-pub(crate) fn uniform(generator: &mut ChaCha8Rng) -> f64 {
-    (f64::from(generator.next_u32()) + 0.5) / 4_294_967_296.0
-}
 
 /// What the noise is added to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

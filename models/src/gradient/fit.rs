@@ -27,6 +27,17 @@ pub enum FitError {
     Session(#[from] RuntimeError),
 }
 
+/// How the optimiser works.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Settings {
+    /// Norm to which all gradients together are clipped.
+    pub clip: f32,
+    /// Decay of the second moment.
+    pub beta_2: f64,
+    /// Steps that were made before, whose moments are among the weights given.
+    pub steps: u64,
+}
+
 /// A network's loss and gradients as a graph.
 #[derive(Debug)]
 pub struct Network {
@@ -49,6 +60,7 @@ pub struct Fit {
     outputs: BTreeMap<&'static str, Tensor<f32>>,
     state: BTreeMap<String, Tensor<f32>>,
     variables: Vec<String>,
+    beta_2: f64,
     steps: u64,
 }
 
@@ -67,13 +79,29 @@ impl Fit {
         weights: &Weights,
         clip: f32,
     ) -> Result<Self, FitError> {
+        Self::with(runtime, network, weights, Settings { clip, beta_2: BETA_2, steps: 0 })
+    }
+
+    /// [`Fit::new`] with other settings, or with what an earlier [`Fit::state`] gave.
+    ///
+    /// # Errors
+    /// [`FitError`] when ONNX Runtime refuses the graph.
+    ///
+    /// # Panics
+    /// When weights or gradients are missing, or weights have another shape: a fault of the caller.
+    pub fn with(
+        runtime: &Runtime,
+        network: Network,
+        weights: &Weights,
+        options: Settings,
+    ) -> Result<Self, FitError> {
+        let Settings { clip, beta_2, steps } = options;
         let Network { mut graph, variables, mut inputs, outputs } = network;
         let norm = adam::global_norm(&mut graph, &variables);
         let limit = graph.scalar(clip);
         let step_size = graph.input("step_size", ElementType::F32, &[]);
         inputs.push(("step_size".to_owned(), Vec::new()));
-        let settings =
-            adam::Settings { mode: ClipMode::GlobalNorm, zero_from: f32::MAX, beta_2: BETA_2 };
+        let settings = adam::Settings { mode: ClipMode::GlobalNorm, zero_from: f32::MAX, beta_2 };
         let given = (&norm, &limit, &step_size);
         let updates = adam::update(&mut graph, &variables, settings, given);
 
@@ -89,7 +117,8 @@ impl Fit {
             outputs: BTreeMap::new(),
             state: BTreeMap::new(),
             variables: variables.iter().map(|(name, _)| name.to_owned()).collect(),
-            steps: 0,
+            beta_2,
+            steps,
         };
         for (name, shape) in inputs {
             let tensor = zeros(&shape)?;
@@ -129,7 +158,7 @@ impl Fit {
     /// # Errors
     /// [`FitError`] when ONNX Runtime fails.
     pub fn step(&mut self, learning_rate: f32) -> Result<(), FitError> {
-        let step_size = adam::step_size(learning_rate.into(), self.steps, BETA_2);
+        let step_size = adam::step_size(learning_rate.into(), self.steps, self.beta_2);
         self.steps += 1;
         self.input("step_size")[0] = step_size;
         self.session.run_binding(&self.binding)?;
@@ -167,6 +196,24 @@ impl Fit {
             weights.insert(name, self.copy(name));
         }
         weights
+    }
+
+    /// A copy of the variables and their moments.
+    pub fn state(&self) -> Weights {
+        let mut weights = Weights::default();
+        for name in self.state.keys() {
+            weights.insert(name, self.copy(name));
+        }
+        weights
+    }
+
+    /// Gives each variable to `each`, which may change it.
+    pub fn for_each_variable(&mut self, each: &mut dyn FnMut(&str, &mut [f32])) {
+        for name in &self.variables {
+            if let Some(tensor) = self.state.get_mut(name) {
+                each(name, tensor.extract_tensor_mut().1);
+            }
+        }
     }
 
     /// A copy of a variable or moment.

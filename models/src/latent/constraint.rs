@@ -15,9 +15,9 @@ use safetensors::tensor::SafeTensors;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::engine::generator;
 use crate::files;
 use crate::gradient::perceptron::Trained;
+use crate::random::generator;
 use crate::weights::Weights;
 
 use super::prior;

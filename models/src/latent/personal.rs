@@ -11,11 +11,9 @@ mod training;
 pub use file::PersonalError;
 pub use training::{Progress, Settings, Training, train};
 
-use crate::engine::generator;
 use crate::gradient::perceptron::Trained;
+use crate::random::{fill_normal, generator};
 use crate::weights::Weights;
-
-use super::fill_normal;
 
 /// A trained personal model.
 #[derive(Clone, Debug, PartialEq)]

@@ -2,6 +2,7 @@
 
 mod attribute;
 pub(super) mod input;
+mod learned;
 mod output;
 
 use std::path::{Path, PathBuf};
@@ -14,15 +15,15 @@ use interlude_models::config::{Config, GrooveTask, Scheme};
 use interlude_models::engine::{Engine, EngineOptions};
 use interlude_models::latent::constraint::{self, Constraint};
 use interlude_models::latent::personal::Personal;
-use interlude_models::latent::{prior, slerp};
 use interlude_models::package::Package;
 use interlude_models::runtime::{Provider, Runtime};
 use interlude_models::tokens::{Controls, to_clip};
 
 use super::Shared;
 use crate::generate::chords::progression;
-use crate::generate::{Settings, decode, grid, line, shares};
+use crate::generate::{Settings, decode, shares};
 use input::Input;
+use learned::{Asked, Learned};
 use output::{Code, Folder, Made, Report};
 
 /// Makes music with a model, and latent codes of music.
@@ -97,13 +98,17 @@ struct Count {
     num_outputs: u32,
 }
 
-/// Makes pieces from codes drawn from the prior.
+/// Makes pieces from codes drawn from the prior: the learned one, where the model has one.
 #[derive(Debug, Args)]
 struct Sample {
     #[command(flatten)]
     making: Making,
     #[command(flatten)]
     count: Count,
+    #[command(flatten)]
+    learned: Learned,
+    #[command(flatten)]
+    asked: Asked,
     /// Draw one code for all pieces, which then differ only by their noise.
     #[arg(long)]
     same_z: bool,
@@ -130,6 +135,8 @@ struct Interpolate {
     making: Making,
     #[command(flatten)]
     count: Count,
+    #[command(flatten)]
+    learned: Learned,
     /// Two or four MIDI files.
     #[arg(required = true, num_args = 2..=4, value_name = "MIDI")]
     inputs: Vec<PathBuf>,
@@ -147,13 +154,16 @@ struct Interpolate {
 /// Makes pieces that resemble a MIDI file.
 ///
 /// As `similar` of Magenta.js: each code lies between the file's and a random one, though on the
-/// sphere through both instead of the straight line.
+/// sphere through both instead of the straight line, and in the noise of a learned prior where the
+/// model has one.
 #[derive(Debug, Args)]
 struct Vary {
     #[command(flatten)]
     making: Making,
     #[command(flatten)]
     count: Count,
+    #[command(flatten)]
+    learned: Learned,
     /// A MIDI file with exactly one window of the model's length.
     #[arg(value_name = "MIDI")]
     input: PathBuf,
@@ -220,15 +230,21 @@ impl Sample {
             false => None,
         };
         let wishes = wishes(actor.as_ref().map_or(&[], Constraint::ranges), &self.attribute)?;
-        let code = |index| {
-            let index = if self.same_z { 0 } else { index };
-            match (&personal, &actor) {
-                (Some(personal), _) => personal.sample(seed, index, 1.0),
-                (None, Some(actor)) => actor.sample(seed, index, &wishes),
-                (None, None) => prior(seed, index, size),
+        let indices: Vec<u64> = (0..u64::from(self.count.num_outputs))
+            .map(|index| if self.same_z { 0 } else { index })
+            .collect();
+        let codes: Vec<_> = match (&personal, &actor) {
+            (Some(personal), _) => {
+                indices.iter().map(|&index| personal.sample(seed, index, 1.0)).collect()
+            }
+            (None, Some(actor)) => {
+                indices.iter().map(|&index| actor.sample(seed, index, &wishes)).collect()
+            }
+            (None, None) => {
+                let mut codes = self.learned.start(shared, &package)?;
+                codes.samples(&package, &self.asked, seed, &indices)?
             }
         };
-        let codes: Vec<_> = (0..u64::from(self.count.num_outputs)).map(code).collect();
         let controls = vec![controls; codes.len()];
         self.making.make("sample", seed, shared, &package, &codes, &controls, |_, _| {})
     }
@@ -251,9 +267,10 @@ impl Interpolate {
         let count = usize::try_from(self.count.num_outputs)?;
         let columns = self.columns.map_or(Ok(count), usize::try_from)?;
         let rows = self.rows.map_or(Ok(count), usize::try_from)?;
+        let mut codes = self.learned.start(shared, &package)?;
         let codes = match ends.as_slice() {
-            [a, b, c, d] => grid([a, b, c, d], columns, rows),
-            [a, b, ..] => line(a, b, count),
+            [a, b, c, d] => codes.grid([a, b, c, d], columns, rows)?,
+            [a, b, ..] => codes.line([a, b], count)?,
             _ => Vec::new(),
         };
         let dynamics: Vec<_> = inputs.iter().map(|input| input.dynamics(config)).collect();
@@ -284,10 +301,9 @@ impl Vary {
     fn run(self, shared: &Shared) -> anyhow::Result<()> {
         let package = self.making.model.open()?;
         let seed = self.making.seed();
-        let codes = |centre: &[f32]| -> Vec<Vec<f32>> {
-            let code = |index| slerp(&prior(seed, index, centre.len()), centre, self.similarity);
-            (0..u64::from(self.count.num_outputs)).map(code).collect()
-        };
+        let mut learned = self.learned.start(shared, &package)?;
+        let indices: Vec<u64> = (0..self.count.num_outputs.into()).collect();
+        let codes = |centre: &[f32]| learned.around(centre, self.similarity, seed, &indices);
         let around = (&*self.input, self.keep_velocities);
         self.making.make_around("vary", seed, shared, &package, around, codes)
     }
@@ -450,14 +466,14 @@ impl Making {
         shared: &Shared,
         package: &Package,
         (path, keep_velocities): (&Path, bool),
-        codes: impl FnOnce(&[f32]) -> Vec<Vec<f32>>,
+        codes: impl FnOnce(&[f32]) -> anyhow::Result<Vec<Vec<f32>>>,
     ) -> anyhow::Result<()> {
         let config = &package.info.config;
         let inputs = input::single_windows(config, &[path.to_owned()], &self.out)?;
         let controls = self.controls(config, inputs.first())?;
         let mut engine = self.model.load(shared, package)?;
         let means = input::means(&mut engine, &inputs)?;
-        let codes = codes(means.first().ok_or_else(|| anyhow!("the model gave no code"))?);
+        let codes = codes(means.first().ok_or_else(|| anyhow!("the model gave no code"))?)?;
         let dynamics = inputs.first().and_then(|input| input.dynamics(config));
         let dynamics = dynamics.filter(|_| keep_velocities);
         let velocities = |_: usize, clip: &mut Clip| {

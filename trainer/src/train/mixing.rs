@@ -25,10 +25,18 @@ fn melodies(scheme: Scheme) -> &'static [usize] {
 /// Transposes a window, chords included, by up to the configuration's number of semitones so that
 /// all pitches stay in range.
 pub(super) fn transpose(generator: &mut impl Rng, config: &Config, numbers: &mut [u16]) {
+    if let Some([down, up]) = room(config, numbers) {
+        move_by(config, numbers, generator.random_range(-down..=up));
+    }
+}
+
+/// By how many semitones a window can be transposed down and up, as far as the configuration goes;
+/// `None` where there is nothing to transpose.
+pub(crate) fn room(config: &Config, numbers: &[u16]) -> Option<[i16; 2]> {
     let largest = u16::from(config.transpose);
     let columns = melodies(config.scheme);
     if largest == 0 || columns.is_empty() {
-        return;
+        return None;
     }
     let width = layout::limits(config).len();
     let pitches = || {
@@ -36,19 +44,22 @@ pub(super) fn transpose(generator: &mut impl Rng, config: &Config, numbers: &mut
         let tokens = steps.flat_map(|step| columns.iter().map(|&column| step[column]));
         tokens.filter(|token| PITCHES.contains(token))
     };
-    let (Some(lowest), Some(highest)) = (pitches().min(), pitches().max()) else { return };
+    let (lowest, highest) = (pitches().min()?, pitches().max()?);
     let down = i16::try_from(largest.min(lowest - PITCHES.start())).unwrap_or(0);
     let up = i16::try_from(largest.min(PITCHES.end() - highest)).unwrap_or(0);
-    let shift = generator.random_range(-down..=up);
-    for step in numbers.chunks_exact_mut(width) {
-        for &column in columns {
-            if PITCHES.contains(&step[column]) {
-                step[column] = step[column].saturating_add_signed(shift);
-            }
-        }
-        if config.scheme == Scheme::MelodyChords {
+    Some([down, up])
+}
+
+/// Moves the pitches and chords of a window by some semitones, for which there is [`room`].
+pub(crate) fn move_by(config: &Config, numbers: &mut [u16], semitones: i16) {
+    let width = layout::limits(config).len();
+    for &column in melodies(config.scheme) {
+        shift(numbers, (width, column), semitones);
+    }
+    if config.scheme == Scheme::MelodyChords {
+        for step in numbers.chunks_exact_mut(width) {
             let chord = u8::try_from(step[1]).unwrap_or(0);
-            let semitones = i8::try_from(shift).unwrap_or(0);
+            let semitones = i8::try_from(semitones).unwrap_or(0);
             step[1] = u16::from(transpose_chord(chord, semitones));
         }
     }

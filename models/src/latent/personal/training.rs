@@ -5,15 +5,15 @@ use std::ops::ControlFlow;
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
-use crate::engine::{Posterior, generator};
+use crate::engine::Posterior;
 use crate::gradient::fit::{Fit, Network};
 use crate::gradient::perceptron::{Perceptron, initial};
 use crate::gradient::variables::Variables;
 use crate::onnx::{Attribute, ElementType, Graph, Value};
+use crate::random::{fill_normal, generator};
 use crate::runtime::Runtime;
 use crate::weights::{Tensor, Weights};
 
-use super::super::fill_normal;
 use super::{Personal, PersonalError, Sizes};
 
 /// Examples of a step, drawn from the clips' codes with repetition.

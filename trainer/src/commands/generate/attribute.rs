@@ -51,7 +51,7 @@ impl Attribute {
             bail!("the model has no `{}`; it has {}", self.attribute, names.join(", "));
         };
         let codes = |centre: &[f32]| {
-            self.amounts.iter().map(|&amount| attribute.apply(centre, amount)).collect()
+            Ok(self.amounts.iter().map(|&amount| attribute.apply(centre, amount)).collect())
         };
         let seed = self.making.seed();
         let around = (&*self.input, self.keep_velocities);

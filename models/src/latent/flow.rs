@@ -1,0 +1,356 @@
+//! A learned prior: a flow from the standard normal distribution to where the codes of real music lie
+//! (Mittal 2021 with diffusion; here flow matching, see [`crate::gradient::flow`]).
+//!
+//! The prior of a variational autoencoder is where codes would lie if training had no end. A sample of
+//! it is music that no one would write, and so is the straight way between two clips. Here noise is
+//! carried to music, and codes are carried back to noise, so that what lies between two clips in noise
+//! is music as well.
+
+mod conditions;
+mod file;
+
+use rand::RngExt;
+
+use crate::gradient::field::{Field, Plan, Way};
+use crate::gradient::fit::FitError;
+use crate::gradient::flow::TIMES;
+use crate::gradient::residual::Sizes;
+use crate::random::generator;
+use crate::runtime::Runtime;
+use crate::weights::Weights;
+
+pub use conditions::{Condition, Conditions, Known};
+pub use file::{FILE, FlowError};
+
+use super::{bilinear, prior, slerp};
+
+/// Steps of a sample.
+const SAMPLE_STEPS: usize = 12;
+/// Steps from noise to a code on a morph.
+const FORWARD_STEPS: usize = 6;
+/// Steps from a code to its noise.
+const BACKWARD_STEPS: usize = 30;
+/// Points that are moved together at most, which bounds memory.
+const MOST_ROWS: usize = 64;
+/// Guidance of what is told, where nobody asks for another.
+pub const GUIDANCE: f32 = 2.0;
+
+/// A learned prior as it lies in a model's folder.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Flow {
+    space: String,
+    conditions: Conditions,
+    /// Classes of windows of the data, so that what is asked for together goes together.
+    examples: Vec<Vec<Option<usize>>>,
+    sizes: Sizes,
+    weights: Weights,
+}
+
+/// Sizes of the network of a prior for codes of `latent` numbers.
+pub fn sizes(latent: usize, conditions: &Conditions, width: usize, blocks: usize) -> Sizes {
+    let context = TIMES + conditions.size();
+    Sizes { size: latent, context, width, embedding: width / 3, blocks }
+}
+
+impl Flow {
+    /// A prior of the latent space of that name, with codes of `latent` numbers. An example has a
+    /// class, or none, for each condition.
+    ///
+    /// # Errors
+    /// A phrase that says what is missing, of a wrong shape or not finite.
+    pub fn new(
+        space: String,
+        conditions: Conditions,
+        examples: Vec<Vec<Option<usize>>>,
+        latent: usize,
+        weights: Weights,
+    ) -> Result<Self, String> {
+        let sizes = Sizes::of(&weights)
+            .map_err(|name| format!("`{name}` is missing or does not fit the others"))?;
+        if weights.0.len() != sizes.tensors() {
+            return Err("it lacks tensors, or has too many".to_owned());
+        }
+        if sizes.size != latent || sizes.context != TIMES + conditions.size() {
+            return Err("its sizes are not those of the model".to_owned());
+        }
+        let list = conditions.list();
+        let known = |example: &Vec<Option<usize>>| {
+            example.len() == list.len()
+                && example
+                    .iter()
+                    .zip(list)
+                    .all(|(class, condition)| class.is_none_or(|class| class < condition.classes()))
+        };
+        if !examples.iter().all(known) {
+            return Err("its examples do not fit its conditions".to_owned());
+        }
+        Ok(Self { space, conditions, examples, sizes, weights })
+    }
+
+    /// The latent space that its codes belong to.
+    pub fn space(&self) -> &str {
+        &self.space
+    }
+
+    /// What it can be told.
+    pub fn conditions(&self) -> &Conditions {
+        &self.conditions
+    }
+
+    /// Number of its weights.
+    pub fn weight_count(&self) -> usize {
+        self.weights.iter().map(|(_, tensor)| tensor.data.len()).sum()
+    }
+
+    /// The classes of a window of the data, the one with this index under a seed; where some are
+    /// asked for, of one that has as many of them as any.
+    pub fn example(&self, seed: u64, index: u64, asked: &[Option<usize>]) -> Vec<Option<usize>> {
+        let fits = |example: &[Option<usize>]| {
+            asked.iter().zip(example).filter(|(asked, own)| asked.is_some() && asked == own).count()
+        };
+        let most = self.examples.iter().map(|example| fits(example)).max().unwrap_or(0);
+        let best: Vec<_> = self.examples.iter().filter(|example| fits(example) == most).collect();
+        let mut classes = match best.len() {
+            0 => vec![None; self.conditions.list().len()],
+            count => best[generator(seed, *b"examples", index).random_range(0..count)].clone(),
+        };
+        for (class, asked) in classes.iter_mut().zip(asked) {
+            *class = asked.or(*class);
+        }
+        classes
+    }
+
+    /// Starts it.
+    ///
+    /// # Errors
+    /// [`FitError`] when ONNX Runtime refuses.
+    pub fn start(self, runtime: &Runtime) -> Result<Prior, FitError> {
+        let mut field = Field::new(runtime, self.sizes, &self.weights)?;
+        let mut plan = |from, to, steps| field.plan(Way { from, to, steps }, &[], 1.0);
+        let forward = plan(0.0, 1.0, FORWARD_STEPS)?;
+        let backward = plan(1.0, 0.0, BACKWARD_STEPS)?;
+        Ok(Prior { flow: self, field, forward, backward })
+    }
+}
+
+/// A learned prior that runs.
+#[derive(Debug)]
+pub struct Prior {
+    flow: Flow,
+    field: Field,
+    forward: Plan,
+    backward: Plan,
+}
+
+/// A code and the noise that it comes from.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Origin {
+    code: Vec<f32>,
+    noise: Vec<f32>,
+    /// What the way from the noise misses of the code.
+    rest: Vec<f32>,
+}
+
+impl Origin {
+    /// The code.
+    pub fn code(&self) -> &[f32] {
+        &self.code
+    }
+}
+
+/// A place between codes: a noise, and how much of each code counts, which is 1 in all.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Place<'a> {
+    noise: Vec<f32>,
+    shares: Vec<(&'a Origin, f32)>,
+}
+
+impl<'a> Place<'a> {
+    /// The place between two codes, by spherical interpolation of their noises.
+    pub fn between(a: &'a Origin, b: &'a Origin, t: f32) -> Self {
+        let noise = slerp(&a.noise, &b.noise, t);
+        Self { noise, shares: vec![(a, 1.0 - t), (b, t)] }
+    }
+
+    /// The place in the square of four, see [`bilinear`].
+    pub fn inside(corners: [&'a Origin; 4], x: f32, y: f32) -> Self {
+        let noise = bilinear(corners.map(|corner| corner.noise.as_slice()), x, y);
+        let shares = [(1.0 - x) * (1.0 - y), x * (1.0 - y), (1.0 - x) * y, x * y];
+        Self { noise, shares: corners.into_iter().zip(shares).collect() }
+    }
+
+    /// A place away from a code towards other noise: 1 is the code, 0 is unlike it.
+    pub fn towards(noise: &[f32], origin: &'a Origin, similarity: f32) -> Self {
+        let noise = slerp(noise, &origin.noise, similarity);
+        Self { noise, shares: vec![(origin, similarity)] }
+    }
+}
+
+impl Prior {
+    /// What it is.
+    pub fn flow(&self) -> &Flow {
+        &self.flow
+    }
+
+    /// The codes that noise becomes, each with what is known of its window.
+    ///
+    /// # Errors
+    /// [`FitError`] when ONNX Runtime fails.
+    ///
+    /// # Panics
+    /// When noise or what is known does not fit the prior, or there is not as much of both.
+    pub fn codes(
+        &mut self,
+        noise: &[Vec<f32>],
+        known: &[Known],
+        guidance: f32,
+    ) -> Result<Vec<Vec<f32>>, FitError> {
+        assert_eq!(noise.len(), known.len(), "something is known of each");
+        let way = Way { from: 0.0, to: 1.0, steps: SAMPLE_STEPS };
+        let mut codes = Vec::with_capacity(noise.len());
+        for (noise, known) in noise.chunks(MOST_ROWS).zip(known.chunks(MOST_ROWS)) {
+            let told: Vec<Vec<f32>> = known.iter().map(|known| self.told(known)).collect();
+            let plan = self.field.plan(way, &told, guidance)?;
+            codes.extend(self.field.follow(noise, &plan)?);
+        }
+        Ok(codes)
+    }
+
+    /// Codes of the prior: those with some indices under a seed, each like a window of the data that
+    /// fits what is asked for.
+    ///
+    /// # Errors
+    /// [`FitError`] when ONNX Runtime fails.
+    pub fn samples(
+        &mut self,
+        seed: u64,
+        indices: &[u64],
+        asked: &[Option<usize>],
+        guidance: f32,
+    ) -> Result<Vec<Vec<f32>>, FitError> {
+        let known = |&index: &u64| Known {
+            classes: self.flow.example(seed, index, asked),
+            ..Known::default()
+        };
+        let known: Vec<Known> = indices.iter().map(known).collect();
+        let size = self.field.sizes().size;
+        let noise: Vec<_> = indices.iter().map(|&index| prior(seed, index, size)).collect();
+        self.codes(&noise, &known, guidance)
+    }
+
+    /// The noise that a code comes from.
+    ///
+    /// # Errors
+    /// [`FitError`] when ONNX Runtime fails.
+    pub fn origin(&mut self, code: &[f32]) -> Result<Origin, FitError> {
+        let noise = self.field.follow(&[code.to_vec()], &self.backward)?.swap_remove(0);
+        let again = self.field.follow(std::slice::from_ref(&noise), &self.forward)?.swap_remove(0);
+        let rest = code.iter().zip(again).map(|(code, again)| code - again).collect();
+        Ok(Origin { code: code.to_vec(), noise, rest })
+    }
+
+    /// The codes of some places. Where one code alone counts, it is that.
+    ///
+    /// # Errors
+    /// [`FitError`] when ONNX Runtime fails.
+    pub fn visit(&mut self, places: &[Place<'_>]) -> Result<Vec<Vec<f32>>, FitError> {
+        let mut codes = Vec::with_capacity(places.len());
+        for places in places.chunks(MOST_ROWS) {
+            let noise: Vec<_> = places.iter().map(|place| place.noise.clone()).collect();
+            let moved = self.field.follow(&noise, &self.forward)?;
+            codes.extend(moved.into_iter().zip(places).map(|(mut code, place)| {
+                for &(origin, share) in &place.shares {
+                    if share >= 1.0 {
+                        return origin.code.clone();
+                    }
+                    let rest = code.iter_mut().zip(&origin.rest);
+                    rest.for_each(|(code, rest)| *code += share * rest);
+                }
+                code
+            }));
+        }
+        Ok(codes)
+    }
+
+    fn told(&self, known: &Known) -> Vec<f32> {
+        let mut context = vec![0.0; self.flow.conditions.size()];
+        self.flow.conditions.tell(&mut context, known);
+        context
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rand_chacha::ChaCha8Rng;
+
+    use crate::random::fill_normal;
+
+    use super::*;
+
+    const RUNTIME: &str = "an ONNX Runtime";
+
+    /// A prior of codes of 4 numbers whose network was never trained.
+    pub(super) fn untrained() -> Flow {
+        let density =
+            Condition { name: "density".to_owned(), bounds: vec![2.0, 4.0], labels: Vec::new() };
+        let conditions = Conditions::new(vec![density], 4).expect("sound");
+        let mut generator: ChaCha8Rng = generator(1, *b"flowtest", 2);
+        let mut weights =
+            sizes(4, &conditions, 12, 2).initial(&mut |values| fill_normal(&mut generator, values));
+        let last = weights.0.get_mut("output/kernel").expect("a kernel");
+        fill_normal(&mut generator, &mut last.data);
+        let examples = vec![vec![Some(0)], vec![Some(2)], vec![None]];
+        Flow::new("a model".to_owned(), conditions, examples, 4, weights)
+            .expect("a prior")
+            .rounded()
+    }
+
+    fn distance(a: &[f32], b: &[f32]) -> f32 {
+        a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
+    }
+
+    /// A morph begins and ends with the codes themselves, and small steps along it are small.
+    #[test]
+    fn morphs_meet_their_ends() {
+        let mut prior = untrained().start(Runtime::start(None).expect(RUNTIME)).expect("starts");
+        let (a, b) = (vec![0.5, -1.0, 2.0, 0.1], vec![-0.7, 0.3, 1.0, -2.0]);
+        let [from, to] = [&a, &b].map(|code| prior.origin(code).expect("an origin"));
+        let times = [0.0, 0.001, 0.499, 0.501, 0.999, 1.0];
+        let places = times.map(|t| Place::between(&from, &to, t));
+        let way = prior.visit(&places).expect("codes");
+        assert_eq!((&way[0], &way[5]), (&a, &b));
+        for pair in [[0, 1], [2, 3], [4, 5]] {
+            let jump = distance(&way[pair[0]], &way[pair[1]]);
+            assert!(jump < 0.1, "{jump}");
+        }
+        let corners = [&from, &to, &to, &from];
+        let square = prior.visit(&[Place::inside(corners, 1.0, 0.0)]).expect("codes");
+        assert_eq!(square, [b]);
+        let near = Place::towards(&[1.0; 4], &from, 1.0);
+        assert_eq!(prior.visit(&[near]).expect("codes"), [a]);
+    }
+
+    /// Samples depend on seed and index alone, not on what is drawn beside them.
+    #[test]
+    fn samples_repeat() {
+        let mut prior = untrained().start(Runtime::start(None).expect(RUNTIME)).expect("starts");
+        let all = prior.samples(7, &[0, 1, 2, 3], &[], GUIDANCE).expect("codes");
+        let again = prior.samples(7, &[2], &[], GUIDANCE).expect("codes");
+        assert!(distance(&all[2], &again[0]) < 1e-5);
+        assert_ne!(all[1], all[2]);
+        assert_ne!(all, prior.samples(8, &[0, 1, 2, 3], &[], GUIDANCE).expect("codes"));
+        assert!(all.iter().flatten().all(|value| value.is_finite()));
+    }
+
+    /// What is asked for is kept, and the rest comes from windows that have it.
+    #[test]
+    fn examples_fit_what_is_asked() {
+        let flow = untrained();
+        for index in 0..20 {
+            assert_eq!(flow.example(1, index, &[Some(2)]), [Some(2)]);
+            assert_eq!(flow.example(1, index, &[Some(1)]), [Some(1)]);
+        }
+        let drawn: Vec<_> = (0..20).map(|index| flow.example(1, index, &[])).collect();
+        assert!([Some(0), Some(2), None].iter().all(|class| drawn.contains(&vec![*class])));
+    }
+}

@@ -1,0 +1,250 @@
+//! `interlude prior`: a learned prior for a model.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use clap::Args;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use interlude_models::gradient::flow::Settings;
+use interlude_models::latent::flow::{Conditions, FILE, Flow, sizes};
+use interlude_models::package::Package;
+use interlude_models::runtime::Runtime;
+
+use super::generate::Model;
+use super::{Shared, card};
+use crate::dataset::Split;
+use crate::prior::codes::Codes;
+use crate::prior::conditions::Measures;
+use crate::prior::pieces;
+use crate::prior::run::{self, CODES, End, Options};
+
+/// Exit status after Ctrl-C, as shells expect it.
+const INTERRUPTED: i32 = 130;
+/// Fewest windows that anything can be learnt from.
+const LEAST_WINDOWS: usize = 64;
+/// Windows from which on a network has this width and number of blocks.
+const NETWORKS: [(usize, [usize; 2]); 3] = [(40_000, [384, 4]), (4_000, [256, 3]), (0, [128, 2])];
+/// Windows that are held out at most.
+const HELD_OUT: usize = 2048;
+/// Longest window, in bars.
+const MOST_BARS: usize = 2;
+
+/// Learn where the codes of real music lie.
+///
+/// A flow that carries noise to the codes of a dataset's windows, told of their key, density and other
+/// attributes, and of the windows before and after. It goes into the model's folder; `interlude
+/// generate` and the plug-in then draw samples from it and find the way between two clips through it.
+/// Ctrl-C saves, the same command goes on.
+#[derive(Args, Debug)]
+pub struct Prior {
+    #[command(flatten)]
+    model: Model,
+    /// Folder of the dataset.
+    #[arg(long, value_name = "DIR")]
+    dataset: PathBuf,
+    /// Folder of the run: codes, checkpoint, metrics [default: the model's folder with -prior].
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Windows of the training split to learn from; 0 takes all.
+    #[arg(long, default_value_t = 200_000)]
+    windows: usize,
+    /// Steps in all; a run that goes on may be given another number.
+    #[arg(long, default_value_t = 50_000)]
+    steps: u64,
+    /// Windows in a step.
+    #[arg(long, default_value_t = 384, value_parser = clap::value_parser!(u16).range(1..))]
+    batch_size: u16,
+    /// Learning rate; it falls in the second half.
+    #[arg(long, default_value_t = 0.001)]
+    learning_rate: f32,
+    /// Width of the network; as the number of windows allows if missing.
+    #[arg(long, value_parser = clap::value_parser!(u16).range(8..=2048))]
+    width: Option<u16>,
+    /// Blocks of the network; as the number of windows allows if missing.
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=64))]
+    blocks: Option<u16>,
+    /// Seed of the windows' keys, initial weights, order and noise.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Seconds between two checkpoints.
+    #[arg(long, default_value_t = 120.0)]
+    save_every: f64,
+    /// Steps between two looks at windows that are held out.
+    #[arg(long, default_value_t = 1000)]
+    evaluate_every: u64,
+}
+
+impl Prior {
+    /// Runs the command.
+    ///
+    /// # Errors
+    /// When the model or the dataset cannot be read, do not belong together, or hold too little.
+    pub fn run(self, shared: &Shared) -> anyhow::Result<()> {
+        let positive = |value: f32| value.is_finite() && value > 0.0;
+        if self.steps == 0 || self.evaluate_every == 0 || !positive(self.learning_rate) {
+            bail!("--steps, --evaluate-every and --learning-rate must be above 0");
+        }
+        let package = self.model.open()?;
+        let config = &package.info.config;
+        if config.bars() > MOST_BARS {
+            bail!(
+                "`{}` makes {} bars at once; priors are learnt for models of up to {MOST_BARS} bars",
+                self.model.folder().display(),
+                config.bars()
+            );
+        }
+        let out = self.out.clone().unwrap_or_else(|| {
+            let mut name = package.dir.file_name().unwrap_or_default().to_owned();
+            name.push("-prior");
+            package.dir.with_file_name(name)
+        });
+        std::fs::create_dir_all(&out)
+            .with_context(|| format!("cannot make the folder `{}`", out.display()))?;
+        static STOP: AtomicBool = AtomicBool::new(false);
+        ctrlc::set_handler(|| STOP.store(true, Ordering::Relaxed))
+            .context("cannot listen to Ctrl-C")?;
+
+        let runtime = Runtime::start(shared.onnxruntime.as_deref())?;
+        let taken = pieces::read(&self.dataset, Split::Train, config, self.windows, self.seed)?;
+        let count = taken.windows.len();
+        if count < LEAST_WINDOWS {
+            bail!(
+                "`{}` has {count} windows to learn from; a prior needs {LEAST_WINDOWS} at least, and \
+                 {} for a network of full size",
+                self.dataset.display(),
+                NETWORKS[0].0
+            );
+        }
+        let (_, [width, blocks]) =
+            NETWORKS.into_iter().find(|(least, _)| count >= *least).unwrap_or(NETWORKS[2]);
+        if count < NETWORKS[0].0 && self.width.is_none() && self.blocks.is_none() {
+            eprintln!(
+                "{count} windows: a network of {blocks} blocks {width} wide; from {} windows on it \
+                 would have {} of {}",
+                NETWORKS[0].0, NETWORKS[0].1[1], NETWORKS[0].1[0]
+            );
+        }
+        let width = self.width.map_or(width, usize::from);
+        let blocks = self.blocks.map_or(blocks, usize::from);
+
+        let measures = Measures::of(config);
+        let (list, classes) = measures.conditions(&taken.windows);
+        let latent = config.hparams.z_size;
+        let conditions = Conditions::new(list, latent).map_err(anyhow::Error::msg)?;
+        let space = package.info.latent_space();
+        let dataset = card::place(&self.dataset);
+        let origin = format!(
+            "{space}, {count} windows of {dataset} with seed {}, {blocks} blocks {width} wide",
+            self.seed
+        );
+        let settings = Settings {
+            sizes: sizes(latent, &conditions, width, blocks),
+            batch: self.batch_size.into(),
+            steps: self.steps,
+            learning_rate: self.learning_rate,
+            seed: self.seed,
+        };
+        let options = Options {
+            out: out.clone(),
+            origin: origin.clone(),
+            space: space.clone(),
+            settings,
+            save_every: Duration::from_secs_f64(self.save_every.clamp(0.0, 1e9)),
+            evaluate_every: self.evaluate_every,
+        };
+        // A folder of another run is told before windows are encoded.
+        let done = run::done(&options)?;
+
+        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(2));
+        bar.set_style(ProgressStyle::with_template("{msg} {bar:30} {pos} of {len}, {eta} left")?);
+        let path = out.join(CODES);
+        let codes = match Codes::read(&path, &origin) {
+            Some(codes) => codes,
+            None => {
+                bar.set_message("windows");
+                bar.set_length(count as u64);
+                let mut engine = self.model.load(shared, &package)?;
+                let codes = Codes::encode(&mut engine, &taken, classes, &mut |windows| {
+                    bar.inc(windows as u64);
+                })?;
+                codes
+                    .write(&path, &origin)
+                    .with_context(|| format!("cannot write `{}`", path.display()))?;
+                codes
+            }
+        };
+        drop(taken);
+        let others = pieces::read(&self.dataset, Split::Validation, config, HELD_OUT, self.seed)?;
+        let classes = measures.classes(conditions.list(), &others.windows);
+        let mut engine = self.model.load(shared, &package)?;
+        let held_out = Codes::encode(&mut engine, &others, classes, &mut |_| {})?;
+        drop(engine);
+
+        bar.set_message("steps");
+        bar.set_length(self.steps);
+        bar.set_position(done);
+        bar.reset_eta();
+        let say =
+            |text: String| if bar.is_hidden() { eprintln!("{text}") } else { bar.println(text) };
+        let end = run::run(
+            runtime,
+            &options,
+            &conditions,
+            (&codes, Some(&held_out)),
+            &STOP,
+            &mut |step, line| {
+                bar.set_position(step);
+                if let Some(line) = line {
+                    let held_out = line
+                        .held_out
+                        .map_or(String::new(), |error| format!(", held out {error:.4}"));
+                    let minutes = line.seconds / 60.0;
+                    say(format!("step {step}, {minutes:.1} min: error {:.4}{held_out}", line.loss));
+                }
+            },
+        )?;
+        bar.finish_and_clear();
+        if !end.finished {
+            eprintln!(
+                "stopped after {} of {} steps; the same command goes on",
+                end.step, self.steps
+            );
+            std::process::exit(INTERRUPTED);
+        }
+        let flow = Flow::read(&out.join(FILE), &space, latent)?;
+        flow.write(&package.dir.join(FILE))?;
+        card::put(&package.dir, "prior", &self.section(&package, &flow, count, &end))?;
+        let place = package.dir.join(FILE);
+        super::print(&format!("wrote {}\n", place.display()))
+    }
+
+    /// The section of the model card, as Markdown.
+    fn section(&self, package: &Package, flow: &Flow, windows: usize, end: &End) -> String {
+        let names: Vec<&str> =
+            flow.conditions().list().iter().map(|condition| condition.name.as_str()).collect();
+        let best = end.best.map_or(String::new(), |(error, step)| {
+            format!(", kept after step {step} with an error of {error:.4} on held-out windows")
+        });
+        let dataset = card::place(&self.dataset);
+        let name = package.dir.file_name().unwrap_or_default().to_string_lossy();
+        format!(
+            "## Prior\n\n`{FILE}` carries noise to where codes of music lie (flow matching on codes with \
+             their noise). It has {} weights of 16 bits and learnt from {windows} windows in {} steps of \
+             {} in {:.0} minutes{best}. It can be told: {}; and the windows before and after.\n\nMade \
+             with\n\n```sh\ninterlude prior --model {name} --dataset {dataset} --windows {} --steps {} \
+             --batch-size {} --learning-rate {} --seed {}\n```\n",
+            flow.weight_count(),
+            end.step,
+            self.batch_size,
+            end.minutes,
+            names.join(", "),
+            self.windows,
+            self.steps,
+            self.batch_size,
+            self.learning_rate,
+            self.seed
+        )
+    }
+}
