@@ -151,7 +151,7 @@ impl PluginFile {
         .map_err(|error| refused(error.to_string()))?;
         let plugin = PluginInstance::<instance::Handlers>::new(
             |_| instance::Shared::default(),
-            |_| (),
+            |_| instance::MainThread::default(),
             &self.entry,
             &id,
             &info,

@@ -173,12 +173,14 @@ fn playing() -> View {
                 source: "ode-to-joy.mid".into(),
                 capture: Capture::Idle,
                 can_undo: true,
+                recording: None,
             },
             SlotView {
                 clip: Some(b),
                 source: "Captured".into(),
                 capture: Capture::Idle,
                 can_undo: false,
+                recording: None,
             },
         ],
         pattern: PatternView {

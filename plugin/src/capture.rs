@@ -2,8 +2,8 @@
 //!
 //! While a slot is armed and the transport rolls, recording starts at the next bar start and takes
 //! the bars of one cycle. Notes get positions in beats from that bar start; what is still held when
-//! the window ends is cut there. A seek, a stop or disarming throws the recording away. Still
-//! armed, the slot records again.
+//! the window ends is cut there. A seek, a stop or disarming throws the recording away. A take ends
+//! it: the slot records again when it is armed anew. A window without a note is no take.
 
 use interlude_models::clip::{Clip, Note};
 
@@ -17,7 +17,7 @@ use crate::{
 pub const SLOTS: usize = 2;
 
 /// Most notes in a recording; later ones are left out.
-const MOST_NOTES: usize = 1024;
+pub(crate) const MOST_NOTES: usize = 1024;
 
 /// A key pressed this many beats before the recording starts and still held then is its first note:
 /// half a step, so it would be quantised onto the bar line.
@@ -93,6 +93,8 @@ struct Recorder {
     take: Option<Box<Take>>,
     /// Song position of the window's first bar start, in beats.
     start: Option<f64>,
+    /// Whether a take has come of this arming.
+    done: bool,
 }
 
 /// Records the slots.
@@ -144,7 +146,7 @@ impl Capture {
     /// What a slot's recorder does at song position `beats`.
     pub fn phase(&self, slot: usize, armed: bool, beats: f64) -> Phase {
         match (self.recorders[slot].start, self.grid) {
-            _ if !armed => Phase::Idle,
+            _ if !armed || self.recorders[slot].done => Phase::Idle,
             (Some(start), Some(grid)) => {
                 let share = ((beats - start) / grid.cycle_beats()).clamp(0.0, 1.0);
                 #[expect(clippy::cast_possible_truncation, reason = "a share for the eye")]
@@ -152,6 +154,19 @@ impl Capture {
             }
             _ => Phase::Waiting,
         }
+    }
+
+    /// The notes of the recording under way; one that still sounds has no end.
+    pub fn notes(&self, slot: usize) -> &[Note] {
+        match &self.recorders[slot] {
+            Recorder { start: Some(_), take: Some(take), .. } => &take.notes,
+            _ => &[],
+        }
+    }
+
+    /// Whether the arming of a slot has had its take.
+    pub fn is_done(&self, slot: usize) -> bool {
+        self.recorders[slot].done
     }
 
     /// Takes the notes of a stretch of a block. `keys` are all of the block, in order; `finish` is
@@ -171,6 +186,7 @@ impl Capture {
         for (slot, armed) in armed.into_iter().enumerate() {
             if !armed {
                 self.abandon(slot);
+                self.recorders[slot].done = false;
             }
         }
         let mut at = segment.first;
@@ -212,7 +228,7 @@ impl Capture {
         recorder.take.as_ref()?;
         let (beats, ends) = match recorder.start {
             Some(start) => (start + grid.cycle_beats(), true),
-            None if armed => (grid.bar_from(segment, at), false),
+            None if armed && !recorder.done => (grid.bar_from(segment, at), false),
             None => return None,
         };
         let offset = segment.offset(beats).max(i64::from(at));
@@ -253,6 +269,7 @@ impl Capture {
             return;
         }
         take.slot = slot;
+        recorder.done = true;
         if let Some(take) = recorder.take.take() {
             finish(take);
         }
@@ -408,16 +425,41 @@ mod tests {
         near(&desk.clips[0].1, &[(0.0, 1.0, 60), (1.0, 1.25, 62), (7.0, 8.0, 64)]);
     }
 
-    /// A slot that stays armed records the next window, an empty window is dropped.
+    /// An empty window is no take, the first with notes is, and what comes after it is not recorded
+    /// until the slot has been disarmed and armed again.
     #[test]
-    fn stays_armed() {
+    fn a_take_ends_the_arming() {
         let mut desk = Desk::new();
-        let keys = [(0.0, 60, true), (1.0, 60, false), (16.0, 62, true), (17.0, 62, false)];
+        let keys = [(8.0, 60, true), (9.0, 60, false), (16.0, 62, true), (17.0, 62, false)];
         desk.roll(0.0, 24.5, [false, true], &keys);
-        assert_eq!(desk.clips.len(), 2);
-        assert!(desk.clips.iter().all(|(slot, _)| *slot == 1));
+        assert_eq!(desk.clips.len(), 1);
+        assert_eq!(desk.clips[0].0, 1);
         near(&desk.clips[0].1, &[(0.0, 1.0, 60)]);
-        near(&desk.clips[1].1, &[(0.0, 1.0, 62)]);
+        assert_eq!(desk.capture.phase(1, true, 24.5), Phase::Idle);
+        assert!(desk.capture.is_done(1) && desk.capture.notes(1).is_empty());
+
+        desk.roll(24.5, 25.0, [false, false], &[]);
+        desk.roll(25.0, 36.5, [false, true], &[(29.0, 64, true), (30.0, 64, false)]);
+        assert_eq!(desk.clips.len(), 2);
+        near(&desk.clips[1].1, &[(1.0, 2.0, 64)]);
+    }
+
+    /// What has been played so far can be seen while it is recorded.
+    #[test]
+    fn the_recording_can_be_seen() {
+        let mut desk = Desk::new();
+        let keys = [(4.5, 60, true), (5.0, 60, false), (5.5, 62, true)];
+        desk.roll(3.0, 4.0, [true, false], &[]);
+        assert!(desk.capture.notes(0).is_empty());
+        desk.roll(4.0, 6.0, [true, false], &keys);
+        let notes: Vec<_> =
+            desk.capture.notes(0).iter().map(|note| (note.pitch, note.end)).collect();
+        assert_eq!(notes.len(), 2);
+        assert!((notes[0].1 - 1.0).abs() < 1e-4 && notes[0].0 == 60, "{notes:?}");
+        assert_eq!(notes[1], (62, f64::INFINITY));
+        assert!(desk.capture.notes(1).is_empty());
+        desk.capture.stop();
+        assert!(desk.capture.notes(0).is_empty());
     }
 
     /// A key pressed just before the bar line belongs to the window, one pressed long before not.
@@ -445,14 +487,18 @@ mod tests {
         assert!((share - 0.5).abs() < 1e-6);
     }
 
-    /// Both slots record the same window when both are armed, also over a loop of just that length.
+    /// Both slots record the same window when both are armed, also over a loop of just that length;
+    /// armed again they record its next pass.
     #[test]
-    fn loops_of_one_window_record_each_pass() {
+    fn loops_of_one_window_record_a_pass() {
         let mut desk = Desk::new();
         desk.cycle_range = Some((0.0, 8.0));
         let keys = [(0.0, 60, true), (0.5, 60, false), (7.5, 62, true)];
         desk.roll(0.0, 8.0, [true, true], &keys);
-        desk.roll(0.0, 8.0, [true, true], &[(0.0, 62, false), (3.0, 64, true), (4.0, 64, false)]);
+        desk.roll(0.0, 7.5, [true, true], &[(0.0, 62, false), (3.0, 64, true), (4.0, 64, false)]);
+        assert_eq!(desk.clips.len(), 2);
+        desk.roll(7.5, 8.0, [false, false], &[]);
+        desk.roll(0.0, 8.0, [true, true], &[(3.0, 64, true), (4.0, 64, false)]);
         let slots: Vec<_> = desk.clips.iter().map(|(slot, _)| *slot).collect();
         assert_eq!(slots, [0, 1, 0, 1]);
         near(&desk.clips[0].1, &[(0.0, 0.5, 60), (7.5, 8.0, 62)]);

@@ -22,6 +22,7 @@ use rtrb::{Consumer, Producer, RingBuffer};
 use crate::{
     capture::{Phase, SLOTS, Take},
     player::{Link, Pattern, Playhead, Request},
+    sketch::Sketch,
 };
 
 /// Messages towards the worker at once.
@@ -89,6 +90,8 @@ pub struct Signals {
     /// Cycles that began without their pattern.
     pub late: AtomicU64,
     playhead: PlayheadCell,
+    /// The notes that are being recorded into each slot.
+    pub sketches: [Sketch; SLOTS],
     taken: [AtomicU32; SLOTS],
     phases: [AtomicF32; SLOTS],
 }

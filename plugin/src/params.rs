@@ -12,6 +12,14 @@ use crate::{
 pub const TEMPERATURES: (f32, f32) = (0.05, 2.0);
 /// Largest seed.
 pub const LAST_SEED: i32 = 9999;
+/// Largest count of changes of the project; after it the count begins again.
+pub const LAST_CHANGE: i32 = 9999;
+/// The field of a saved state that holds [`InterludeParams::song`].
+pub const SONG: &str = "song";
+/// The ids of the parameters that arm slots.
+pub const ARMING: [&str; 2] = ["capture_a", "capture_b"];
+/// The id of [`InterludeParams::changes`].
+pub const CHANGES: &str = "changes";
 
 /// The parameters. Their ids are in every saved project and never change.
 #[derive(Params)]
@@ -62,6 +70,11 @@ pub struct InterludeParams {
     /// Whether slot B is armed.
     #[id = "capture_b"]
     pub capture_b: BoolParam,
+    /// Counts the changes that the user makes to what no other parameter shows: clips, style, model.
+    /// A host sees by it that the project has to be saved. Nothing depends on its value, so it may
+    /// be automated and recalled without harm.
+    #[id = "changes"]
+    pub changes: IntParam,
 }
 
 impl Default for InterludeParams {
@@ -93,6 +106,11 @@ impl Default for InterludeParams {
             bypass: BoolParam::new("Bypass", false).make_bypass(),
             capture_a: BoolParam::new("Capture A", false),
             capture_b: BoolParam::new("Capture B", false),
+            changes: IntParam::new(
+                "Project changes",
+                0,
+                IntRange::Linear { min: 0, max: LAST_CHANGE },
+            ),
         }
     }
 }

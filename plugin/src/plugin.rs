@@ -9,12 +9,14 @@ use nice_plug::{
 
 use crate::{
     capture::{Capture, SLOTS, Take},
+    host::HostLink,
     keyboard::{KeyEvent, Keyboard},
     link::{AudioEnd, Pace, link},
     memory::room_for,
     params::InterludeParams,
     player::{Conditions, Event, MOST_EVENTS, Player},
     shared::Shared,
+    state,
     surface::Surface,
     transport::{Block, Grid, HostTransport, Timeline},
     window::{self, Window},
@@ -27,16 +29,22 @@ const MOST_PASSED: usize = 2048;
 /// Most note events of single keys that are looked at in a block.
 const MOST_KEYS: usize = 2048;
 
+/// A turn of the host's main thread, in which it is told what has changed.
+pub struct Turn;
+
 /// The plug-in.
 pub struct Interlude {
     params: Arc<InterludeParams>,
     shared: Arc<Shared>,
+    host: Arc<HostLink>,
     link: AudioEnd,
     keyboard: Keyboard,
     capture: Capture,
     player: Player,
     timeline: Timeline,
     sample_rate: f64,
+    /// Whether the host renders offline, as it said at activation.
+    offline: bool,
     release: bool,
     keys: Vec<KeyEvent>,
     outgoing: Outgoing,
@@ -45,6 +53,7 @@ pub struct Interlude {
 impl Default for Interlude {
     fn default() -> Self {
         let params = Arc::new(InterludeParams::default());
+        let host = HostLink::new(Arc::clone(&params));
         let shared = Shared::new(params.song.clone());
         let (audio, worker) = link(Arc::clone(&shared.signals));
         shared.keep_worker_end(worker);
@@ -56,12 +65,14 @@ impl Default for Interlude {
         Self {
             params,
             shared,
+            host,
             link: audio,
             keyboard: Keyboard::default(),
             capture,
             player: Player::default(),
             timeline: Timeline::default(),
             sample_rate: 48_000.0,
+            offline: false,
             release: false,
             keys: room_for(MOST_KEYS, any),
             outgoing: Outgoing::default(),
@@ -96,13 +107,23 @@ impl Plugin for Interlude {
 
     type Editor = Surface<Window>;
     type SysExMessage = ();
-    type BackgroundTask = ();
+    type BackgroundTask = Turn;
 
     fn params(&self) -> Arc<dyn Params> {
         Arc::clone(&self.params) as Arc<dyn Params>
     }
 
-    fn editor(&mut self, _executor: AsyncExecutor<Self>) -> Option<Self::Editor> {
+    fn filter_state(state: &mut PluginState) {
+        state::prepare(state);
+    }
+
+    fn task_executor(&mut self) -> TaskExecutor<Self> {
+        let host = Arc::clone(&self.host);
+        Box::new(move |Turn| host.take_turn())
+    }
+
+    fn editor(&mut self, executor: AsyncExecutor<Self>) -> Option<Self::Editor> {
+        self.host.ask_by(move || executor.execute_gui(Turn));
         window::editor(Arc::clone(&self.params), Arc::clone(&self.shared))
     }
 
@@ -113,7 +134,8 @@ impl Plugin for Interlude {
         _context: &mut impl ActivateContext<Self>,
     ) -> bool {
         self.sample_rate = f64::from(config.sample_rate);
-        self.link.set_offline(config.process_mode == ProcessMode::Offline);
+        self.offline = config.process_mode == ProcessMode::Offline;
+        self.link.set_offline(self.offline);
         self.shared.start_worker();
         true
     }
@@ -137,6 +159,9 @@ impl Plugin for Interlude {
     ) -> ProcessStatus {
         for channel in buffer.as_slice() {
             channel.fill(0.0);
+        }
+        if let Some(offline) = self.host.offline() {
+            self.link.set_offline(offline || self.offline);
         }
         let frames = u32::try_from(buffer.samples()).unwrap_or(u32::MAX);
         let block = Block::new(&host_transport(context.transport()), self.sample_rate, frames);
@@ -183,6 +208,11 @@ impl Interlude {
             output: self.params.generates(),
         };
         let grid = Grid { bar_beats: block.bar_beats, bars };
+        if self.params.song.take_fresh() {
+            // What a host says of the arming before the first block after it has loaded a project is
+            // what it kept of an earlier day, not a wish.
+            (0..SLOTS).for_each(|slot| self.host.disarm(slot));
+        }
         let armed = self.params.armed();
         let (player, capture, link) = (&mut self.player, &mut self.capture, &mut self.link);
         while capture.wants_take()
@@ -198,6 +228,9 @@ impl Interlude {
             capture.segment(segment, grid, armed, keys, |take| link.captured(take));
             link.settle();
         });
+        for slot in (0..SLOTS).filter(|&slot| capture.is_done(slot)) {
+            self.host.disarm(slot);
+        }
         if !plays {
             capture.stop();
             player.stand(block, &conditions, link);
@@ -215,6 +248,7 @@ impl Interlude {
         signals.tempo.store(tempo, std::sync::atomic::Ordering::Relaxed);
         for (slot, armed) in self.params.armed().into_iter().enumerate() {
             signals.show_phase(slot, self.capture.phase(slot, armed, block.beats));
+            signals.sketches[slot].show(self.capture.notes(slot));
         }
     }
 }
@@ -318,6 +352,3 @@ impl Vst3Plugin for Interlude {
     const VST3_SUBCATEGORIES: &'static [Vst3SubCategory] =
         &[Vst3SubCategory::Instrument, Vst3SubCategory::Generator];
 }
-
-nice_export_clap!(Interlude);
-nice_export_vst3!(Interlude);

@@ -2,16 +2,19 @@
 //!
 //! nice-plug saves it as JSON within the plug-in's state. Numbers are written so that they read back
 //! to the same bits, hence a saved, loaded and saved state has the same bytes. Anything may stand in
-//! a state that comes from outside: unusable parts are left out, never trusted.
+//! a state that comes from outside: [`reading`] leaves unusable parts out and tells which.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    fmt,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
 };
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use interlude_models::{
-    clip::{Clip, Note},
+    clip::Clip,
     latent::personal::{Personal, PersonalError},
     tokens::Controls,
 };
@@ -21,14 +24,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::capture::SLOTS;
 
+mod reading;
+
+pub use reading::prepare;
+
 /// The model of a new instance.
 pub const DEFAULT_MODEL: &str = "mel-2bar";
-
-const MOST_NOTES: usize = 8192;
-const LONGEST_CLIP: f64 = 4096.0;
-const MOST_STEPS: usize = 65_536;
-const LARGEST_LATENT: usize = 8192;
-const LONGEST_TEXT: usize = 4096;
 
 /// A point in a model's latent space.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -88,7 +89,7 @@ impl TryFrom<SavedStyle> for Style {
         let bytes = bytes.map_err(|error| PersonalError::Format(error.to_string()))?;
         let personal = Arc::new(Personal::from_bytes(&bytes)?);
         let mut source = saved.source;
-        if source.len() > LONGEST_TEXT {
+        if source.len() > reading::LONGEST_TEXT {
             source.clear();
         }
         Ok(Self { source, personal })
@@ -106,23 +107,15 @@ pub struct SongState {
     /// What new ideas are drawn from; `None` for all that the model knows.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub style: Option<Style>,
+    /// What was left out when this was read, in sentences; not saved.
+    #[serde(skip)]
+    pub left_out: Vec<String>,
 }
 
 impl Default for SongState {
     fn default() -> Self {
         let slots = vec![Slot::default(); SLOTS];
-        Self { model: DEFAULT_MODEL.to_owned(), slots, style: None }
-    }
-}
-
-impl From<serde_json::Value> for SongState {
-    fn from(value: serde_json::Value) -> Self {
-        let model = value.get("model").and_then(|model| model.as_str()).unwrap_or_default();
-        let slots = value.get("slots").and_then(|slots| slots.as_array());
-        let slot = |slot: &serde_json::Value| Slot::deserialize(slot).unwrap_or_default();
-        let slots = slots.into_iter().flatten().take(SLOTS).map(slot).collect();
-        let style = value.get("style").and_then(|style| Style::deserialize(style).ok());
-        Self { model: model.to_owned(), slots, style }.sanitised()
+        Self { model: DEFAULT_MODEL.to_owned(), slots, style: None, left_out: Vec::new() }
     }
 }
 
@@ -136,47 +129,6 @@ impl SongState {
         let first = installed.peek().filter(|_| untouched).cloned()?;
         installed.all(|model| model != DEFAULT_MODEL).then_some(first)
     }
-
-    /// The state without the parts that cannot be used.
-    fn sanitised(mut self) -> Self {
-        if self.model.is_empty() || self.model.len() > LONGEST_TEXT {
-            DEFAULT_MODEL.clone_into(&mut self.model);
-        }
-        self.slots.resize(SLOTS, Slot::default());
-        for slot in &mut self.slots {
-            slot.clip = slot.clip.take().and_then(usable_clip);
-            if slot.source.len() > LONGEST_TEXT {
-                slot.source.clear();
-            }
-            slot.controls = slot
-                .controls
-                .take()
-                .filter(|controls| slot.clip.is_some() && controls.len() <= MOST_STEPS);
-            slot.latent = slot.latent.take().filter(|latent| {
-                slot.clip.is_some()
-                    && latent.mu.len() <= LARGEST_LATENT
-                    && latent.mu.iter().all(|value| value.is_finite())
-            });
-        }
-        self
-    }
-}
-
-fn usable_clip(clip: Clip) -> Option<Clip> {
-    if !(clip.length > 0.0 && clip.length <= LONGEST_CLIP) {
-        return None;
-    }
-    let usable = |note: &Note| {
-        note.start >= 0.0
-            && note.end > note.start
-            && note.end <= LONGEST_CLIP
-            && note.pitch < 128
-            && (1..128).contains(&note.velocity)
-            && note.channel < 16
-            && note.program < 128
-    };
-    let notes: Vec<Note> = clip.notes.into_iter().filter(usable).take(MOST_NOTES).collect();
-    (!notes.is_empty()).then(|| Clip::new(notes, clip.length))
 }
 
 /// The state of the running plug-in, shared by host, editor and worker. The audio thread never
@@ -190,6 +142,22 @@ struct Inner {
     /// What each slot held before its last change; not saved.
     before: Mutex<[Option<Slot>; SLOTS]>,
     revision: AtomicU64,
+    /// How often a host has loaded a state.
+    loads: AtomicU64,
+    /// Whether a state has been loaded that no block has followed yet.
+    fresh: AtomicBool,
+    /// What was wrong with the state that was loaded last.
+    problem: Mutex<Option<String>>,
+    on_edit: OnceLock<OnEdit>,
+}
+
+/// What is called when the user's music has changed.
+struct OnEdit(Box<dyn Fn() + Send + Sync>);
+
+impl fmt::Debug for OnEdit {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("OnEdit")
+    }
 }
 
 impl Song {
@@ -209,6 +177,44 @@ impl Song {
         read(&self.0.state.lock())
     }
 
+    /// Sets what is called after each [`Song::edit`], on its thread; the first call counts.
+    pub fn on_edit(&self, call: impl Fn() + Send + Sync + 'static) {
+        // Of an instance with a host already, that host goes on being told.
+        let _ = self.0.on_edit.set(OnEdit(Box::new(call)));
+    }
+
+    /// Changes what the user has made: the host is told that the project has changed. What only
+    /// follows from the user's music, as a clip's latent, is written by [`Song::change`].
+    pub fn edit(&self, change: impl FnOnce(&mut SongState)) -> u64 {
+        let revision = self.change(change);
+        *self.0.problem.lock() = None;
+        // No lock is held: a host may save at once.
+        if let Some(OnEdit(call)) = self.0.on_edit.get() {
+            call();
+        }
+        revision
+    }
+
+    /// How often a host has loaded a state.
+    pub fn loads(&self) -> u64 {
+        self.0.loads.load(Ordering::Acquire)
+    }
+
+    /// Whether a state has been loaded since the last call; for the audio thread.
+    pub fn take_fresh(&self) -> bool {
+        self.0.fresh.swap(false, Ordering::AcqRel)
+    }
+
+    /// What was wrong with the state that was loaded last, until the user changes something.
+    pub fn problem(&self) -> Option<String> {
+        self.0.problem.lock().clone()
+    }
+
+    /// Notes that the host had a state that could not be read at all.
+    pub fn refuse(&self) {
+        *self.0.problem.lock() = Some(reading::UNREADABLE.to_owned());
+    }
+
     /// Changes the state and returns its new revision.
     pub fn change(&self, change: impl FnOnce(&mut SongState)) -> u64 {
         let mut state = self.0.state.lock();
@@ -218,7 +224,7 @@ impl Song {
 
     /// Puts a slot's new content in its place and keeps the old one to be had back.
     pub fn replace(&self, slot: usize, content: Slot) {
-        self.change(|state| {
+        self.edit(|state| {
             if let Some(place) = state.slots.get_mut(slot) {
                 let old = std::mem::replace(place, content);
                 if let Some(before) = self.0.before.lock().get_mut(slot) {
@@ -238,7 +244,7 @@ impl Song {
 
     /// Exchanges the slots, and what can be had back of them.
     pub fn swap(&self) {
-        self.change(|state| {
+        self.edit(|state| {
             state.slots.reverse();
             self.0.before.lock().reverse();
         });
@@ -261,9 +267,13 @@ impl Song {
 }
 
 impl<'a> PersistentField<'a, SongState> for Song {
-    fn set(&self, new_value: SongState) {
+    fn set(&self, mut new_value: SongState) {
+        let left_out = std::mem::take(&mut new_value.left_out);
+        self.0.loads.fetch_add(1, Ordering::AcqRel);
         self.change(|state| *state = new_value);
         *self.0.before.lock() = Default::default();
+        *self.0.problem.lock() = (!left_out.is_empty()).then(|| left_out.join("\n"));
+        self.0.fresh.store(true, Ordering::Release);
     }
 
     fn map<F, R>(&self, f: F) -> R
@@ -276,7 +286,10 @@ impl<'a> PersistentField<'a, SongState> for Song {
 
 #[cfg(test)]
 mod tests {
-    use interlude_models::weights::{Tensor, Weights};
+    use interlude_models::{
+        clip::Note,
+        weights::{Tensor, Weights},
+    };
     use nice_plug::prelude::Params;
     use proptest::prelude::*;
 

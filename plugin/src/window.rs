@@ -3,7 +3,7 @@
 use std::{
     hash::{BuildHasher, Hasher, RandomState},
     path::Path,
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
     time::{Duration, Instant},
 };
 
@@ -21,6 +21,7 @@ use crate::{
     shared::{Command, Shared},
     state::Slot,
     surface::{Content, Surface},
+    transport::PATTERN_BAR_BEATS,
 };
 
 /// How long a finished capture is shown as such.
@@ -124,12 +125,14 @@ impl Window {
             runtime: status.runtime.clone(),
             loading: status.loading,
             decode_ms: status.decode_ms,
-            late_cycles: self.shared.signals.late.load(std::sync::atomic::Ordering::Relaxed),
+            late_cycles: self.shared.signals.late.load(Ordering::Relaxed),
         };
         self.view.attributes = status.attributes;
         self.view.style.fits = status.style_fits;
         self.view.style.learning = status.learning;
-        self.view.message = status.message();
+        let problems = [self.shared.song.problem(), status.message()];
+        let problems: Vec<String> = problems.into_iter().flatten().collect();
+        self.view.message = (!problems.is_empty()).then(|| problems.join("\n"));
         if let (None, Some(folder)) = (self.editor.folder(), &status.folder) {
             self.editor.suggest_folder(folder);
         }
@@ -145,10 +148,18 @@ impl Window {
             }
             let done = self.seen.done[index].is_some_and(|since| since.elapsed() < DONE_SHOWN);
             slot.capture = match self.shared.signals.phase(index) {
-                _ if !armed[index] => Capture::Idle,
                 _ if done => Capture::Done,
+                _ if !armed[index] => Capture::Idle,
                 Phase::Recording(progress) => Capture::Recording { progress },
                 _ => Capture::Armed,
+            };
+            slot.recording = match slot.capture {
+                Capture::Recording { progress } => {
+                    let bars = self.shared.signals.bars.load(Ordering::Relaxed).max(1);
+                    let length = PATTERN_BAR_BEATS * f64::from(bars);
+                    Some(self.shared.signals.sketches[index].clip(length, progress))
+                }
+                _ => None,
             };
             slot.can_undo = song.can_undo(index);
         }
@@ -166,8 +177,7 @@ impl Window {
                 *view = SlotView {
                     clip: slot.clip.clone(),
                     source: slot.source.clone(),
-                    capture: view.capture,
-                    can_undo: view.can_undo,
+                    ..view.clone()
                 };
             }
         });
@@ -176,7 +186,7 @@ impl Window {
     fn fill_pattern(&mut self) {
         let signals = &self.shared.signals;
         let (playhead, playing, bar_beats) = signals.playhead();
-        let bars = signals.bars.load(std::sync::atomic::Ordering::Relaxed);
+        let bars = signals.bars.load(Ordering::Relaxed);
         let pattern = &mut self.view.pattern;
         *pattern = PatternView {
             clip: pattern.clip.take(),
@@ -224,11 +234,11 @@ impl Window {
             Action::LearnSlots => shared.command(Command::LearnSlots),
             Action::StopLearning => shared.command(Command::StopLearning),
             Action::ForgetStyle => {
-                shared.song.change(|state| state.style = None);
+                shared.song.edit(|state| state.style = None);
             }
             Action::ChooseModel(index) => {
                 if let Some(name) = self.view.models.get(index) {
-                    shared.song.change(|state| state.model.clone_from(name));
+                    shared.song.edit(|state| state.model.clone_from(name));
                     shared.command(Command::Retry);
                 }
             }

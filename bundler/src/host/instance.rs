@@ -1,6 +1,7 @@
 //! One plug-in instance: parameters, state, activation, and single blocks.
 
 use std::{
+    cell::Cell,
     ffi::CString,
     sync::atomic::{AtomicBool, Ordering},
     time::{Duration, Instant},
@@ -9,9 +10,12 @@ use std::{
 use clack_extensions::{
     latency::PluginLatency,
     note_ports::{NoteDialect, NoteDialects, NotePortInfoBuffer, PluginNotePorts},
-    params::{ParamInfoBuffer, PluginParams},
+    params::{
+        HostParams, HostParamsImplMainThread, HostParamsImplShared, ParamClearFlags,
+        ParamInfoBuffer, ParamRescanFlags, PluginParams,
+    },
     render::{PluginRender, RenderMode},
-    state::PluginState,
+    state::{HostState, HostStateImpl, PluginState},
 };
 use clack_host::{
     events::event_types::TransportEvent, prelude::*, process::StartedPluginAudioProcessor,
@@ -36,13 +40,43 @@ impl SharedHandler<'_> for Shared {
     }
 }
 
+impl HostParamsImplShared for Shared {
+    // Each block takes the plug-in's values, and none comes while it is inactive.
+    fn request_flush(&self) {}
+}
+
+/// Host side of an instance on the main thread.
+#[derive(Default)]
+pub(super) struct MainThread {
+    /// How often the plug-in has said that its state has changed.
+    marks: Cell<u32>,
+}
+
+impl MainThreadHandler<'_> for MainThread {}
+
+impl HostParamsImplMainThread for MainThread {
+    fn rescan(&self, _flags: ParamRescanFlags) {}
+
+    fn clear(&self, _id: ClapId, _flags: ParamClearFlags) {}
+}
+
+impl HostStateImpl for MainThread {
+    fn mark_dirty(&self) {
+        self.marks.set(self.marks.get() + 1);
+    }
+}
+
 /// Ties the host's types together for clack.
 pub(super) struct Handlers;
 
 impl HostHandlers for Handlers {
     type Shared<'a> = Shared;
-    type MainThread<'a> = ();
+    type MainThread<'a> = MainThread;
     type AudioProcessor<'a> = ();
+
+    fn declare_extensions(builder: &mut HostExtensions<Self>, _shared: &Self::Shared<'_>) {
+        builder.register::<HostParams>().register::<HostState>();
+    }
 }
 
 /// How a plug-in is activated.
@@ -211,6 +245,11 @@ impl Instance {
             .save(&handle, &mut bytes)
             .map_err(|error| refused("save its state", &error.to_string()))?;
         Ok(bytes)
+    }
+
+    /// How often the plug-in has said, since the last call, that the song has to be saved.
+    pub fn take_marks(&mut self) -> u32 {
+        self.plugin.access_handler(|main| main.marks.take())
     }
 
     /// Gives the plug-in a state from [`Instance::save_state`].

@@ -122,13 +122,21 @@ fn show_roll(ui: &Ui, rect: Rect, id: SlotId, slot: &SlotView, around: &Surround
         let what = slot.clip.as_ref().map_or_else(|| "empty".to_owned(), facts);
         WidgetInfo::labeled(Role::Image, true, format!("Clip {}, {what}", id.letter()))
     });
-    if let Some(clip) = slot.clip.as_ref().filter(|clip| !clip.is_empty()) {
+    let recording = slot.recording.as_ref().filter(|clip| !clip.is_empty());
+    let hue = if recording.is_some() { palette::RECORD } else { hue };
+    if let Some(clip) = recording.or(slot.clip.as_ref()).filter(|clip| !clip.is_empty()) {
         let bars = Roll::bars_of(clip);
         let place = rect.shrink2(vec2(0.0, 4.0)).with_min_x(rect.left() + GUTTER);
         let roll = Roll::fit(place, bars, [clip]);
         roll.paint_grid(&painter);
         roll.paint_notes(&painter, clip, hue, None);
-        if let Some(beat) = around.beat {
+        let beat = match (slot.capture, recording) {
+            (Capture::Recording { progress }, Some(clip)) => {
+                Some(f64::from(super::slider::finite_share(progress)) * clip.length)
+            }
+            _ => around.beat,
+        };
+        if let Some(beat) = beat {
             let line = Stroke::new(1.0, palette::faded(palette::TEXT, 0.28));
             painter.vline(roll.x(beat), rect.y_range(), line);
         }
@@ -213,7 +221,7 @@ fn show_capture(ui: &Ui, rect: Rect, id: SlotId, slot: &SlotView, actions: &mut 
     painter.galley(pos2(left + 18.0, rect.center().y - galley.size().y / 2.0), galley, colour);
     widget::focus_ring(ui, &response, rect, palette::RADIUS);
     let hint = if armed {
-        "Stop capturing. While it is on, every full window that you play replaces the clip."
+        "Stop capturing. What you play from the next bar on replaces the clip, once."
     } else {
         "Record what you play: it starts at the next bar while the host's transport rolls, and \
          an empty window leaves the clip as it is."

@@ -67,6 +67,7 @@ fn full() -> View {
         source: "tune.mid".into(),
         capture: Capture::Idle,
         can_undo: true,
+        recording: None,
     };
     View {
         slots: [slot.clone(), slot],
@@ -150,14 +151,18 @@ fn buttons_work_in_the_smallest_window() {
     }
 }
 
-/// An armed capture is disarmed by the same button.
+/// An armed capture is disarmed by the same button, and one that has had its take is armed again.
 #[test]
 fn capture_is_disarmed() {
-    for capture in [Capture::Armed, Capture::Recording { progress: 0.4 }, Capture::Done] {
+    for (capture, arms) in [
+        (Capture::Armed, false),
+        (Capture::Recording { progress: 0.4 }, false),
+        (Capture::Done, true),
+    ] {
         let mut view = full();
         view.slots[0].capture = capture;
         let mut harness = open(view);
-        assert_eq!(click(&mut harness, "Capture A"), [Action::Capture(SlotId::A, false)]);
+        assert_eq!(click(&mut harness, "Capture A"), [Action::Capture(SlotId::A, arms)]);
     }
 }
 
@@ -479,8 +484,15 @@ fn slots() -> impl Strategy<Value = SlotView> {
         any::<f32>().prop_map(|progress| Capture::Recording { progress }),
         Just(Capture::Done),
     ];
-    (clips(), "[ -~]{0,60}", capture, any::<bool>())
-        .prop_map(|(clip, source, capture, can_undo)| SlotView { clip, source, capture, can_undo })
+    (clips(), "[ -~]{0,60}", capture, any::<bool>()).prop_map(
+        |(clip, source, capture, can_undo)| SlotView {
+            recording: clip.clone(),
+            clip,
+            source,
+            capture,
+            can_undo,
+        },
+    )
 }
 
 fn patterns() -> impl Strategy<Value = PatternView> {

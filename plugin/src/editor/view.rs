@@ -69,6 +69,8 @@ pub struct SlotView {
     pub source: String,
     /// How far a capture is.
     pub capture: Capture,
+    /// What has been played so far, while the slot records.
+    pub recording: Option<Clip>,
     /// Whether the slot's clip from before the last change can be had back.
     pub can_undo: bool,
 }
@@ -86,14 +88,14 @@ pub enum Capture {
         /// The share of the window that is past, in `0..=1`.
         progress: f32,
     },
-    /// Armed, and the window that has just ended is in the slot.
+    /// No longer armed: the window that has just ended is in the slot.
     Done,
 }
 
 impl Capture {
     /// Whether the slot is armed.
     pub fn is_armed(self) -> bool {
-        self != Self::Idle
+        matches!(self, Self::Armed | Self::Recording { .. })
     }
 }
 

@@ -66,7 +66,7 @@ impl Worker {
                 let problem = learning.problem.take();
                 self.trace.write(&json!({"event": "learnt", "source": &source}));
                 let style = Style { source, personal: Arc::new(personal) };
-                self.shared.song.change(|state| state.style = Some(style));
+                self.shared.song.edit(|state| state.style = Some(style));
                 self.set_clip_problem(problem);
                 self.stop_learning();
             }
