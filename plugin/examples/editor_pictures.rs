@@ -173,14 +173,14 @@ fn playing() -> View {
                 source: "ode-to-joy.mid".into(),
                 capture: Capture::Idle,
                 can_undo: true,
-                recording: None,
+                ..SlotView::default()
             },
             SlotView {
                 clip: Some(b),
                 source: "Captured".into(),
                 capture: Capture::Idle,
                 can_undo: false,
-                recording: None,
+                ..SlotView::default()
             },
         ],
         pattern: PatternView {

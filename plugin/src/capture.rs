@@ -164,9 +164,9 @@ impl Capture {
         }
     }
 
-    /// Whether the arming of a slot has had its take.
-    pub fn is_done(&self, slot: usize) -> bool {
-        self.recorders[slot].done
+    /// Whether a slot has had its take since the last call and is to be disarmed.
+    pub fn take_done(&mut self, slot: usize) -> bool {
+        std::mem::take(&mut self.recorders[slot].done)
     }
 
     /// Takes the notes of a stretch of a block. `keys` are all of the block, in order; `finish` is
@@ -436,7 +436,7 @@ mod tests {
         assert_eq!(desk.clips[0].0, 1);
         near(&desk.clips[0].1, &[(0.0, 1.0, 60)]);
         assert_eq!(desk.capture.phase(1, true, 24.5), Phase::Idle);
-        assert!(desk.capture.is_done(1) && desk.capture.notes(1).is_empty());
+        assert!(desk.capture.take_done(1) && desk.capture.notes(1).is_empty());
 
         desk.roll(24.5, 25.0, [false, false], &[]);
         desk.roll(25.0, 36.5, [false, true], &[(29.0, 64, true), (30.0, 64, false)]);

@@ -111,6 +111,11 @@ impl Signals {
         self.pace.store(pace as u8, Ordering::Relaxed);
     }
 
+    /// Whether `process` waits for answers.
+    pub fn is_offline(&self) -> bool {
+        self.pace.load(Ordering::Relaxed) == Pace::Offline as u8
+    }
+
     /// How long the worker sleeps between two looks.
     pub fn pause(&self) -> Duration {
         match self.pace.load(Ordering::Relaxed) {

@@ -228,8 +228,10 @@ impl Interlude {
             capture.segment(segment, grid, armed, keys, |take| link.captured(take));
             link.settle();
         });
-        for slot in (0..SLOTS).filter(|&slot| capture.is_done(slot)) {
-            self.host.disarm(slot);
+        for slot in 0..SLOTS {
+            if capture.take_done(slot) {
+                self.host.disarm(slot);
+            }
         }
         if !plays {
             capture.stop();

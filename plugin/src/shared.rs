@@ -14,6 +14,7 @@ use interlude_models::clip::Clip;
 use parking_lot::Mutex;
 
 use crate::{
+    capture::SLOTS,
     link::{Signals, WorkerEnd},
     resources::InstalledModel,
     shape::Attribute,
@@ -71,6 +72,10 @@ pub struct Status {
     pub style_fits: bool,
     /// What is wrong with the model or the runtime, and how to mend it.
     pub model_problem: Option<String>,
+    /// What is wrong with the clip in each slot for the model in use, and what would work.
+    pub slot_problems: [Option<String>; SLOTS],
+    /// Whether the model in use cannot read the clip in a slot.
+    pub unread: [bool; SLOTS],
     /// What was wrong with the latest clip or file, and how to mend it.
     pub clip_problem: Option<String>,
     /// The folder in which the user chose a file last, in any editor.
@@ -80,10 +85,12 @@ pub struct Status {
 }
 
 impl Status {
-    /// What the user should know: what was wrong with the latest clip, and with the model.
+    /// What the user should know: what was wrong with the latest clip, is wrong with those in the
+    /// slots, and with the model.
     pub fn message(&self) -> Option<String> {
-        let problems: Vec<&str> = [&self.clip_problem, &self.model_problem]
-            .into_iter()
+        let problems: Vec<&str> = std::iter::once(&self.clip_problem)
+            .chain(&self.slot_problems)
+            .chain([&self.model_problem])
             .flatten()
             .map(String::as_str)
             .collect();

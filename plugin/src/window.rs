@@ -128,6 +128,9 @@ impl Window {
             late_cycles: self.shared.signals.late.load(Ordering::Relaxed),
         };
         self.view.attributes = status.attributes;
+        for (slot, unread) in self.view.slots.iter_mut().zip(status.unread) {
+            slot.unread = unread;
+        }
         self.view.style.fits = status.style_fits;
         self.view.style.learning = status.learning;
         let problems = [self.shared.song.problem(), status.message()];

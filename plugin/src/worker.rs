@@ -21,12 +21,14 @@ use crate::{
     player::{Pattern, Request},
     resources,
     shared::{Command, Shared},
-    state::{Latent, Slot, Style},
+    state::{Latent, Slot, SongState, Style},
 };
 
+mod advice;
 mod files;
 mod ideas;
 mod learning;
+mod loading;
 mod model;
 mod preferences;
 mod reading;
@@ -37,6 +39,7 @@ mod trace;
 
 use ideas::Wanted;
 use learning::Learning;
+use loading::Loading;
 use model::{Model, Point};
 use preferences::Preferences;
 use trace::Trace;
@@ -48,6 +51,8 @@ const DEFAULT_BARS: u32 = 2;
 const QUIET: Duration = Duration::from_secs(1);
 /// Shortest pause between two looks then.
 const QUIET_PAUSE: Duration = Duration::from_millis(2);
+/// Pause between two looks for a model that is being loaded.
+const LOADING_PAUSE: Duration = Duration::from_millis(1);
 
 /// Runs the worker until the plug-in is dropped.
 pub fn run(shared: &Arc<Shared>, end: WorkerEnd) {
@@ -60,6 +65,10 @@ pub fn run(shared: &Arc<Shared>, end: WorkerEnd) {
             Ok(false) => std::thread::park_timeout(worker.pause()),
             Err(_) => worker.recover(),
         }
+    }
+    if let Some(loading) = worker.loading.take() {
+        // The library may be unloaded as soon as this thread has ended.
+        let _ = loading.finish();
     }
     signals.worker_runs.store(false, Ordering::Release);
 }
@@ -111,10 +120,15 @@ struct Worker {
     outbox: VecDeque<ToAudio>,
     trace: Trace,
     model: Option<Model>,
+    /// What projects call the model in use.
+    model_name: String,
     /// The model that was loaded or tried last.
     tried: Option<String>,
+    loading: Option<Loading>,
     /// Revision of the project that has been followed.
     revision: Option<u64>,
+    /// How often a host had loaded a project when it was followed.
+    loads: u64,
     /// Where the slots lie.
     points: [Option<Point>; SLOTS],
     /// The request being answered.
@@ -140,8 +154,11 @@ impl Worker {
             outbox: VecDeque::new(),
             trace: Trace::from_environment(),
             model: None,
+            model_name: String::new(),
             tried: None,
+            loading: None,
             revision: None,
+            loads: 0,
             points: Default::default(),
             in_hand: None,
             wanted: VecDeque::new(),
@@ -161,19 +178,31 @@ impl Worker {
     /// Does what there is to do; `false` when that is nothing.
     fn turn(&mut self) -> bool {
         self.send();
-        if let Some(command) = self.shared.next_command() {
-            self.perform(command);
-            return true;
-        }
         // Requests first: what the project said when one was made is then followed before it is
         // answered.
         self.inbox.receive();
+        if let Some(loading) = self.loading.take_if(|loading| loading.is_finished()) {
+            self.finish_loading(loading);
+            return true;
+        }
         if self.revision != Some(self.shared.song.revision()) {
             self.follow_song();
             return true;
         }
+        // What needs a model waits for the first one, as does a bounce for the one that the project
+        // names; otherwise the model in use plays on.
+        let waits = self.loading.is_some() && (self.model.is_none() || self.signals().is_offline());
+        if !waits && let Some(command) = self.shared.next_command() {
+            self.perform(command);
+            return true;
+        }
         for cycle in std::mem::take(&mut self.inbox.late) {
             self.trace.write(&json!({"event": "late", "cycle": cycle}));
+        }
+        let is_request = matches!(self.inbox.work.front(), Some(Work::Request(_)));
+        if waits && (is_request || self.inbox.work.is_empty()) {
+            std::thread::park_timeout(LOADING_PAUSE);
+            return true;
         }
         match self.inbox.work.pop_front() {
             Some(Work::Request(request)) => {
@@ -186,6 +215,7 @@ impl Worker {
             Some(Work::Captured(take)) => self.take_in(take),
             None if !self.wanted.is_empty() => self.draw(),
             None if self.learning.is_some() => self.learn(),
+            None if self.loading.is_some() => std::thread::park_timeout(LOADING_PAUSE),
             None => return false,
         }
         self.send();
@@ -198,6 +228,7 @@ impl Worker {
             "The engine stopped while it worked; choose the model again to restart it.".to_owned(),
         );
         self.model = None;
+        self.model_name.clear();
         self.wanted.clear();
         self.stop_learning();
         if let Some(request) = self.in_hand.take() {
@@ -251,8 +282,10 @@ impl Worker {
             }
             Command::ListModels => self.shared.status.lock().models = resources::models(),
             Command::Retry => {
-                self.tried = None;
-                self.revision = None;
+                if self.loading.is_none() {
+                    self.tried = None;
+                    self.revision = None;
+                }
             }
         }
     }
@@ -276,8 +309,17 @@ impl Worker {
     fn follow_song(&mut self) {
         let (state, revision) = self.shared.song.snapshot();
         self.revision = Some(revision);
-        let mut changed = false;
-        if self.tried.as_ref() != Some(&state.model) {
+        let loads = self.shared.song.loads();
+        if std::mem::replace(&mut self.loads, loads) != loads && self.model_name != state.model {
+            // Another project: what the model in use would play is none of its music.
+            self.model = None;
+            self.model_name.clear();
+        }
+        if self.tried.is_some() && self.model.is_some() && self.model_name == state.model {
+            // Chosen again while another one was being loaded.
+            self.tried = Some(state.model.clone());
+        }
+        if self.loading.is_none() && self.tried.as_ref() != Some(&state.model) {
             let installed = resources::models().into_iter().map(|model| model.name);
             if let Some(model) = state.model_instead(installed) {
                 self.shared.song.change_if(revision, |state| state.model = model);
@@ -285,25 +327,43 @@ impl Worker {
                 self.revision = None;
                 return;
             }
-            self.load(&state.model);
-            self.tried = Some(state.model.clone());
-            changed = true;
+            self.begin_loading(&state);
         }
+        self.follow_slots(&state, revision);
+    }
+
+    /// Brings the slots' points up to what the project says, for the model in use.
+    fn follow_slots(&mut self, state: &SongState, revision: u64) {
         let style = state.style.as_ref().zip(self.model.as_ref());
         let fits = style.is_some_and(|(style, model)| fits(style, model));
         self.shared.status.lock().style_fits = fits;
         let mut points: [Option<Point>; SLOTS] = Default::default();
+        let mut problems: [Option<String>; SLOTS] = Default::default();
+        let mut unread = [false; SLOTS];
         for (index, slot) in state.slots.iter().enumerate().take(SLOTS) {
             let known = slot.latent.as_ref().filter(|latent| {
-                latent.model == state.model
+                latent.model == self.model_name
                     && self
                         .model
                         .as_ref()
                         .is_none_or(|model| model.latent_size() == latent.mu.len())
             });
             let known = known.map(|latent| latent.mu.as_slice());
-            let Some(point) = self.locate(index, slot, known) else { continue };
-            if known.is_none() {
+            let point = match self.locate(index, slot, known) {
+                Some(Ok(point)) => point,
+                Some(Err(problem)) => {
+                    problems[index] = Some(problem);
+                    unread[index] = true;
+                    continue;
+                }
+                None => continue,
+            };
+            if let (Some(clip), Some(model)) = (&slot.clip, &self.model) {
+                problems[index] =
+                    advice::misread(letter(index), clip, model.config(), &self.model_name);
+            }
+            // While another model is loaded, codes of the one in use are none of the project's.
+            if known.is_none() && self.model_name == state.model {
                 let latent = Latent { model: state.model.clone(), mu: point.code.clone() };
                 let before = self.revision.unwrap_or(revision);
                 let written = self.shared.song.change_if(before, |state| {
@@ -320,78 +380,47 @@ impl Worker {
             }
             points[index] = Some(point);
         }
-        if changed || points != self.points {
+        for problem in problems.iter().flatten() {
+            self.trace.write(&json!({"event": "error", "message": problem}));
+        }
+        {
+            let mut status = self.shared.status.lock();
+            status.slot_problems = problems;
+            status.unread = unread;
+        }
+        if points != self.points {
             self.points = points;
             self.signals().contents.fetch_add(1, Ordering::AcqRel);
         }
     }
 
-    fn load(&mut self, name: &str) {
-        {
-            let mut status = self.shared.status.lock();
-            status.loading = true;
-            status.models = resources::models();
-        }
-        self.model = None;
-        self.stop_learning();
-        let begun = Instant::now();
-        let loaded = Model::load(name);
-        let mut status = self.shared.status.lock();
-        status.loading = false;
-        status.decode_ms = None;
-        match loaded {
-            Ok(model) => {
-                status.model = Some(name.to_owned());
-                status.provider = model.provider().to_string();
-                status.runtime = model.runtime_version().to_owned();
-                status.attributes = model.shaping().offers();
-                status.model_problem = None;
-                drop(status);
-                self.trace.write(&json!({
-                    "event": "model",
-                    "name": name,
-                    "provider": model.provider().to_string(),
-                    "load_ms": milliseconds(begun),
-                }));
-                self.signals().bars.store(model.bars(), Ordering::Release);
-                self.model = Some(model);
-            }
-            Err(problem) => {
-                status.model = None;
-                status.provider.clear();
-                status.attributes = Default::default();
-                drop(status);
-                self.problem_with_model(problem);
-            }
-        }
-        self.signals().model.fetch_add(1, Ordering::AcqRel);
-    }
-
-    /// The point of a slot's clip; `None` for an empty slot, without a model, and with a message
-    /// for a clip that the model cannot read.
-    fn locate(&mut self, index: usize, slot: &Slot, known: Option<&[f32]>) -> Option<Point> {
-        slot.clip.as_ref()?;
-        let letter = char::from(b'A' + u8::try_from(index).unwrap_or(0));
+    /// The point of a slot's clip, or why the model cannot read it; `None` for an empty slot and
+    /// without a model.
+    fn locate(
+        &mut self,
+        index: usize,
+        slot: &Slot,
+        known: Option<&[f32]>,
+    ) -> Option<Result<Point, String>> {
+        let clip = slot.clip.as_ref()?;
+        let letter = letter(index);
         let model = self.model.as_mut()?;
         let begun = Instant::now();
-        match model.locate(slot, known) {
-            Ok(point) => {
-                if known.is_none() {
-                    self.trace.write(&json!({
-                        "event": "encoded",
-                        "slot": letter.to_string(),
-                        "encode_ms": milliseconds(begun),
-                    }));
-                }
-                Some(point)
-            }
-            Err(problem) => {
-                self.problem_with_clip(format!(
-                    "The clip in slot {letter} cannot be used: {problem}"
-                ));
-                None
-            }
+        let point = model.locate(slot, known);
+        if point.is_ok() && known.is_none() {
+            self.trace.write(&json!({
+                "event": "encoded",
+                "slot": letter.to_string(),
+                "encode_ms": milliseconds(begun),
+            }));
         }
+        Some(point.map_err(|problem| {
+            if reading::read(model.config(), clip, slot.controls.as_ref()).is_err() {
+                advice::unreadable(letter, clip, model.config(), &self.model_name)
+            } else {
+                format!("The clip in slot {letter} cannot be used: {problem}")
+            }
+        }))
     }
 
     /// The music that a request asks for; `None` when a newer one makes it needless.
@@ -458,6 +487,10 @@ impl Worker {
         }
         self.shared.status.lock().clip_problem = problem;
     }
+}
+
+fn letter(slot: usize) -> char {
+    char::from(b'A' + u8::try_from(slot).unwrap_or(0))
 }
 
 /// Whether a style was learnt with a model.

@@ -88,6 +88,10 @@ fn advice(view: &View) -> Option<String> {
         "Loading the model"
     } else if filled == 0 {
         "Give A and B a clip each. What lies between them appears here."
+    } else if view.model.is_none() {
+        "No model is loaded. Choose one, and what lies between A and B appears here."
+    } else if view.slots.iter().all(|slot| slot.clip.is_none() || slot.unread) {
+        "The model cannot read what is in A and B, so nothing will play."
     } else if filled == 1 {
         "One clip is here. Add the other, and move between the two."
     } else if !view.pattern.playing {
@@ -95,7 +99,7 @@ fn advice(view: &View) -> Option<String> {
     } else if view.pattern.clip.is_some() {
         "This cycle is silent."
     } else {
-        "The first pattern starts with the next cycle."
+        "The first pattern is being made."
     };
     Some(text.to_owned())
 }

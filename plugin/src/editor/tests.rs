@@ -67,7 +67,7 @@ fn full() -> View {
         source: "tune.mid".into(),
         capture: Capture::Idle,
         can_undo: true,
-        recording: None,
+        ..SlotView::default()
     };
     View {
         slots: [slot.clone(), slot],
@@ -487,6 +487,7 @@ fn slots() -> impl Strategy<Value = SlotView> {
     (clips(), "[ -~]{0,60}", capture, any::<bool>()).prop_map(
         |(clip, source, capture, can_undo)| SlotView {
             recording: clip.clone(),
+            unread: can_undo,
             clip,
             source,
             capture,

@@ -73,6 +73,8 @@ pub struct SlotView {
     pub recording: Option<Clip>,
     /// Whether the slot's clip from before the last change can be had back.
     pub can_undo: bool,
+    /// Whether the model in use cannot read the clip.
+    pub unread: bool,
 }
 
 /// The state of a slot's capture.

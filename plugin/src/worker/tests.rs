@@ -12,12 +12,13 @@ use interlude_models::{
     weights::{Tensor, Weights},
 };
 
-use super::*;
+use super::{loading::Loaded, *};
 use crate::{
     link::{AudioEnd, link},
     player::{Lane, Link, Settings},
     state::Song,
 };
+use nice_plug::params::persist::PersistentField;
 
 /// Longest wait for the worker.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -170,6 +171,24 @@ fn files_are_kept_without_a_model() {
     assert!(message.contains("`no such model`"), "{message}");
 }
 
+/// Writes a model for melodies whose weights are all zero; gives its path.
+fn write_model(folder: &Folder, name: &str, sizes: &str) -> String {
+    let mut config = config::by_name("cat-mel_2bar_small").expect("a name of the table");
+    config.override_hparams(sizes).expect("they fit");
+    let mut weights = Weights::default();
+    for variable in network::variables(&config) {
+        let mut tensor = Tensor::zeros(&variable.shape);
+        if variable.name == "decoder/output_projection/bias" {
+            // The likeliest token at every step is a note.
+            tensor.data[60 - 19] = 5.0;
+        }
+        weights.insert(variable.name, tensor);
+    }
+    let model = folder.0.join(name);
+    Package::write(&model, &ModelInfo::new(config, "zeros"), &weights).expect("written");
+    model.to_str().expect("temporary folders have plain names").to_owned()
+}
+
 /// A worker in this thread, with a model whose weights are all zero.
 struct Steps {
     worker: Worker,
@@ -180,21 +199,8 @@ struct Steps {
 impl Steps {
     fn new(name: &str) -> Self {
         let folder = Folder::new(name);
-        let mut config = config::by_name("cat-mel_2bar_small").expect("a name of the table");
-        config.override_hparams("z_size=6,enc_rnn_size=[4],dec_rnn_size=[4]").expect("they fit");
-        let mut weights = Weights::default();
-        for variable in network::variables(&config) {
-            let mut tensor = Tensor::zeros(&variable.shape);
-            if variable.name == "decoder/output_projection/bias" {
-                // The likeliest token at every step is a note.
-                tensor.data[60 - 19] = 5.0;
-            }
-            weights.insert(variable.name, tensor);
-        }
-        let model = folder.0.join("model");
-        Package::write(&model, &ModelInfo::new(config, "zeros"), &weights).expect("written");
+        let model = write_model(&folder, "model", "z_size=6,enc_rnn_size=[4],dec_rnn_size=[4]");
         let song = Song::default();
-        let model = model.to_str().expect("temporary folders have plain names").to_owned();
         song.change(|state| state.model = model);
         let shared = Shared::new(song);
         let (audio, end) = link(Arc::clone(&shared.signals));
@@ -222,6 +228,52 @@ impl Steps {
         let clip = Clip::new((0..24).map(note).collect(), 24.0);
         fs::write(&path, interlude_models::midi::to_bytes(&clip, 120.0)).expect("written");
         path
+    }
+
+    /// Asks for a pattern and turns until there is nothing left to do, or the answer is there.
+    fn ask(&mut self, id: u64, most_turns: usize) -> Option<Box<Pattern>> {
+        let settings = Settings::at(0.5);
+        assert!(self.audio.request(&Request {
+            id,
+            lane: Lane::One,
+            alone: false,
+            cycle: 3,
+            settings
+        }));
+        for _ in 0..most_turns {
+            self.worker.turn();
+            if let Some(pattern) = self.audio.answer() {
+                return Some(pattern);
+            }
+        }
+        None
+    }
+
+    /// Begins to load a model that comes when the sender is used or dropped.
+    fn load_slowly(&mut self, name: &str) -> std::sync::mpsc::Sender<()> {
+        let (sender, receiver) = std::sync::mpsc::channel();
+        let (model, slots) = (name.to_owned(), self.song(|state| state.slots.clone()));
+        let thread = std::thread::spawn(move || {
+            // Dropped or used, the sender has had its time.
+            let _ = receiver.recv();
+            Loaded::new(&model, &slots)
+        });
+        self.worker.tried = Some(name.to_owned());
+        self.worker.loading =
+            Some(Loading { name: name.to_owned(), begun: Instant::now(), thread });
+        sender
+    }
+
+    fn song<R>(&self, read: impl FnOnce(&SongState) -> R) -> R {
+        self.worker.shared.song.read(read)
+    }
+
+    fn model(&self) -> Option<String> {
+        self.worker.shared.status.lock().model.clone()
+    }
+
+    fn model_signal(&self) -> u32 {
+        self.worker.signals().model.load(Ordering::Acquire)
     }
 
     fn learning(&self) -> Option<f32> {
@@ -319,4 +371,121 @@ fn learning_stops_and_starts() {
     while steps.worker.turn() {}
     let source = |state: &crate::state::SongState| state.style.as_ref().map(|s| s.source.clone());
     assert_eq!(steps.worker.shared.song.read(source).as_deref(), Some("A and B"));
+}
+
+/// While another model is loaded the one in use answers; then the new one is there at once, with the
+/// points of both slots.
+#[test]
+fn a_change_of_model_plays_on() {
+    let mut steps = Steps::new("changing");
+    for slot in 0..SLOTS {
+        steps.perform(Command::Draw(slot, 7));
+    }
+    while steps.worker.turn() {}
+    let (before, signal) = (steps.model().expect("a model"), steps.model_signal());
+    let other = write_model(
+        &steps.folder,
+        "other",
+        "z_size=5,enc_rnn_size=[4],dec_rnn_size=[4],max_seq_len=64",
+    );
+    steps.worker.shared.song.edit(|state| state.model.clone_from(&other));
+    let ready = steps.load_slowly(&other);
+    for id in 1..5 {
+        let pattern = steps.ask(id, 3).expect("the model in use answers");
+        assert_eq!((pattern.bars(), pattern.notes().is_empty()), (2, false));
+        steps.audio.discard(pattern);
+    }
+    assert_eq!((steps.model(), steps.model_signal()), (Some(before), signal));
+    drop(ready);
+    while steps.model_signal() == signal {
+        assert_eq!(steps.worker.signals().bars.load(Ordering::Acquire), 2);
+        assert!(steps.worker.turn());
+    }
+    assert_eq!(steps.model().as_ref(), Some(&other));
+    assert_eq!(steps.worker.signals().bars.load(Ordering::Acquire), 4);
+    let sizes = steps.worker.points.iter().flatten().map(|point| point.code.len());
+    assert_eq!(sizes.collect::<Vec<_>>(), [5, 5]);
+    let pattern = steps.ask(9, 3).expect("the new model answers");
+    assert_eq!((pattern.bars(), pattern.notes().is_empty()), (4, false));
+}
+
+/// A model that cannot be used leaves the one in use playing: it says so, the project names what
+/// plays, and the player is not told of another model.
+#[test]
+fn a_model_that_fails_leaves_the_old_one() {
+    let mut steps = Steps::new("failing");
+    steps.perform(Command::Draw(0, 7));
+    while steps.worker.turn() {}
+    let (before, signal) = (steps.model().expect("a model"), steps.model_signal());
+    for _ in 0..2 {
+        steps.worker.shared.song.edit(|state| state.model = "no such model".to_owned());
+        steps.perform(Command::Retry);
+        while steps.worker.turn() {}
+        let message = steps.worker.shared.status.lock().message().expect("a message");
+        assert!(message.contains("`no such model`") && message.contains("plays on"), "{message}");
+        assert_eq!((steps.model().as_ref(), steps.model_signal()), (Some(&before), signal));
+        assert_eq!(steps.song(|state| state.model.clone()), before);
+        let pattern = steps.ask(1, 3).expect("the model in use answers");
+        assert!(!pattern.notes().is_empty());
+        steps.audio.discard(pattern);
+    }
+}
+
+/// Another project's requests wait for its model: what played before is none of its music. A bounce
+/// waits for the model that has been chosen.
+#[test]
+fn requests_wait_for_their_model() {
+    let mut steps = Steps::new("waiting");
+    let other = write_model(&steps.folder, "other", "z_size=5,enc_rnn_size=[4],dec_rnn_size=[4]");
+    steps.perform(Command::Draw(0, 7));
+    while steps.worker.turn() {}
+    let slots = steps.song(|state| state.slots.clone());
+    let project = SongState { model: other.clone(), slots, ..SongState::default() };
+    steps.worker.shared.song.set(project);
+    let ready = steps.load_slowly(&other);
+    assert!(steps.ask(1, 20).is_none(), "the model of another project has answered");
+    drop(ready);
+    let pattern = steps.ask(2, 5000).expect("an answer");
+    assert_eq!((pattern.id(), pattern.notes().is_empty()), (2, false));
+    assert_eq!(steps.model().as_ref(), Some(&other));
+    steps.audio.discard(pattern);
+
+    let first = steps.folder.0.join("model").to_str().expect("a plain name").to_owned();
+    steps.worker.shared.song.edit(|state| state.model.clone_from(&first));
+    let ready = steps.load_slowly(&first);
+    steps.audio.set_offline(true);
+    steps.audio.set_pace(true);
+    assert!(steps.ask(3, 20).is_none(), "the model that was left has answered a bounce");
+    drop(ready);
+    assert!(steps.ask(4, 5000).is_some());
+    assert_eq!(steps.model(), Some(first));
+}
+
+/// Each slot that the model cannot read is told for as long as it is so, and played without.
+#[test]
+fn unreadable_slots_are_all_told() {
+    let mut steps = Steps::new("unreadable");
+    let clip = |pitch: u8, channel: u8| {
+        let note = Note { start: 0.0, end: 1.0, pitch, velocity: 80, channel, program: 0 };
+        Slot { clip: Some(Clip::new(vec![note], 8.0)), ..Slot::default() }
+    };
+    let message = |steps: &Steps| steps.worker.shared.status.lock().message();
+    let unread = |steps: &Steps| steps.worker.shared.status.lock().unread;
+    let song = steps.worker.shared.song.clone();
+    song.replace(0, clip(36, 9));
+    song.replace(1, clip(2, 0));
+    while steps.worker.turn() {}
+    let both = message(&steps).expect("a message");
+    assert!(both.contains("Slot A holds drums") && both.contains("slot B are too low"), "{both}");
+    assert_eq!((both.lines().count(), unread(&steps)), (2, [true, true]));
+    song.swap();
+    song.replace(0, clip(60, 0));
+    while steps.worker.turn() {}
+    let one = message(&steps).expect("a message");
+    assert!(one.contains("Slot B holds drums") && one.lines().count() == 1, "{one}");
+    assert_eq!(unread(&steps), [false, true]);
+    assert!(!steps.ask(1, 3).expect("an answer").notes().is_empty());
+    song.replace(1, Slot::default());
+    while steps.worker.turn() {}
+    assert_eq!((message(&steps), unread(&steps)), (None, [false, false]));
 }
