@@ -426,7 +426,7 @@ impl Worker {
     /// The music that a request asks for; `None` when a newer one makes it needless.
     fn make(&mut self, request: &Request) -> Option<Clip> {
         let Some(model) = &mut self.model else { return Some(Clip::default()) };
-        let Some(mut point) = model::blend(&self.points, request.settings.morph) else {
+        let Some(mut point) = model.blend(&self.points, request.settings.morph) else {
             return Some(Clip::default());
         };
         model.shaping().apply(&mut point.code, &request.settings.shape);

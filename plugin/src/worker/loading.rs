@@ -67,11 +67,14 @@ impl Loaded {
         let mut codes: [Option<(Clip, Vec<f32>)>; SLOTS] = Default::default();
         for (place, slot) in codes.iter_mut().zip(slots) {
             let Some(clip) = &slot.clip else { continue };
-            let known = slot.latent.as_ref().is_some_and(|latent| {
-                latent.model == name && latent.mu.len() == model.latent_size()
-            });
+            let known = slot
+                .latent
+                .as_ref()
+                .filter(|latent| latent.model == name && latent.mu.len() == model.latent_size());
+            if let Some(latent) = known {
+                model.trace_back(&latent.mu);
             // What it cannot read is told when the model is put in its place.
-            if !known && let Ok(point) = model.locate(slot, None) {
+            } else if let Ok(point) = model.locate(slot, None) {
                 *place = Some((clip.clone(), point.code));
             }
         }
@@ -130,7 +133,7 @@ impl Worker {
             status.provider = model.provider().to_string();
             status.runtime = model.runtime_version().to_owned();
             status.attributes = model.shaping().offers();
-            status.model_problem = None;
+            status.model_problem = model.problem().map(str::to_owned);
         }
         self.shared.song.change(|state| {
             for (slot, code) in state.slots.iter_mut().zip(codes) {

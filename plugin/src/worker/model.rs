@@ -8,6 +8,7 @@ use interlude_models::{
     engine::{DecodeSettings, Engine, EngineOptions, NoiseKey, Posterior},
     latent::{
         constraint::{self, Constraint},
+        flow::{GUIDANCE, Origin, Place, Prior},
         prior, slerp,
     },
     package::Package,
@@ -34,8 +35,17 @@ pub(super) struct Model {
     space: String,
     /// Moves codes of the prior to where music lies, where the model's folder has such an actor.
     constraint: Option<Constraint>,
+    /// Carries noise to where music lies, where the model's folder has such a prior.
+    learned: Option<Prior>,
+    /// The noise of the slots' codes, and that of a few before them.
+    origins: Vec<Origin>,
+    /// What is wrong with the model, though it plays.
+    problem: Option<String>,
     shaping: Shaping,
 }
+
+/// Codes whose noise is kept.
+const ORIGINS: usize = 2 * SLOTS;
 
 impl Model {
     /// Starts ONNX Runtime if it does not run yet, and loads the model that a project names.
@@ -61,7 +71,30 @@ impl Model {
         let size = package.info.config.hparams.z_size;
         let constraint = Constraint::read(&package.dir.join(constraint::FILE), size).ok();
         let shaping = Shaping::read(&package.dir, size);
-        Ok(Self { engine, runtime, space: package.info.latent_space(), constraint, shaping })
+        // Without a usable prior it plays as a model that has none, and says why.
+        let prior = package.prior().map_err(|error| sentence(&error));
+        let prior = prior.and_then(|flow| {
+            flow.map(|flow| flow.start(runtime).map_err(|error| sentence(&error))).transpose()
+        });
+        let (learned, problem) = match prior {
+            Ok(learned) => (learned, None),
+            Err(problem) => (None, Some(problem)),
+        };
+        Ok(Self {
+            engine,
+            runtime,
+            space: package.info.latent_space(),
+            constraint,
+            learned,
+            origins: Vec::new(),
+            problem,
+            shaping,
+        })
+    }
+
+    /// What is wrong with the model, though it plays.
+    pub(super) fn problem(&self) -> Option<&str> {
+        self.problem.as_deref()
     }
 
     /// The model's configuration.
@@ -106,6 +139,12 @@ impl Model {
 
     /// The point of a slot's clip: its posterior mean, or the code that is known already.
     pub(super) fn locate(&mut self, slot: &Slot, known: Option<&[f32]>) -> Result<Point, String> {
+        let point = self.locate_code(slot, known)?;
+        self.trace_back(&point.code);
+        Ok(point)
+    }
+
+    fn locate_code(&mut self, slot: &Slot, known: Option<&[f32]>) -> Result<Point, String> {
         let clip = slot.clip.as_ref().ok_or("it is empty.")?;
         let config = self.engine.config();
         let read = || reading::read(config, clip, slot.controls.as_ref());
@@ -136,12 +175,52 @@ impl Model {
         posteriors.into_iter().next().ok_or_else(|| "it gave no code.".to_owned())
     }
 
-    /// A code of the prior with a number, moved to where music lies if the model knows how.
-    pub(super) fn idea(&self, number: u64, attempt: u64) -> Vec<f32> {
+    /// Finds the noise of a code once, so that a morph need not. Without it codes blend as they are.
+    pub(super) fn trace_back(&mut self, code: &[f32]) {
+        let Some(learned) = &mut self.learned else { return };
+        if self.origins.iter().any(|origin| origin.code() == code) {
+            return;
+        }
+        if let Ok(origin) = learned.origin(code) {
+            if self.origins.len() == ORIGINS {
+                self.origins.remove(0);
+            }
+            self.origins.push(origin);
+        }
+    }
+
+    /// A new code with a number: of the learned prior, else of the plain one, moved to where music
+    /// lies if the model knows how.
+    pub(super) fn idea(&mut self, number: u64, attempt: u64) -> Vec<f32> {
+        if let Some(learned) = &mut self.learned
+            && let Ok(mut codes) = learned.samples(number, &[attempt], &[], GUIDANCE)
+            && let Some(code) = codes.pop()
+        {
+            return code;
+        }
         match &self.constraint {
             Some(actor) => actor.sample(number, attempt, &[]),
             None => prior(number, attempt, self.latent_size()),
         }
+    }
+
+    /// The point between the slots, see [`blend`]; the code between two is found in their noise, where
+    /// the model knows how.
+    pub(super) fn blend(&mut self, points: &[Option<Point>; SLOTS], morph: f32) -> Option<Point> {
+        let mut point = blend(points, morph)?;
+        if let [Some(a), Some(b)] = points {
+            self.trace_back(&a.code);
+            self.trace_back(&b.code);
+            let find = |code: &[f32]| self.origins.iter().find(|origin| origin.code() == code);
+            if let (Some(a), Some(b)) = (find(&a.code), find(&b.code))
+                && let Some(learned) = &mut self.learned
+                && let Ok(mut codes) = learned.visit(&[Place::between(a, b, morph)])
+                && let Some(code) = codes.pop()
+            {
+                point.code = code;
+            }
+        }
+        Some(point)
     }
 
     /// The most probable music at a point; `None` when `on_step` breaks it off.
@@ -194,7 +273,7 @@ impl Model {
 /// The point between the slots: their spherical interpolation, the only one there is, or none.
 ///
 /// Chords and hits do not blend; those of the nearer slot count, and in the middle those of B.
-pub(super) fn blend(points: &[Option<Point>; SLOTS], morph: f32) -> Option<Point> {
+fn blend(points: &[Option<Point>; SLOTS], morph: f32) -> Option<Point> {
     match points {
         [Some(a), Some(b)] if a.code.len() == b.code.len() => {
             let nearer = if morph < 0.5 { a } else { b };

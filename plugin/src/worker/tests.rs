@@ -1,12 +1,18 @@
 //! The worker through the audio thread's end of the link, when there is no model to work with; and
 //! turn by turn, with a model whose weights are all zero.
 
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use interlude_models::{
     clip::Note,
     config,
-    latent::prior,
+    latent::{
+        flow::{self, Conditions, Flow, GUIDANCE, Place},
+        prior, slerp,
+    },
     network,
     package::{ModelInfo, Package},
     weights::{Tensor, Weights},
@@ -198,15 +204,22 @@ struct Steps {
 
 impl Steps {
     fn new(name: &str) -> Self {
+        let steps = Self::with(name, |_| {});
+        assert_eq!(steps.worker.shared.status.lock().message(), None);
+        steps
+    }
+
+    /// A worker with a model in whose folder more is put.
+    fn with(name: &str, add: impl FnOnce(&Path)) -> Self {
         let folder = Folder::new(name);
         let model = write_model(&folder, "model", "z_size=6,enc_rnn_size=[4],dec_rnn_size=[4]");
+        add(Path::new(&model));
         let song = Song::default();
         song.change(|state| state.model = model);
         let shared = Shared::new(song);
         let (audio, end) = link(Arc::clone(&shared.signals));
         let mut worker = Worker::new(shared, end);
         while worker.turn() {}
-        assert_eq!(worker.shared.status.lock().message(), None);
         Self { worker, audio, folder }
     }
 
@@ -345,6 +358,56 @@ fn ideas_fill_their_slots() {
     assert_eq!(mine.latent.expect("a code").mu, style.personal.sample(99, 0, 1.0));
     steps.worker.shared.song.undo(1);
     assert_eq!(slot(&steps).source, "New idea");
+}
+
+/// A learned prior for codes of 6 numbers of the model of [`Steps`], with weights that were drawn.
+fn learned() -> Flow {
+    let conditions = Conditions::new(Vec::new(), 6).expect("sound");
+    let drawn = std::cell::Cell::new(0);
+    let mut weights = flow::sizes(6, &conditions, 12, 1).initial(&mut |values| {
+        drawn.set(drawn.get() + 1);
+        values.copy_from_slice(&prior(1, drawn.get(), values.len()));
+    });
+    let last = weights.0.get_mut("output/kernel").expect("a kernel");
+    last.data = prior(1, 0, last.data.len()).into_iter().map(|value| value / 4.0).collect();
+    let space = "cat-mel_2bar_small".to_owned();
+    Flow::new(space, conditions, vec![vec![]], 6, weights).expect("a prior").rounded()
+}
+
+/// New ideas come from the learned prior of the model, and what lies between two slots from their
+/// noise; the slots' own codes stay what they are.
+#[test]
+fn a_learned_prior_is_used() {
+    let add = |model: &Path| learned().write(&model.join(flow::FILE)).expect("written");
+    let mut steps = Steps::with("learned", add);
+    assert_eq!(steps.worker.shared.status.lock().message(), None);
+    let model = steps.worker.model.as_mut().expect("a model");
+    let mut known = learned().start(model.runtime()).expect("it starts");
+    let idea = known.samples(99, &[0], &[], GUIDANCE).expect("a code").remove(0);
+    let codes = [prior(5, 0, 6), prior(5, 1, 6)];
+    let points = codes.each_ref().map(|code| Some(Point { code: code.clone(), controls: None }));
+    let mut at = |morph: f32| model.blend(&points, morph).expect("a point").code;
+    assert_eq!([at(0.0), at(1.0)], codes);
+    let [a, b] = codes.each_ref().map(|code| known.origin(code).expect("an origin"));
+    let middle = known.visit(&[Place::between(&a, &b, 0.5)]).expect("a code").remove(0);
+    assert_eq!(at(0.5), middle);
+    assert_ne!(middle, slerp(&codes[0], &codes[1], 0.5));
+
+    steps.perform(Command::Draw(1, 99));
+    while steps.worker.turn() {}
+    let drawn = steps.worker.shared.song.read(|state| state.slots[1].clone());
+    assert_eq!(drawn.latent.expect("a code").mu, idea);
+}
+
+/// A learned prior that is damaged or of another model is told, and the model plays without it.
+#[test]
+fn a_damaged_prior_is_told() {
+    let add = |model: &Path| fs::write(model.join(flow::FILE), b"no prior").expect("written");
+    let mut steps = Steps::with("damaged", add);
+    let message = steps.worker.shared.status.lock().message().expect("a message");
+    assert!(message.contains(flow::FILE) && message.contains("interlude prior"), "{message}");
+    let model = steps.worker.model.as_mut().expect("a model");
+    assert_eq!(model.idea(99, 0), prior(99, 0, 6));
 }
 
 /// Learning can be stopped, learns from the slots, and says when there is nothing to learn from.
