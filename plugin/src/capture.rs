@@ -2,8 +2,10 @@
 //!
 //! While a slot is armed and the transport rolls, recording starts at the next bar start and takes
 //! the bars of one cycle. Notes get positions in beats from that bar start; what is still held when
-//! the window ends is cut there. A seek, a stop or disarming throws the recording away. A take ends
-//! it: the slot records again when it is armed anew. A window without a note is no take.
+//! the window ends is cut there. The recording is handed over half a step before: no note that comes
+//! later is on a step of the window, and the encoder is done when its music is to play. A seek, a stop
+//! or disarming throws the recording away. A take ends it: the slot records again when it is armed
+//! anew. A window without a note is no take.
 
 use interlude_models::clip::{Clip, Note};
 
@@ -20,7 +22,8 @@ pub const SLOTS: usize = 2;
 pub(crate) const MOST_NOTES: usize = 1024;
 
 /// A key pressed this many beats before the recording starts and still held then is its first note:
-/// half a step, so it would be quantised onto the bar line.
+/// half a step, so it would be quantised onto the bar line. For the same reason it is none of the
+/// window that ends there.
 const EARLY: f64 = 0.125;
 
 /// A finished recording on its way to the worker; its memory comes back to be used again.
@@ -29,24 +32,30 @@ pub struct Take {
     slot: usize,
     notes: Vec<Note>,
     length: f64,
+    ends: f64,
 }
 
 impl Take {
     /// A take with room for all its notes.
     pub fn new() -> Self {
         let any = Note { start: 0.0, end: 0.0, pitch: 0, velocity: 0, channel: 0, program: 0 };
-        Self { slot: 0, notes: room_for(MOST_NOTES, any), length: 0.0 }
+        Self { slot: 0, notes: room_for(MOST_NOTES, any), length: 0.0, ends: 0.0 }
     }
 
     /// A take of a clip.
     #[cfg(test)]
     pub(crate) fn of(slot: usize, clip: &Clip) -> Self {
-        Self { slot, notes: clip.notes.clone(), length: clip.length }
+        Self { slot, notes: clip.notes.clone(), length: clip.length, ends: 0.0 }
     }
 
     /// The slot it is for.
     pub fn slot(&self) -> usize {
         self.slot
+    }
+
+    /// Song position in beats at which its window ends.
+    pub fn ends(&self) -> f64 {
+        self.ends
     }
 
     /// The recording as a clip.
@@ -227,7 +236,7 @@ impl Capture {
         let recorder = &self.recorders[slot];
         recorder.take.as_ref()?;
         let (beats, ends) = match recorder.start {
-            Some(start) => (start + grid.cycle_beats(), true),
+            Some(start) => (start + grid.cycle_beats() - EARLY, true),
             None if armed && !recorder.done => (grid.bar_from(segment, at), false),
             None => return None,
         };
@@ -254,7 +263,7 @@ impl Capture {
 
     fn finish(&mut self, slot: usize, grid: Grid, finish: &mut impl FnMut(Box<Take>)) {
         let recorder = &mut self.recorders[slot];
-        recorder.start = None;
+        let start = recorder.start.take();
         for pressed in &mut self.pressed {
             pressed.notes[slot] = None;
         }
@@ -270,6 +279,7 @@ impl Capture {
         }
         take.slot = slot;
         recorder.done = true;
+        take.ends = start.unwrap_or_default() + grid.cycle_beats();
         if let Some(take) = recorder.take.take() {
             finish(take);
         }
@@ -344,6 +354,7 @@ mod tests {
         capture: Capture,
         timeline: Timeline,
         clips: Vec<(usize, Clip)>,
+        ends: Vec<f64>,
         cycle_range: Option<(f64, f64)>,
     }
 
@@ -353,7 +364,13 @@ mod tests {
             for _ in 0..SLOTS {
                 capture.supply(Box::default());
             }
-            Self { capture, timeline: Timeline::default(), clips: Vec::new(), cycle_range: None }
+            Self {
+                capture,
+                timeline: Timeline::default(),
+                clips: Vec::new(),
+                ends: Vec::new(),
+                cycle_range: None,
+            }
         }
 
         /// Rolls from `beats` over whole blocks of 250 samples at 120 BPM; `keys` have song beats.
@@ -388,6 +405,7 @@ mod tests {
                 });
                 for take in finished {
                     clips.push((take.slot(), take.clip()));
+                    self.ends.push(take.ends());
                     capture.supply(take);
                 }
                 beats += 250.0 / 24_000.0;
@@ -423,6 +441,20 @@ mod tests {
         assert_eq!(desk.clips[0].0, 0);
         assert_eq!(desk.clips[0].1.length, 8.0);
         near(&desk.clips[0].1, &[(0.0, 1.0, 60), (1.0, 1.25, 62), (7.0, 8.0, 64)]);
+    }
+
+    /// A recording is handed over half a step before its end; a key that comes after that is an early
+    /// first note of what follows.
+    #[test]
+    fn takes_come_before_their_end() {
+        let mut desk = Desk::new();
+        let keys = [(0.0, 60, true), (0.5, 60, false), (7.5, 62, true), (7.9, 64, true)];
+        desk.roll(0.0, 7.85, [true, false], &keys);
+        assert!(desk.clips.is_empty());
+        desk.roll(7.854_166_666_666_667, 7.9, [true, false], &keys);
+        assert_eq!(desk.clips.len(), 1);
+        near(&desk.clips[0].1, &[(0.0, 0.5, 60), (7.5, 8.0, 62)]);
+        assert!((desk.ends[0] - 8.0).abs() < 1e-4);
     }
 
     /// An empty window is no take, the first with notes is, and what comes after it is not recorded

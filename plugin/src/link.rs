@@ -13,7 +13,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU32, AtomicU64, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use atomic_float::{AtomicF32, AtomicF64};
@@ -34,8 +34,6 @@ const RESERVE: usize = 16;
 
 /// Pause between two looks for an answer where `process` may wait.
 const WAIT: Duration = Duration::from_micros(100);
-/// Looks before `process` gives up waiting: one minute.
-const MOST_WAITS: u32 = 600_000;
 
 /// From the audio thread to the worker.
 #[derive(Debug)]
@@ -85,8 +83,6 @@ pub struct Signals {
     pub contents: AtomicU64,
     /// Tempo of the host in beats per minute; 0 before it is known.
     pub tempo: AtomicF64,
-    /// Recordings handed to the worker and not encoded yet.
-    pub takes_under_way: AtomicU32,
     /// Cycles that began without their pattern.
     pub late: AtomicU64,
     playhead: PlayheadCell,
@@ -186,8 +182,8 @@ pub struct AudioEnd {
     from_worker: Consumer<ToAudio>,
     signals: Arc<Signals>,
     take: Option<Box<Take>>,
-    offline: bool,
-    waits: u32,
+    patience: Duration,
+    waited: Duration,
 }
 
 /// The worker's end.
@@ -203,38 +199,40 @@ pub struct WorkerEnd {
 pub fn link(signals: Arc<Signals>) -> (AudioEnd, WorkerEnd) {
     let (to_worker, from_audio) = RingBuffer::new(TO_WORKER);
     let (to_audio, from_worker) = RingBuffer::new(TO_AUDIO);
-    let audio = AudioEnd { to_worker, from_worker, signals, take: None, offline: false, waits: 0 };
+    let audio = AudioEnd {
+        to_worker,
+        from_worker,
+        signals,
+        take: None,
+        patience: Duration::ZERO,
+        waited: Duration::ZERO,
+    };
     (audio, WorkerEnd { from_audio, to_audio })
 }
 
 impl AudioEnd {
-    /// Whether `process` may wait for the worker.
-    pub fn set_offline(&mut self, offline: bool) {
-        self.offline = offline;
+    /// Starts a block: sets how long `process` may wait in it for the worker, and how often that
+    /// looks for messages.
+    pub fn begin_block(&mut self, patience: Duration, rolling: bool) {
+        (self.patience, self.waited) = (patience, Duration::ZERO);
+        self.signals.set_pace(match (patience.is_zero(), rolling) {
+            (false, _) => Pace::Offline,
+            (true, true) => Pace::Rolling,
+            (true, false) => Pace::Idle,
+        });
     }
 
-    /// Sets how often the worker looks for messages.
-    pub fn set_pace(&self, rolling: bool) {
-        self.signals.set_pace(match (self.offline, rolling) {
-            (true, _) => Pace::Offline,
-            (false, true) => Pace::Rolling,
-            (false, false) => Pace::Idle,
-        });
+    /// How long `process` has waited in this block.
+    pub fn waited(&self) -> Duration {
+        self.waited
     }
 
     /// Sends a recording to be encoded.
     pub fn captured(&mut self, take: Box<Take>) {
-        self.signals.takes_under_way.fetch_add(1, Ordering::Relaxed);
         if let Err(rtrb::PushError::Full(message)) = self.to_worker.push(ToWorker::Captured(take)) {
             // The reserve rules this out; a leak is better than freeing memory on this thread.
             std::mem::forget(message);
         }
-    }
-
-    /// Waits until the recordings are encoded, where `process` may wait: what is decided next then
-    /// sees them, as it does in real time.
-    pub fn settle(&mut self) {
-        while self.signals.takes_under_way.load(Ordering::Acquire) > 0 && self.wait() {}
     }
 
     /// Memory for a recording, when some has come.
@@ -257,7 +255,6 @@ impl AudioEnd {
 
 impl Link for AudioEnd {
     fn request(&mut self, request: &Request) -> bool {
-        self.waits = 0;
         self.to_worker.slots() > RESERVE && self.to_worker.push(ToWorker::Request(*request)).is_ok()
     }
 
@@ -271,7 +268,6 @@ impl Link for AudioEnd {
                 ToAudio::Take(_) => self.receive_take(),
                 ToAudio::Pattern(_) => {
                     let Ok(ToAudio::Pattern(pattern)) = self.from_worker.pop() else { return None };
-                    self.waits = 0;
                     return Some(pattern);
                 }
             }
@@ -296,13 +292,12 @@ impl Link for AudioEnd {
     }
 
     fn wait(&mut self) -> bool {
-        let may = self.offline
-            && self.waits < MOST_WAITS
-            && self.signals.worker_runs.load(Ordering::Acquire);
+        let may = self.waited < self.patience && self.signals.worker_runs.load(Ordering::Acquire);
         if may {
+            let begun = Instant::now();
             self.signals.set_pace(Pace::Offline);
-            self.waits += 1;
             std::thread::sleep(WAIT);
+            self.waited += begun.elapsed();
         }
         may
     }

@@ -180,7 +180,8 @@ impl Player {
         self.playhead = None;
         if let Some(grid) = self.grid {
             let cycle = grid.cycle_at(block.beats);
-            let wanted = Wanted::at(block.beats, cycle, grid, block.cycle_range);
+            let ahead = ahead(grid, block.frames, block.samples_per_beat);
+            let wanted = Wanted::at(block.beats, cycle, grid, ahead, block.cycle_range);
             self.decisions.want(&wanted, conditions, link);
         }
         self.decisions.collect(link);
@@ -190,11 +191,12 @@ impl Player {
     /// for with it, so that its first note is there in time.
     pub fn take_ends(&mut self, end: f64, conditions: &Conditions, link: &mut impl Link) {
         let (Some(grid), Some(cycle)) = (self.grid, self.cycle) else { return };
-        if self.decisions.current.as_ref().is_none_or(Decision::is_silent)
-            && end < grid.start_of(cycle.saturating_add(1)) - 1e-6
-        {
+        if self.decisions.current.as_ref().is_none_or(Decision::is_silent) {
+            // Nothing of it is heard before the recording is over.
             self.entry = self.entry.max(end);
-            self.decisions.decide_current(cycle, conditions, link);
+            if end < grid.start_of(cycle.saturating_add(1)) - 1e-6 {
+                self.decisions.decide_current(cycle, conditions, link);
+            }
         }
         self.decisions.decide_next_again(conditions, link);
     }
@@ -226,6 +228,7 @@ impl Player {
             _ => self.enter(cycle, segment, at, grid, conditions, link),
         }
         self.decisions.refresh(cycle, conditions, link);
+        let ahead = ahead(grid, segment.end, segment.samples_per_beat);
         while at < segment.end {
             let cycle_end = grid.start_of(cycle.saturating_add(1));
             if segment.offset(cycle_end) <= i64::from(at) {
@@ -235,8 +238,8 @@ impl Player {
                 continue;
             }
             let mut stop = within(segment, segment.offset(cycle_end));
-            let wanted = Wanted::at(segment.position(at), cycle, grid, segment.wrap);
-            if segment.offset(wanted.end - look_ahead(grid.bars)) < i64::from(stop) {
+            let wanted = Wanted::at(segment.position(at), cycle, grid, ahead, segment.wrap);
+            if segment.offset(wanted.end - ahead) < i64::from(stop) {
                 self.decisions.decide_in_time(wanted.following, conditions, link);
             }
             self.decisions.collect(link);
@@ -300,7 +303,8 @@ impl Player {
         link: &mut impl Link,
     ) {
         self.leave(link);
-        let wanted = Wanted::at(segment.position(at), cycle, grid, segment.wrap);
+        let ahead = ahead(grid, segment.end, segment.samples_per_beat);
+        let wanted = Wanted::at(segment.position(at), cycle, grid, ahead, segment.wrap);
         self.hurried = wanted.left < URGENT;
         self.decisions.want(&wanted, conditions, link);
         self.begin(cycle, segment, at, grid);
@@ -453,6 +457,12 @@ fn discard(pattern: Option<Box<Pattern>>, link: &mut impl Link) {
     if let Some(pattern) = pattern {
         link.discard(pattern);
     }
+}
+
+/// Beats before a cycle at which it is decided where blocks have so many samples: the answer must
+/// be there in the block before the cycle begins.
+fn ahead(grid: Grid, frames: u32, samples_per_beat: f64) -> f64 {
+    look_ahead(grid.bars).max(2.0 * f64::from(frames) / samples_per_beat)
 }
 
 /// An offset, not beyond the end of its segment.

@@ -1,6 +1,6 @@
 //! The plug-in as hosts see it: ties parameters, capture, player and worker to nice-plug.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use nice_plug::{
     midi::{Channel, Key, VoiceID},
@@ -9,6 +9,7 @@ use nice_plug::{
 
 use crate::{
     capture::{Capture, SLOTS, Take},
+    headway::{Headway, LONGEST_WAIT},
     host::HostLink,
     keyboard::{KeyEvent, Keyboard},
     link::{AudioEnd, Pace, link},
@@ -42,9 +43,10 @@ pub struct Interlude {
     capture: Capture,
     player: Player,
     timeline: Timeline,
-    sample_rate: f64,
-    /// Whether the host renders offline, as it said at activation.
+    headway: Headway,
+    /// Whether the host said at its activation that it renders offline.
     offline: bool,
+    sample_rate: f64,
     release: bool,
     keys: Vec<KeyEvent>,
     outgoing: Outgoing,
@@ -71,8 +73,9 @@ impl Default for Interlude {
             capture,
             player: Player::default(),
             timeline: Timeline::default(),
-            sample_rate: 48_000.0,
+            headway: Headway::default(),
             offline: false,
+            sample_rate: 48_000.0,
             release: false,
             keys: room_for(MOST_KEYS, any),
             outgoing: Outgoing::default(),
@@ -131,11 +134,14 @@ impl Plugin for Interlude {
         &mut self,
         _layout: &AudioIOLayout,
         config: &BufferConfig,
-        _context: &mut impl ActivateContext<Self>,
+        context: &mut impl ActivateContext<Self>,
     ) -> bool {
         self.sample_rate = f64::from(config.sample_rate);
-        self.offline = config.process_mode == ProcessMode::Offline;
-        self.link.set_offline(self.offline);
+        // As VST3, nice-plug gives the mode that the host said the time before; there the entry
+        // point reads what it says with each block.
+        self.offline =
+            config.process_mode == ProcessMode::Offline && context.plugin_api() != PluginApi::Vst3;
+        self.headway.reset();
         self.shared.start_worker();
         true
     }
@@ -160,13 +166,15 @@ impl Plugin for Interlude {
         for channel in buffer.as_slice() {
             channel.fill(0.0);
         }
-        if let Some(offline) = self.host.offline() {
-            self.link.set_offline(offline || self.offline);
-        }
         let frames = u32::try_from(buffer.samples()).unwrap_or(u32::MAX);
         let block = Block::new(&host_transport(context.transport()), self.sample_rate, frames);
+        self.headway.block(Instant::now(), f64::from(frames) / self.sample_rate);
+        let offline = self.host.offline().unwrap_or(self.offline);
+        let patience = if offline { LONGEST_WAIT } else { self.headway.patience() };
+        self.link.begin_block(patience, block.rolling);
         self.receive(context);
         self.play(&block);
+        self.headway.waited(self.link.waited());
         self.publish(&block);
         self.outgoing.send(|event| context.try_send_event(event).is_ok());
         ProcessStatus::KeepAlive
@@ -220,13 +228,18 @@ impl Interlude {
         {
             capture.supply(take);
         }
-        link.set_pace(block.rolling);
         player.begin_block(grid, &conditions, link);
         let keys = &self.keys;
         let plays = self.timeline.follow(block, |segment| {
             player.segment(segment, &conditions, link);
-            capture.segment(segment, grid, armed, keys, |take| link.captured(take));
-            link.settle();
+            let mut ends = None;
+            capture.segment(segment, grid, armed, keys, |take| {
+                ends = Some(take.ends());
+                link.captured(take);
+            });
+            if let Some(ends) = ends {
+                player.take_ends(ends, &conditions, link);
+            }
         });
         for slot in 0..SLOTS {
             if capture.take_done(slot) {

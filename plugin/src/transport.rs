@@ -5,6 +5,8 @@
 //! of a block. Bars come from the position and the time signature: the bar start that some hosts
 //! report is a bar late or missing.
 
+#[cfg(test)]
+pub(crate) mod song;
 mod timeline;
 
 pub use timeline::Timeline;

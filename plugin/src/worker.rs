@@ -295,7 +295,6 @@ impl Worker {
         self.fill(take.slot(), take.clip(), None, "Captured".to_owned());
         self.signals().count_taken(take.slot());
         self.outbox.push_back(ToAudio::Take(take));
-        self.signals().takes_under_way.fetch_sub(1, Ordering::AcqRel);
     }
 
     fn fill(&mut self, slot: usize, clip: Clip, controls: Option<Controls>, source: String) {

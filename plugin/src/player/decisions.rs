@@ -1,7 +1,10 @@
 //! Which patterns have been asked for: that of the current cycle and that of the next.
 
-use super::{Conditions, Lane, Link, Pattern, Request, Settings, URGENT, discard, look_ahead};
+use super::{Conditions, Lane, Link, Pattern, Request, Settings, URGENT, discard};
 use crate::transport::Grid;
+
+/// The end of a cycle, in beats, that nothing is decided for when a loop begins in it.
+const LAST_MOMENT: f64 = 0.125;
 
 /// A cycle whose pattern has been asked for.
 #[derive(Debug)]
@@ -49,16 +52,24 @@ pub(super) struct Wanted {
 }
 
 impl Wanted {
-    pub(super) fn at(beats: f64, cycle: i64, grid: Grid, wrap: Option<(f64, f64)>) -> Self {
+    /// What a position in a cycle needs, where cycles are decided so many beats ahead.
+    pub(super) fn at(
+        beats: f64,
+        cycle: i64,
+        grid: Grid,
+        ahead: f64,
+        wrap: Option<(f64, f64)>,
+    ) -> Self {
         let cycle_end = grid.start_of(cycle.saturating_add(1));
         let (end, following) = match wrap {
             Some((start, end)) if end > beats && end <= cycle_end + 1e-6 => {
-                (end, grid.cycle_at(start + 1e-6))
+                // A cycle whose last moment the loop begins in has no note there.
+                (end, grid.cycle_at(start + LAST_MOMENT))
             }
             _ => (cycle_end, cycle.saturating_add(1)),
         };
         let left = end - beats;
-        Self { cycle, following, end, left, near: left <= look_ahead(grid.bars) }
+        Self { cycle, following, end, left, near: left <= ahead }
     }
 }
 

@@ -13,10 +13,17 @@ const MOST_STALLED: f64 = 1.0 / 16.0;
 /// Where the host says no tempo, it is measured over up to so many beats, or else half as many.
 const LONGEST_MEASURE: f64 = 1.0;
 
+/// Tempos of a song that are remembered.
+const MOST_CLOCKS: usize = 16;
+
 /// Follows the position from block to block.
 #[derive(Clone, Debug, Default)]
 pub struct Timeline {
     last: Option<Last>,
+    /// Samples in a beat, and the beat that sample 0 of the song would be on at that tempo, as found
+    /// while playing: in a song of several tempos a start within one is then exact as well. The
+    /// latest come first.
+    clocks: [Option<(f64, f64)>; MOST_CLOCKS],
 }
 
 /// The block before.
@@ -74,6 +81,17 @@ impl Timeline {
             _ => (block.beats, 0.0),
         };
         let plays = measured.is_some() && stalled.1 <= MOST_STALLED;
+        if let Some(samples) = block.samples.filter(|_| plays && block.has_tempo) {
+            let zero = beats - samples / block.samples_per_beat;
+            let same = |clock: &Option<(f64, f64)>| {
+                clock.is_none_or(|(samples_per_beat, at)| {
+                    samples_per_beat == block.samples_per_beat && (at - zero).abs() < 1.0 / TICKS
+                })
+            };
+            let place = self.clocks.iter().position(same).unwrap_or(MOST_CLOCKS - 1);
+            self.clocks[place] = Some((block.samples_per_beat, zero));
+            self.clocks[..=place].rotate_right(1);
+        }
         let segment = Segment {
             first: 0,
             end: block.frames,
@@ -118,7 +136,7 @@ impl Timeline {
 
     /// Where a block begins, and how it follows on the one before.
     fn arrive(&self, block: &Block) -> (f64, Motion) {
-        let anchor = block.by_samples().unwrap_or(block.beats);
+        let anchor = block.by_samples().or_else(|| self.by_clock(block)).unwrap_or(block.beats);
         let Some(last) = self.last else { return (anchor, Motion::Jump) };
         // A host that changes its tempo inside a block, or ramps it, arrives a little off.
         let tolerance = 1.0 / 32.0 + 0.25 * last.length;
@@ -127,12 +145,27 @@ impl Timeline {
         let nearer = |a: f64, b: f64| (block.beats - a).abs() < (block.beats - b).abs();
         let wrapped = last.wrapped.filter(|&start| near(start) && nearer(start, expected));
         if let Some(wrapped) = wrapped {
-            (settle(block, &last, wrapped), Motion::Wrap)
+            let found = self.by_clock(block);
+            (found.unwrap_or_else(|| settle(block, &last, wrapped)), Motion::Wrap)
         } else if near(expected) {
             (settle(block, &last, expected), Motion::Continue)
         } else {
             (anchor, Motion::Jump)
         }
+    }
+}
+
+impl Timeline {
+    /// The position by the sample clock that was found while playing, if the host's own allows it.
+    fn by_clock(&self, block: &Block) -> Option<f64> {
+        let samples = block.samples?;
+        let same = |samples_per_beat: f64| {
+            (samples_per_beat - block.samples_per_beat).abs() <= 1e-9 * samples_per_beat
+        };
+        let clocks = self.clocks.iter().flatten().filter(|clock| same(clock.0));
+        clocks
+            .map(|(samples_per_beat, zero)| samples / samples_per_beat + zero)
+            .find(|beats| (beats - block.beats).abs() < block.rounding() + 1e-9)
     }
 }
 
@@ -166,27 +199,38 @@ fn stretches(
     visit: &mut impl FnMut(&Segment),
 ) -> (Segment, Option<f64>) {
     loop {
-        segment.wrap =
-            block.cycle_range.filter(|&(_, end)| segment.offset(end) > i64::from(segment.first));
+        // A block may begin less than half a sample before the loop's end.
+        segment.wrap = block.cycle_range.filter(|&(_, end)| {
+            segment.offset(end) > i64::from(segment.first)
+                || segment.first == 0
+                    && (1e-9..0.5 / segment.samples_per_beat).contains(&(end - segment.beats))
+        });
         let Some((start, end)) = segment.wrap else {
             visit(&segment);
             return (segment, None);
         };
+        // Hosts round the loop's end to a tick, and to a sample, in their own ways; those that do
+        // cut their blocks there.
+        let rest = end - segment.position(block.frames);
+        let slack = 1.0 / TICKS + 1.5 / segment.samples_per_beat;
+        let between = rest.abs() <= slack && block.rounding() > 0.0;
         match u32::try_from(segment.offset(end)) {
-            Ok(offset) if offset < block.frames => {
+            Ok(offset) if offset < block.frames && !between => {
+                let begins = offset > segment.first;
                 segment.end = offset;
-                visit(&segment);
+                if begins {
+                    visit(&segment);
+                }
                 // What the loop's end is off the sample grid stays off it after the wrap.
                 segment.beats = start + (segment.position(offset) - end);
                 segment.first = offset;
                 segment.end = block.frames;
-                segment.motion = Motion::Wrap;
+                if begins || segment.motion == Motion::Continue {
+                    segment.motion = Motion::Wrap;
+                }
             }
             _ => {
                 visit(&segment);
-                // Hosts round the loop's end to a tick, and to a sample, in their own ways.
-                let rest = end - segment.position(block.frames);
-                let slack = 1.0 / TICKS + 1.5 / segment.samples_per_beat;
                 return (segment, (rest <= slack).then_some(start - rest.min(0.0)));
             }
         }

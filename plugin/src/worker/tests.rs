@@ -138,7 +138,6 @@ fn recordings_are_kept_without_a_model() {
     assert_eq!(state.slots[1].clip.as_ref(), Some(&clip));
     assert_eq!((state.slots[1].source.as_str(), &state.slots[1].latent), ("Captured", &None));
     assert_eq!([0, 1].map(|slot| bench.shared.signals.taken(slot)), [0, 1]);
-    assert_eq!(bench.shared.signals.takes_under_way.load(Ordering::Acquire), 0);
 }
 
 /// Without a model a file's first bars are kept in the slot; a file that is no MIDI file is told
@@ -516,8 +515,7 @@ fn requests_wait_for_their_model() {
     let first = steps.folder.0.join("model").to_str().expect("a plain name").to_owned();
     steps.worker.shared.song.edit(|state| state.model.clone_from(&first));
     let ready = steps.load_slowly(&first);
-    steps.audio.set_offline(true);
-    steps.audio.set_pace(true);
+    steps.audio.begin_block(Duration::from_secs(1), true);
     assert!(steps.ask(3, 20).is_none(), "the model that was left has answered a bounce");
     drop(ready);
     assert!(steps.ask(4, 5000).is_some());

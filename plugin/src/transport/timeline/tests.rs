@@ -1,7 +1,10 @@
 //! How blocks follow on each other, as hosts report them.
 
 use super::*;
-use crate::transport::HostTransport;
+use crate::transport::{
+    HostTransport,
+    song::{Song, to_single, to_ticks},
+};
 
 fn rolling(beats: f64, frames: u32, cycle_range: Option<(f64, f64)>) -> Block {
     let host = HostTransport {
@@ -71,46 +74,11 @@ fn ties_are_stable() {
     assert_eq!(segment.offset(10.49 / 24_000.0), 10);
 }
 
-/// A song in samples: beats at a sample, and the tempo there.
-struct Song {
-    /// (first sample, its beat, tempo), in order.
-    parts: Vec<(f64, f64, f64)>,
-}
-
-impl Song {
-    fn new(tempos: &[(f64, f64)]) -> Self {
-        let mut parts: Vec<(f64, f64, f64)> = Vec::new();
-        for &(beat, tempo) in tempos {
-            let sample = parts
-                .last()
-                .map_or(0.0, |&(at, from, tempo)| at + (beat - from) * 48_000.0 * 60.0 / tempo);
-            parts.push((sample, beat, tempo));
-        }
-        Self { parts }
-    }
-
-    fn at(&self, sample: f64) -> (f64, f64) {
-        let part = self.parts.iter().rev().find(|part| part.0 <= sample);
-        let &(from, beat, tempo) = part.unwrap_or(&self.parts[0]);
-        (beat + (sample - from) * tempo / (48_000.0 * 60.0), tempo)
-    }
-}
-
 /// Rounds as hosts do.
 type Rounding = fn(f64) -> f64;
 
-fn to_ticks(beats: f64) -> f64 {
-    (beats * 1920.0).round() / 1920.0
-}
-
 fn down_to_ticks(beats: f64) -> f64 {
     (beats * 1920.0).floor() / 1920.0
-}
-
-fn to_single(beats: f64) -> f64 {
-    #[expect(clippy::cast_possible_truncation, reason = "what is tested")]
-    let single = beats as f32;
-    f64::from(single)
 }
 
 /// Plays a song from a sample on in blocks of changing size; gives how far the positions were from
@@ -185,6 +153,35 @@ fn tempo_changes_are_found() {
     let song = Song::new(&[(0.0, 120.0), (8.3, 90.0)]);
     let (worst, jumps) = errors(&song, 0, 900_000, to_ticks, true, 8 * 24_000 + 96_000);
     assert!(worst < 2.0 && jumps == 1, "{worst} samples off, {jumps} jumps");
+}
+
+/// In a song of several tempos a start within one that has been played before is exact.
+#[test]
+fn known_tempos_start_exactly() {
+    let song = Song::new(&[(0.0, 120.0), (8.0, 90.0)]);
+    let mut timeline = Timeline::default();
+    let mut play = |from: u32, until: u32| {
+        let mut worst = 0.0_f64;
+        for at in (from..until).step_by(256) {
+            let (beats, tempo) = song.at(f64::from(at));
+            let host = HostTransport {
+                playing: true,
+                beats: Some(to_ticks(beats)),
+                samples: Some(f64::from(at)),
+                tempo: Some(tempo),
+                ..HostTransport::default()
+            };
+            let found = segments(&mut timeline, &Block::new(&host, 48_000.0, 256));
+            worst = worst.max((found[0].beats - beats).abs() * found[0].samples_per_beat);
+        }
+        timeline.reset();
+        worst
+    };
+    assert!(play(180_000, 260_000) < 0.01);
+    for from in [200_001, 300_007, 500_011] {
+        let worst = play(from, from + 256);
+        assert!(worst < 0.01, "{worst} samples off at {from}");
+    }
 }
 
 /// A ramp of the tempo is followed: to a fraction of a sample where the host says exactly where it
