@@ -305,7 +305,7 @@ impl Player {
         self.leave(link);
         let ahead = ahead(grid, segment.end, segment.samples_per_beat);
         let wanted = Wanted::at(segment.position(at), cycle, grid, ahead, segment.wrap);
-        self.hurried = wanted.left < URGENT;
+        self.hurried = wanted.urgent;
         self.decisions.want(&wanted, conditions, link);
         self.begin(cycle, segment, at, grid);
     }

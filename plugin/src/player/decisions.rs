@@ -1,6 +1,6 @@
 //! Which patterns have been asked for: that of the current cycle and that of the next.
 
-use super::{Conditions, Lane, Link, Pattern, Request, Settings, URGENT, discard};
+use super::{Conditions, Lane, Link, Pattern, Request, Settings, URGENT, discard, look_ahead};
 use crate::transport::Grid;
 
 /// The end of a cycle, in beats, that nothing is decided for when a loop begins in it.
@@ -45,10 +45,10 @@ pub(super) struct Wanted {
     pub(super) following: i64,
     /// Where that begins, in beats.
     pub(super) end: f64,
-    /// Beats until then.
-    pub(super) left: f64,
     /// Whether its decision point has passed.
     near: bool,
+    /// Whether there is hardly time for its pattern.
+    pub(super) urgent: bool,
 }
 
 impl Wanted {
@@ -69,7 +69,9 @@ impl Wanted {
             _ => (cycle_end, cycle.saturating_add(1)),
         };
         let left = end - beats;
-        Self { cycle, following, end, left, near: left <= ahead }
+        let near = left <= ahead;
+        let urgent = left < URGENT || near && ahead > look_ahead(grid.bars);
+        Self { cycle, following, end, near, urgent }
     }
 }
 
@@ -95,7 +97,6 @@ impl Decisions {
     /// Keeps of the patterns on hand, asked for or there, those that fit, and asks for the others;
     /// first for what is heard first.
     pub(super) fn want(&mut self, wanted: &Wanted, conditions: &Conditions, link: &mut impl Link) {
-        let urgent = wanted.near && wanted.left < URGENT;
         let mut stock = [self.current.take(), self.next.take()];
         let mut pick = |cycle: i64, itself: bool| {
             let fits = |decision: &Decision| {
@@ -106,7 +107,7 @@ impl Decisions {
         };
         self.next = if wanted.near { pick(wanted.following, true) } else { None };
         self.current = pick(wanted.cycle, true);
-        if urgent && self.next.is_none() {
+        if wanted.urgent && self.next.is_none() {
             self.next = pick(wanted.following, false);
         }
         if self.current.is_none() {
@@ -117,7 +118,7 @@ impl Decisions {
         for decision in stock.into_iter().flatten() {
             discard(decision.pattern, link);
         }
-        if urgent && self.next.is_none() {
+        if wanted.urgent && self.next.is_none() {
             self.decide_next(wanted.following, conditions, link);
         }
         if self.current.is_none() {

@@ -199,11 +199,11 @@ fn stretches(
     visit: &mut impl FnMut(&Segment),
 ) -> (Segment, Option<f64>) {
     loop {
-        // A block may begin less than half a sample before the loop's end.
         segment.wrap = block.cycle_range.filter(|&(_, end)| {
+            // A block may begin less than half a sample before the loop's end.
+            let hair = (1e-9..0.5 / segment.samples_per_beat).contains(&(end - segment.beats));
             segment.offset(end) > i64::from(segment.first)
-                || segment.first == 0
-                    && (1e-9..0.5 / segment.samples_per_beat).contains(&(end - segment.beats))
+                || segment.first == 0 && hair && block.rounding() == 0.0
         });
         let Some((start, end)) = segment.wrap else {
             visit(&segment);
