@@ -19,7 +19,17 @@ pub fn beside(path: &Path) -> io::Result<NamedTempFile> {
     builder.prefix(TEMPORARY);
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    builder.tempfile_in(folder.unwrap_or(Path::new(".")))
+    builder.tempfile_in(folder.unwrap_or(Path::new("."))).map_err(plain)
+}
+
+/// What the system says, without the name of the temporary file, which means nothing to anyone and
+/// which `tempfile` puts behind it.
+fn plain(error: io::Error) -> io::Error {
+    let text = error.to_string();
+    match text.rsplit_once(" at path ") {
+        Some((cause, path)) if path.contains(TEMPORARY) => io::Error::new(error.kind(), cause),
+        _ => error,
+    }
 }
 
 /// Writes a file; one that is there is replaced in one stroke.
@@ -31,4 +41,18 @@ pub fn write(path: &Path, content: &[u8]) -> io::Result<()> {
     file.write_all(content)?;
     file.persist(path).map_err(|error| error.error)?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A file that cannot be written is told by what the system says, not by a name that nobody gave.
+    #[test]
+    fn temporary_names_are_not_told() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let error = write(&folder.path().join("none/codes.json"), b"{}").unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::NotFound);
+        assert!(!error.to_string().contains(TEMPORARY), "{error}");
+    }
 }

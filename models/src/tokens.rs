@@ -10,20 +10,23 @@ mod groove;
 mod harmony;
 mod melody;
 mod order;
+mod place;
 mod quantise;
+mod reason;
 mod rows;
 mod trio;
 mod windows;
 
 use serde::{Deserialize, Serialize};
-use thiserror::Error;
 
 use crate::clip::{BEATS_PER_STEP, Clip};
 use crate::config::{Config, DrumMap, GrooveTask, Scheme};
 
 pub use chords::{chord_class, chord_symbol, transpose_chord};
 pub use groove::roland_to_general;
-pub use windows::{Limit, extract};
+pub use place::{Place, Source, common_time, drum_pitch};
+pub use reason::TokenError;
+pub use windows::{Limit, extract, extract_with_places};
 
 /// Velocity of notes that are made from tokens without one.
 pub const OUTPUT_VELOCITY: u8 = 80;
@@ -62,77 +65,6 @@ pub struct Window {
     pub controls: Option<Controls>,
 }
 
-/// Why music has no tokens.
-#[derive(Clone, Debug, Error, PartialEq, Eq)]
-pub enum TokenError {
-    /// No note at all.
-    #[error("there is no note in it; choose music with notes")]
-    Empty,
-    /// No note that the configuration can express.
-    #[error("`{config}` finds nothing to read: it needs {wanted}")]
-    NoUsableNote {
-        /// The configuration's name.
-        config: String,
-        /// What it reads.
-        wanted: &'static str,
-    },
-    /// No stretch of 16-step bars.
-    #[error("no part of it is in 4/4; `{config}` knows bars of four quarter notes only")]
-    NoCommonTime {
-        /// The configuration's name.
-        config: String,
-    },
-    /// A groove in several tempos or time signatures.
-    #[error(
-        "its tempo or time signature changes; `{config}` reads music in one tempo and 4/4 only"
-    )]
-    Changes {
-        /// The configuration's name.
-        config: String,
-    },
-    /// Not long enough.
-    #[error(
-        "no passage in 4/4 is long enough: `{config}` needs {bars} bars without a change of tempo \
-         or time signature, and less than a bar of silence between notes"
-    )]
-    TooShort {
-        /// The configuration's name.
-        config: String,
-        /// Bars of one window.
-        bars: usize,
-    },
-    /// Chord symbols that are not understood, in every passage that is long enough.
-    #[error(
-        "its chord symbols are not understood everywhere, or stand for chords that `{config}` does \
-         not know: it has major, minor, augmented and diminished triads, with and without more notes"
-    )]
-    UnknownChords {
-        /// The configuration's name.
-        config: String,
-    },
-    /// Numbers that do not belong to the configuration.
-    #[error("these are not steps of `{config}`: {what}")]
-    Shape {
-        /// The configuration's name.
-        config: String,
-        /// What is wrong.
-        what: String,
-    },
-}
-
-/// What a configuration reads, in words.
-fn wanted(scheme: Scheme) -> &'static str {
-    match scheme {
-        Scheme::Melody { melodic_programs_only: true } => {
-            "notes from A0 to C8 of programs 1 to 32 (pianos to guitars), not drums"
-        }
-        Scheme::Melody { .. } | Scheme::MelodyChords => "notes from A0 to C8, not drums",
-        Scheme::Drums | Scheme::DrumRoll(_) => "General MIDI drums on channel 10",
-        Scheme::Groove(_) => "General MIDI drums",
-        Scheme::Trio => "a melody (programs 1 to 32), a bass (33 to 40) and drums (channel 10)",
-    }
-}
-
 /// One window from the first beat of a clip, whatever programs its notes have.
 ///
 /// Notes that do not fit the scheme are left out, as are those outside the window; a note held
@@ -158,7 +90,7 @@ pub fn from_clip(config: &Config, clip: &Clip) -> Result<Tokens, TokenError> {
     };
     tokens.ok_or_else(|| TokenError::NoUsableNote {
         config: config.name.clone(),
-        wanted: wanted(config.scheme),
+        wanted: reason::wanted_of_clip(config.scheme),
     })
 }
 

@@ -2,8 +2,8 @@
 
 use interlude_models::clip::{Clip, Note};
 use interlude_models::config::{self, Config};
-use interlude_models::midi::{NoteSequence, to_bytes};
-use interlude_models::tokens::{Limit, Tokens, extract, from_clip, to_clip};
+use interlude_models::midi::{NoteSequence, SequenceNote, from_bytes, to_bytes};
+use interlude_models::tokens::{Limit, Tokens, extract, extract_with_places, from_clip, to_clip};
 use proptest::prelude::*;
 
 fn note() -> impl Strategy<Value = Note> {
@@ -34,6 +34,49 @@ proptest! {
             if let Ok(sequence) = NoteSequence::from_bytes(file) {
                 for config in configs() {
                     let _ = extract(&config, &sequence, Limit::All);
+                }
+            }
+        }
+    }
+
+    // A file of several tracks with bytes changed, put in and taken out is read or refused, and what
+    // is read of it is music.
+    #[test]
+    fn damaged_files_are_read_or_refused(
+        edits in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>(), 0u8..4), 0..6),
+        tail in 0usize..40,
+    ) {
+        let note = |start: u8, channel| Note {
+            start: start.into(),
+            end: f64::from(start) + 0.5,
+            pitch: 40 + start,
+            velocity: 90,
+            channel,
+            program: channel * 16,
+        };
+        let notes = (0..12).flat_map(|start| [0, 1, 2, 9].map(|channel| note(start, channel)));
+        let mut file = to_bytes(&Clip::new(notes.collect(), 12.0), 100.0);
+        for (place, byte, kind) in edits {
+            let place = place.index(file.len());
+            match kind {
+                0 => file.insert(place, byte),
+                1 => drop(file.remove(place)),
+                _ => file[place] = byte,
+            }
+        }
+        file.truncate(file.len() - tail.min(file.len()));
+        if let Ok((sequence, _)) = from_bytes(&file) {
+            let is_music = |note: &SequenceNote| note.start >= 0.0 && note.end > note.start;
+            prop_assert!(sequence.notes.iter().all(is_music));
+            for name in ["cat-mel_2bar_small", "hierdec-trio_16bar", "groovae_4bar"] {
+                let config = config::by_name(name).expect("a known name");
+                for (window, place) in
+                    extract_with_places(&config, &sequence, Limit::All).into_iter().flatten().take(3)
+                {
+                    let steps = window.tokens.len();
+                    prop_assert!(
+                        place.sources(&config, &sequence).iter().all(|it| it.step < steps)
+                    );
                 }
             }
         }

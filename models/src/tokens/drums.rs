@@ -67,12 +67,12 @@ fn gather(hits: impl Iterator<Item = (u64, usize)>) -> Vec<(u64, u64)> {
 }
 
 /// Cuts hits into tracks at gaps of `gap_steps` and gives each to `each` until that returns
-/// `false`: the class bits of its steps, whole bars and at most `max_steps`.
+/// `false`: its first step, and the class bits of its steps, whole bars and at most `max_steps`.
 pub(super) fn for_each_track(
     hits: &[(u64, u64)],
     gap_steps: u64,
     max_steps: u64,
-    mut each: impl FnMut(&[u64]) -> bool,
+    mut each: impl FnMut(u64, &[u64]) -> bool,
 ) {
     let mut rest = hits;
     let mut search_start = 0;
@@ -89,7 +89,7 @@ pub(super) fn for_each_track(
                 *entry = bits;
             }
         }
-        if !each(&steps) {
+        if !each(start, &steps) {
             return;
         }
         search_start = bar_at_or_after(start + length);

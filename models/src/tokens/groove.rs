@@ -40,6 +40,15 @@ pub(super) fn windows(sequence: &NoteSequence, steps: usize, count: usize) -> Ve
     all.chunks_exact(steps).map(<[Step]>::to_vec).collect()
 }
 
+/// Bars up to the last hit.
+pub(super) fn bars(part: &quantise::Part) -> Option<usize> {
+    let notes = part.grid_notes()?;
+    let hits =
+        notes.iter().filter(|grid| drums::class(DrumMap::Reduced, grid.note.pitch).is_some());
+    let last = usize::try_from(hits.map(|grid| grid.start_step).max()?).ok()?;
+    Some(last / STEPS_PER_BAR + 1)
+}
+
 struct Hit {
     step: usize,
     class: usize,

@@ -15,6 +15,8 @@ const STEPS_PER_QUARTER: f64 = 4.0;
 /// A stretch of constant tempo and time signature, in seconds from its own start.
 #[derive(Clone, Debug)]
 pub(super) struct Part {
+    /// Where it begins in its sequence, in seconds.
+    pub(super) start: f64,
     pub(super) notes: Vec<SequenceNote>,
     pub(super) qpm: f64,
     pub(super) numerator: u32,
@@ -55,6 +57,7 @@ impl Part {
             })
             .collect();
         Self {
+            start: 0.0,
             total_time: notes.iter().map(|note| note.end).fold(0.0, f64::max),
             notes,
             qpm: DEFAULT_QPM,
@@ -120,6 +123,7 @@ pub(super) fn whole(sequence: &NoteSequence) -> Option<Part> {
             && first_signature.is_none_or(|first| first.time == 0.0 || meter(first) == (4, 4));
 
     (constant_tempo && constant_meter).then(|| Part {
+        start: 0.0,
         notes: sequence.notes.clone(),
         qpm,
         numerator,
@@ -172,7 +176,8 @@ pub(super) fn split_on_time_changes(sequence: &NoteSequence) -> Vec<Part> {
         parts.iter().skip(1).map(|part| part.0).chain([sequence.total_time]).collect();
     let mut parts: Vec<Part> = parts
         .into_iter()
-        .map(|(_, qpm, (numerator, denominator))| Part {
+        .map(|(start, qpm, (numerator, denominator))| Part {
+            start,
             notes: Vec::new(),
             qpm,
             numerator,

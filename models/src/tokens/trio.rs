@@ -51,6 +51,7 @@ pub(super) fn has_all_roles(notes: &[SequenceNote]) -> bool {
 /// An instrument that can take part.
 struct Voice {
     role: Role,
+    instrument: u32,
     /// A token for each step of the part.
     steps: Vec<u16>,
     /// Whether each bar has a note, in it or not more than [`GAP_BARS`] away.
@@ -60,6 +61,9 @@ struct Voice {
     /// Whether any of the last [`GAP_BARS`] bars is covered.
     covers_end: bool,
 }
+
+/// A window, its first step, and the instruments of its melody, bass and drums.
+pub(super) type Found = (Vec<Step>, u64, [u32; 3]);
 
 /// Bars, of voices and of their combinations, that may still be looked at in a sequence.
 pub(super) struct Work(pub(super) usize);
@@ -76,7 +80,7 @@ impl Work {
 /// bars are covered by all three. The outer bars need one of the three only, so that a window cut
 /// out of a piece is found again. `None` if the part has no notes, no bars of 16 steps, or if `work`
 /// does not suffice.
-pub(super) fn windows(part: &Part, count: usize, work: &mut Work) -> Option<Vec<Vec<Step>>> {
+pub(super) fn windows(part: &Part, count: usize, work: &mut Work) -> Option<Vec<Found>> {
     let notes = part.grid_notes()?;
     let end = notes.iter().map(|grid| grid.end_step).max()?.max(part.step(part.total_time));
     let bars = (bar_at_or_after(end) / STEPS_PER_BAR as u64).min(MAX_BARS);
@@ -103,7 +107,7 @@ pub(super) fn windows(part: &Part, count: usize, work: &mut Work) -> Option<Vec<
     Some(windows)
 }
 
-fn add_windows(group: &[&Voice; 3], bars: usize, count: usize, windows: &mut Vec<Vec<Step>>) {
+fn add_windows(group: &[&Voice; 3], bars: usize, count: usize, windows: &mut Vec<Found>) {
     let start = group.iter().any(|voice| voice.covers_start);
     let end = group.iter().any(|voice| voice.covers_end);
     // Consecutive covered bars that end at the current one.
@@ -120,7 +124,9 @@ fn add_windows(group: &[&Voice; 3], bars: usize, count: usize, windows: &mut Vec
         run = if covered { run + 1 } else { 0 };
         if run >= WINDOW_BARS {
             let steps = (bar + 1 - WINDOW_BARS) * STEPS_PER_BAR..(bar + 1) * STEPS_PER_BAR;
-            windows.push(steps.map(|step| group.map(|voice| voice.steps[step])).collect());
+            let first = steps.start as u64;
+            let window = steps.map(|step| group.map(|voice| voice.steps[step])).collect();
+            windows.push((window, first, group.map(|voice| voice.instrument)));
             if windows.len() >= count {
                 return;
             }
@@ -143,7 +149,8 @@ fn voices(notes: Vec<GridNote>, bars: usize, work: &mut Work) -> Option<Vec<Voic
 }
 
 fn voice(notes: Vec<GridNote>, bars: usize) -> Option<Voice> {
-    let role = Role::of(&notes.first()?.note)?;
+    let first = notes.first()?.note;
+    let role = Role::of(&first)?;
     if notes.iter().any(|grid| Role::of(&grid.note) != Some(role)) {
         return None;
     }
@@ -160,6 +167,7 @@ fn voice(notes: Vec<GridNote>, bars: usize) -> Option<Voice> {
         .collect();
     Some(Voice {
         role,
+        instrument: first.instrument,
         steps,
         covers_start: covered.iter().take(GAP_BARS).any(|bar| *bar),
         covers_end: covered.iter().rev().take(GAP_BARS).any(|bar| *bar),

@@ -4,13 +4,13 @@ use std::collections::HashSet;
 use std::hash::Hash;
 
 use super::melody::Cut;
-use super::quantise::{Part, split_on_time_changes, whole};
-use super::{
-    Controls, TokenError, Tokens, Window, drums, groove, harmony, melody, order, trio, wanted,
-};
+use super::place::Place;
+use super::quantise::{Part, split_on_time_changes};
+use super::reason::reason;
+use super::{Controls, TokenError, Tokens, Window, drums, groove, harmony, melody, order, trio};
 use crate::clip::STEPS_PER_BAR;
 use crate::config::{Config, DrumMap, Scheme};
-use crate::midi::{NoteSequence, SequenceNote};
+use crate::midi::NoteSequence;
 
 /// Windows that are looked at in one part. No piece of music has as many; the bound keeps time
 /// and memory small for files made to exhaust them.
@@ -63,9 +63,19 @@ pub fn extract(
     sequence: &NoteSequence,
     limit: Limit,
 ) -> Result<Vec<Window>, TokenError> {
-    if sequence.notes.is_empty() {
-        return Err(TokenError::Empty);
-    }
+    let found = extract_with_places(config, sequence, limit)?;
+    Ok(found.into_iter().map(|(window, _)| window).collect())
+}
+
+/// As [`extract`], each window with the place where it comes first.
+///
+/// # Errors
+/// As [`extract`].
+pub fn extract_with_places(
+    config: &Config,
+    sequence: &NoteSequence,
+    limit: Limit,
+) -> Result<Vec<(Window, Place)>, TokenError> {
     let steps = config.hparams.max_seq_len;
     let windows = match config.scheme {
         Scheme::Melody { melodic_programs_only } => {
@@ -88,14 +98,24 @@ pub fn extract(
             of_parts(sequence, limit, |part, count| {
                 let count = count.min(MAX_TRIO_WINDOWS);
                 let windows = trio::windows(part, count, &mut work).unwrap_or_default();
-                windows.into_iter().map(Tokens::Trio).map(Window::new).collect()
+                let window = |(window, step, instruments)| {
+                    (Window::new(Tokens::Trio(window)), Place::of_trio(part, step, instruments))
+                };
+                windows.into_iter().map(window).collect()
             })
         }
-        Scheme::Groove(_) => groove::windows(sequence, steps, limit.count())
-            .into_iter()
-            .map(Tokens::Groove)
-            .map(|tokens| Window { controls: Controls::of_tokens(config, &tokens), tokens })
-            .collect(),
+        Scheme::Groove(_) => {
+            let window = |(tokens, place)| {
+                let tokens = Tokens::Groove(tokens);
+                (Window { controls: Controls::of_tokens(config, &tokens), tokens }, place)
+            };
+            let places = (0u64..).map(|index| Place::in_whole(index * steps as u64));
+            groove::windows(sequence, steps, limit.count())
+                .into_iter()
+                .zip(places)
+                .map(window)
+                .collect()
+        }
     };
     if windows.is_empty() { Err(reason(config, sequence)) } else { Ok(windows) }
 }
@@ -110,8 +130,8 @@ impl Window {
 fn of_parts(
     sequence: &NoteSequence,
     limit: Limit,
-    mut of_part: impl FnMut(&Part, usize) -> Vec<Window>,
-) -> Vec<Window> {
+    mut of_part: impl FnMut(&Part, usize) -> Vec<(Window, Place)>,
+) -> Vec<(Window, Place)> {
     let mut windows = Vec::new();
     for part in split_on_time_changes(sequence) {
         let wanted = limit.count() - windows.len();
@@ -125,14 +145,20 @@ fn of_parts(
     windows
 }
 
-fn melodies(part: &Part, melodic_programs_only: bool, steps: usize, limit: Limit) -> Vec<Window> {
+fn melodies(
+    part: &Part,
+    melodic_programs_only: bool,
+    steps: usize,
+    limit: Limit,
+) -> Vec<(Window, Place)> {
     let mut unique = Unique::new();
-    for_each_melody_window(part, melodic_programs_only, steps, |_, window| {
-        unique.push(window);
+    for_each_melody_window(part, melodic_programs_only, steps, |place, window| {
+        unique.push(window, place);
         !unique.is_full()
     });
     let windows = unique.limited(limit, |window| melody::window_hash(window));
-    windows.into_iter().map(Tokens::Melody).map(Window::new).collect()
+    let window = |(window, place)| (Window::new(Tokens::Melody(window)), place);
+    windows.into_iter().map(window).collect()
 }
 
 /// Melodies with the chords under them. A melody comes as often as there are different chords to
@@ -143,7 +169,7 @@ fn melodies_with_chords(
     steps: usize,
     limit: Limit,
     frames_left: &mut usize,
-) -> Vec<Window> {
+) -> Vec<(Window, Place)> {
     // Chords are found from the notes that melodies may use.
     let mut audible = part.clone();
     audible.notes.retain(|note| melody::has_token(note.pitch));
@@ -154,19 +180,19 @@ fn melodies_with_chords(
     }
     let Some(chord_at) = chords_of(&audible) else { return Vec::new() };
     let mut unique = Unique::new();
-    for_each_melody_window(part, false, steps, |start, window| {
+    for_each_melody_window(part, false, steps, |place, window| {
         // Under a chord that is not understood there is nothing to learn.
-        let chords: Option<Vec<u8>> = (start..).take(window.len()).map(&chord_at).collect();
+        let chords: Option<Vec<u8>> = (place.step..).take(window.len()).map(&chord_at).collect();
         if let Some(chords) = chords {
-            unique.push((window, chords));
+            unique.push((window, chords), place);
         }
         !unique.is_full()
     });
     let pairs = unique.items.into_iter().take(limit.count());
     pairs
-        .map(|(melody, chords)| Window {
-            tokens: Tokens::Melody(melody),
-            controls: Some(Controls::Chords(chords)),
+        .map(|((melody, chords), place)| {
+            let controls = Some(Controls::Chords(chords));
+            (Window { tokens: Tokens::Melody(melody), controls }, place)
         })
         .collect()
 }
@@ -190,20 +216,21 @@ pub(super) fn chords_of(part: &Part) -> Option<impl Fn(u64) -> Option<u8> + use<
     })
 }
 
-/// Calls `each` with the first step and the tokens of every window until it returns `false`.
+/// Calls `each` with the place and the tokens of every window until it returns `false`.
 fn for_each_melody_window(
     part: &Part,
     melodic_programs_only: bool,
     steps: usize,
-    mut each: impl FnMut(u64, Vec<u8>) -> bool,
+    mut each: impl FnMut(Place, Vec<u8>) -> bool,
 ) {
     let Some(notes) = melody::usable_notes(part, melodic_programs_only) else { return };
-    for instrument in melody::by_instrument(notes) {
-        for line in melody::lines(instrument, Cut::DEFAULT) {
+    for notes in melody::by_instrument(notes) {
+        let Some(instrument) = notes.first().map(|grid| grid.note.instrument) else { continue };
+        for line in melody::lines(notes, Cut::DEFAULT) {
             let more = for_each_window(&line.tokens(line.length), steps, |start, window| {
                 let mut window = window.to_vec();
                 melody::clean(&mut window);
-                each(line.start_step + start, window)
+                each(Place::of_melody(part, line.start_step + start, instrument), window)
             });
             if !more {
                 return;
@@ -212,18 +239,19 @@ fn for_each_melody_window(
     }
 }
 
-fn drum_windows(part: &Part, map: DrumMap, steps: usize, limit: Limit) -> Vec<Window> {
+fn drum_windows(part: &Part, map: DrumMap, steps: usize, limit: Limit) -> Vec<(Window, Place)> {
     let Some(hits) = drums::hits(part, map) else { return Vec::new() };
     let Cut { gap_steps, max_steps } = Cut::DEFAULT;
     let mut unique = Unique::new();
-    drums::for_each_track(&hits, gap_steps, max_steps, |track| {
-        for_each_window(track, steps, |_, window| {
-            unique.push(window.to_vec());
+    drums::for_each_track(&hits, gap_steps, max_steps, |first, track| {
+        for_each_window(track, steps, |start, window| {
+            unique.push(window.to_vec(), Place::of_drums(part, first + start));
             !unique.is_full()
         })
     });
     let windows = unique.limited(limit, |window| drums::window_hash(window));
-    windows.into_iter().map(Tokens::Drums).map(Window::new).collect()
+    let window = |(window, place)| (Window::new(Tokens::Drums(window)), place);
+    windows.into_iter().map(window).collect()
 }
 
 /// Calls `each` with every complete window that begins on a bar, and its first step, until it
@@ -238,10 +266,10 @@ fn for_each_window<T>(events: &[T], steps: usize, mut each: impl FnMut(u64, &[T]
     true
 }
 
-/// Different things in the order in which they came, up to the bounds.
+/// Different things, each with its first place, in the order in which they came, up to the bounds.
 struct Unique<T> {
     seen: HashSet<T>,
-    items: Vec<T>,
+    items: Vec<(T, Place)>,
     looked_at: usize,
 }
 
@@ -254,64 +282,24 @@ impl<T: Clone + Eq + Hash> Unique<T> {
         self.looked_at >= MAX_WINDOWS || self.items.len() >= MAX_UNIQUE_WINDOWS
     }
 
-    fn push(&mut self, item: T) {
+    fn push(&mut self, item: T, place: Place) {
         self.looked_at += 1;
         if !self.seen.contains(&item) {
             self.seen.insert(item.clone());
-            self.items.push(item);
+            self.items.push((item, place));
         }
     }
 
     /// The items that `limit` lets through, in its order.
-    fn limited(self, limit: Limit, hash: impl Fn(&T) -> u64) -> Vec<T> {
+    fn limited(self, limit: Limit, hash: impl Fn(&T) -> u64) -> Vec<(T, Place)> {
         match limit {
             Limit::All => self.items,
             Limit::First(count) => {
-                let hashes: Vec<u64> = self.items.iter().map(hash).collect();
+                let hashes: Vec<u64> = self.items.iter().map(|(item, _)| hash(item)).collect();
                 let order = order::set_order(&hashes);
                 order.into_iter().take(count).map(|index| self.items[index].clone()).collect()
             }
         }
-    }
-}
-
-/// Why a sequence with notes has no window.
-fn reason(config: &Config, sequence: &NoteSequence) -> TokenError {
-    let name = || config.name.clone();
-    let (scheme, notes) = (config.scheme, &sequence.notes);
-    let usable = match scheme {
-        Scheme::Trio => trio::has_all_roles(notes),
-        _ => notes.iter().any(|note| is_usable(scheme, note)),
-    };
-    if !usable {
-        return TokenError::NoUsableNote { config: name(), wanted: wanted(scheme) };
-    }
-    if matches!(scheme, Scheme::Groove(_)) && whole(sequence).is_none() {
-        return TokenError::Changes { config: name() };
-    }
-    if !split_on_time_changes(sequence).iter().any(Part::has_common_bars) {
-        return TokenError::NoCommonTime { config: name() };
-    }
-    if scheme == Scheme::MelodyChords && sequence.chords.iter().any(|change| change.chord.is_none())
-    {
-        return TokenError::UnknownChords { config: name() };
-    }
-    TokenError::TooShort { config: name(), bars: config.bars() }
-}
-
-fn is_usable(scheme: Scheme, note: &SequenceNote) -> bool {
-    let is_drum_of = |map| note.is_drum && drums::class(map, note.pitch).is_some();
-    match scheme {
-        Scheme::Melody { melodic_programs_only } => {
-            !note.is_drum
-                && melody::has_token(note.pitch)
-                && (!melodic_programs_only || note.program < 32)
-        }
-        Scheme::MelodyChords => !note.is_drum && melody::has_token(note.pitch),
-        Scheme::Drums => is_drum_of(DrumMap::Reduced),
-        Scheme::DrumRoll(map) => is_drum_of(map),
-        Scheme::Groove(_) => drums::class(DrumMap::Reduced, note.pitch).is_some(),
-        Scheme::Trio => true,
     }
 }
 
@@ -329,7 +317,7 @@ mod tests {
             let qpm = 120.0 + f64::from(part % 2);
             sequence.tempos.push(crate::midi::Tempo { time, qpm });
             sequence.notes.extend((0u32..).zip(programs).map(|(instrument, program)| {
-                SequenceNote {
+                crate::midi::SequenceNote {
                     start: time,
                     end: time + seconds,
                     instrument,
