@@ -268,3 +268,76 @@ impl Window {
         self.gesture(param, Gesture::End);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicU32;
+
+    use super::*;
+    use crate::resources::InstalledModel;
+
+    /// Each action that changes the music marks the project as changed, once; one that changes
+    /// nothing does not.
+    #[test]
+    fn actions_mark_the_project() {
+        let params = Arc::new(InterludeParams::default());
+        let shared = Shared::new(params.song.clone());
+        let edits = Arc::new(AtomicU32::new(0));
+        let count = Arc::clone(&edits);
+        params.song.on_edit(move || {
+            count.fetch_add(1, Ordering::Relaxed);
+        });
+        // Without a worker's end its thread is not started.
+        let mut window = Window {
+            params,
+            shared: Arc::clone(&shared),
+            context: None,
+            editor: EditorState::default(),
+            view: View::default(),
+            painted: None,
+            seen: Seen::default(),
+        };
+        let model = InstalledModel { name: "another".to_owned(), dir: "models/another".into() };
+        shared.status.lock().models.push(model);
+        window.fill();
+        for (action, expected) in [
+            (Action::Clear(SlotId::A), 1),
+            (Action::Undo(SlotId::A), 1),
+            (Action::Undo(SlotId::B), 0),
+            (Action::Swap, 1),
+            (Action::ForgetStyle, 1),
+            (Action::ChooseModel(0), 1),
+            (Action::ChooseModel(7), 0),
+            (Action::StopLearning, 0),
+        ] {
+            let before = edits.load(Ordering::Relaxed);
+            window.perform(action.clone());
+            assert_eq!(edits.load(Ordering::Relaxed) - before, expected, "{action:?}");
+        }
+        assert_eq!(shared.song.snapshot().0.model, "another");
+    }
+
+    /// A state that could not be read is told beside what the worker tells.
+    #[test]
+    fn damaged_states_are_shown() {
+        let params = Arc::new(InterludeParams::default());
+        let shared = Shared::new(params.song.clone());
+        shared.song.refuse();
+        shared.status.lock().model_problem = Some("No model.".to_owned());
+        let mut window = Window {
+            params,
+            shared,
+            context: None,
+            editor: EditorState::default(),
+            view: View::default(),
+            painted: None,
+            seen: Seen::default(),
+        };
+        window.fill();
+        let message = window.view.message.expect("a message");
+        assert!(
+            message.contains("damaged or cut off") && message.contains("No model."),
+            "{message}"
+        );
+    }
+}

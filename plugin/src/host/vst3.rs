@@ -335,3 +335,216 @@ pub extern "system" fn InitDll() -> bool {
 pub extern "system" fn ExitDll() -> bool {
     true
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        sync::atomic::{AtomicU32, Ordering},
+        time::{Duration, Instant},
+    };
+
+    use parking_lot::Mutex;
+    use vst3::Steinberg::{
+        IBStream_::IStreamSeekMode_,
+        IBStreamTrait,
+        Vst::{
+            IAudioProcessor, IComponent, IEditController, IMidiMapping, INoteExpressionController,
+            IProcessContextRequirements, IUnitInfo,
+        },
+        int64, kResultFalse,
+    };
+
+    use super::*;
+
+    /// A host that keeps what it is told.
+    #[derive(Default)]
+    struct Host {
+        marks: Arc<AtomicU32>,
+        edits: Arc<Mutex<Vec<(ParamID, ParamValue)>>>,
+    }
+
+    impl Class for Host {
+        type Interfaces = (IComponentHandler, IComponentHandler2);
+    }
+
+    impl IComponentHandlerTrait for Host {
+        unsafe fn beginEdit(&self, _id: ParamID) -> tresult {
+            kResultOk
+        }
+
+        unsafe fn performEdit(&self, id: ParamID, value: ParamValue) -> tresult {
+            self.edits.lock().push((id, value));
+            kResultOk
+        }
+
+        unsafe fn endEdit(&self, _id: ParamID) -> tresult {
+            kResultOk
+        }
+
+        unsafe fn restartComponent(&self, _flags: int32) -> tresult {
+            kResultOk
+        }
+    }
+
+    impl IComponentHandler2Trait for Host {
+        unsafe fn setDirty(&self, state: TBool) -> tresult {
+            assert_eq!(state, 1);
+            self.marks.fetch_add(1, Ordering::Relaxed);
+            kResultOk
+        }
+
+        unsafe fn requestOpenEditor(&self, _name: FIDString) -> tresult {
+            kResultFalse
+        }
+
+        unsafe fn startGroupEdit(&self) -> tresult {
+            kResultFalse
+        }
+
+        unsafe fn finishGroupEdit(&self) -> tresult {
+            kResultFalse
+        }
+    }
+
+    /// A project's file.
+    struct Stream(Mutex<(Vec<u8>, usize)>);
+
+    impl Class for Stream {
+        type Interfaces = (vst3::Steinberg::IBStream,);
+    }
+
+    impl IBStreamTrait for Stream {
+        unsafe fn read(&self, buffer: *mut c_void, wanted: int32, read: *mut int32) -> tresult {
+            let mut stream = self.0.lock();
+            let (bytes, at) = &mut *stream;
+            let count = usize::try_from(wanted).unwrap_or(0).min(bytes.len() - *at);
+            // SAFETY: the reader gives room for what it wants.
+            unsafe {
+                std::ptr::copy_nonoverlapping(bytes[*at..].as_ptr(), buffer.cast(), count);
+                if !read.is_null() {
+                    read.write(int32::try_from(count).unwrap_or(0));
+                }
+            }
+            *at += count;
+            kResultOk
+        }
+
+        unsafe fn write(
+            &self,
+            _buffer: *mut c_void,
+            _count: int32,
+            _written: *mut int32,
+        ) -> tresult {
+            kResultFalse
+        }
+
+        unsafe fn seek(&self, to: int64, mode: int32, result: *mut int64) -> tresult {
+            let mut stream = self.0.lock();
+            let from_end = i64::from(mode) == i64::from(IStreamSeekMode_::kIBSeekEnd);
+            stream.1 =
+                if from_end { stream.0.len() } else { usize::try_from(to).expect("no way back") };
+            let at = int64::try_from(stream.1).unwrap_or(0);
+            drop(stream);
+            if !result.is_null() {
+                // SAFETY: the caller gives room.
+                unsafe { result.write(at) };
+            }
+            kResultOk
+        }
+
+        unsafe fn tell(&self, result: *mut int64) -> tresult {
+            // SAFETY: the caller gives room.
+            unsafe { result.write(int64::try_from(self.0.lock().1).unwrap_or(0)) };
+            kResultOk
+        }
+    }
+
+    /// The host is told of each change in both ways, from the main thread at once, from another one
+    /// soon; the parameter is the one that hosts know as "Project changes".
+    #[test]
+    fn the_host_is_told() {
+        let component = ComWrapper::new(Component::new());
+        let controller = component.to_com_ptr::<IEditController>().expect("a controller");
+        let host = Host::default();
+        let (marks, edits) = (Arc::clone(&host.marks), Arc::clone(&host.edits));
+        let host = ComWrapper::new(host).to_com_ptr::<IComponentHandler>().expect("a handler");
+        // SAFETY: the host lives longer than the component.
+        assert_eq!(unsafe { controller.setComponentHandler(host.as_ptr()) }, kResultOk);
+        let link = component.link.clone().expect("the instance has a link");
+        let song = link.params.song.clone();
+        song.swap();
+        assert_eq!(marks.load(Ordering::Relaxed), 1);
+        let &[(id, value)] = edits.lock().as_slice() else { panic!("one value is told") };
+        assert!((value - 1.0 / f64::from(crate::params::LAST_CHANGE)).abs() < 1e-6);
+        // SAFETY: a plain structure of numbers, for which all zeroes are valid.
+        let mut info: ParameterInfo = unsafe { std::mem::zeroed() };
+        // SAFETY: the component writes into the structure.
+        let count = unsafe { controller.getParameterCount() };
+        let name = (0..count).find_map(|index| {
+            // SAFETY: as above.
+            unsafe { controller.getParameterInfo(index, &raw mut info) };
+            let end = info.title.iter().position(|letter| *letter == 0)?;
+            #[allow(clippy::unnecessary_cast, reason = "the type differs between systems")]
+            let title: Vec<u16> = info.title[..end].iter().map(|letter| *letter as u16).collect();
+            (info.id == id).then(|| String::from_utf16_lossy(&title))
+        });
+        assert_eq!(name.as_deref(), Some("Project changes"));
+
+        std::thread::spawn(move || song.swap()).join().expect("no panic");
+        let begun = Instant::now();
+        while edits.lock().len() < 2 {
+            assert!(begun.elapsed() < Duration::from_secs(20), "the host is not told");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        assert_eq!(marks.load(Ordering::Relaxed), 2);
+        drop((controller, component));
+        link.params.song.swap();
+        assert_eq!(marks.load(Ordering::Relaxed), 2, "told although the component is gone");
+    }
+
+    /// A component that the factory makes has every interface of nice-plug's.
+    #[test]
+    fn the_factory_makes_components() {
+        let factory = GetPluginFactory().cast::<IPluginFactory>();
+        // SAFETY: the factory comes with a reference for its caller.
+        let factory = unsafe { ComPtr::from_raw(factory) }.expect("a factory");
+        let class = <Interlude as nice_plug::prelude::Vst3Plugin>::PLATFORM_VST3_CLASS_ID;
+        let mut object: *mut c_void = std::ptr::null_mut();
+        let unknown = [0_u8; 16];
+        let interface = <IComponent as vst3::Interface>::IID;
+        // SAFETY: ids of 16 bytes, and room for a pointer.
+        unsafe {
+            let iid = (&raw const interface).cast();
+            let result = factory.createInstance(unknown.as_ptr().cast(), iid, &raw mut object);
+            assert_eq!((result, object.is_null()), (kInvalidArgument, true));
+            let result = factory.createInstance(class.as_ptr().cast(), iid, &raw mut object);
+            assert_eq!(result, kResultOk);
+        }
+        // SAFETY: what the factory has made is the host's.
+        let component = unsafe { ComPtr::from_raw(object.cast::<IComponent>()) }.expect("made");
+        assert!(component.cast::<IEditController>().is_some());
+        assert!(component.cast::<IAudioProcessor>().is_some());
+        assert!(component.cast::<IMidiMapping>().is_some());
+        assert!(component.cast::<INoteExpressionController>().is_some());
+        assert!(component.cast::<IProcessContextRequirements>().is_some());
+        assert!(component.cast::<IUnitInfo>().is_some());
+    }
+
+    /// A state that is cut off is refused and told; one that is whole takes that away.
+    #[test]
+    fn refused_states_are_told() {
+        let component = Component::new();
+        let song = component.link.clone().expect("the instance has a link").params.song.clone();
+        let load = |bytes: &[u8]| {
+            let stream = ComWrapper::new(Stream(Mutex::new((bytes.to_vec(), 0))));
+            let stream = stream.to_com_ptr::<vst3::Steinberg::IBStream>().expect("a stream");
+            // SAFETY: the stream outlives the call.
+            unsafe { IComponentTrait::setState(&component, stream.as_ptr()) }
+        };
+        let whole = br#"{"version":"0.1.0","params":{},"fields":{"song":"{}"}}"#;
+        assert_ne!(load(&whole[..30]), kResultOk);
+        assert!(song.problem().expect("it is told").contains("cut off"));
+        assert_eq!(load(whole), kResultOk);
+        assert_eq!(song.problem(), None);
+    }
+}

@@ -550,3 +550,38 @@ fn unreadable_slots_are_all_told() {
     while steps.worker.turn() {}
     assert_eq!((message(&steps), unread(&steps)), (None, [false, false]));
 }
+
+/// What the user does marks the project as changed, each time once; what follows from it does not.
+#[test]
+fn what_the_user_does_is_an_edit() {
+    let mut steps = Steps::new("edits");
+    let edits = Arc::new(std::sync::atomic::AtomicU32::new(0));
+    let count = Arc::clone(&edits);
+    steps.worker.shared.song.on_edit(move || {
+        count.fetch_add(1, Ordering::Relaxed);
+    });
+    let tune = steps.tune("one.mid", 60);
+    let folder = steps.folder.0.clone();
+    let commands = [
+        (Command::LoadFile(0, tune.clone()), 1),
+        (Command::Draw(1, 3), 1),
+        (Command::LearnFiles(vec![tune]), 1),
+        (Command::LearnSlots, 1),
+        (Command::LoadFile(0, folder.join("absent.mid")), 0),
+        (Command::ListModels, 0),
+        (Command::Retry, 0),
+    ];
+    for (command, expected) in commands {
+        let before = edits.load(Ordering::Relaxed);
+        let shown = format!("{command:?}");
+        steps.perform(command);
+        while steps.worker.turn() {}
+        assert_eq!(edits.load(Ordering::Relaxed) - before, expected, "{shown}");
+    }
+    let before = edits.load(Ordering::Relaxed);
+    let note = Note { start: 0.0, end: 1.0, pitch: 60, velocity: 80, channel: 0, program: 0 };
+    steps.audio.captured(Box::new(Take::of(1, &Clip::new(vec![note], 8.0))));
+    while steps.worker.turn() {}
+    assert_eq!(edits.load(Ordering::Relaxed) - before, 1);
+    assert!(steps.song(|state| state.slots[1].latent.is_some()), "its latent is no edit");
+}
