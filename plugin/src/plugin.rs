@@ -217,8 +217,8 @@ impl Interlude {
         };
         let grid = Grid { bar_beats: block.bar_beats, bars };
         if self.params.song.take_fresh() {
-            // What a host says of the arming before the first block after it has loaded a project is
-            // what it kept of an earlier day, not a wish.
+            // Armed when it was saved, or by what a host has kept, is no wish of today. The values are
+            // loaded as they were saved, since hosts compare them.
             (0..SLOTS).for_each(|slot| self.host.disarm(slot));
         }
         let armed = self.params.armed();

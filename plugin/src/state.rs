@@ -200,7 +200,14 @@ impl Song {
         self.0.loads.load(Ordering::Acquire)
     }
 
-    /// Whether a state has been loaded since the last call; for the audio thread.
+    /// Whether a state has been loaded that no block has followed yet: what it says of the arming of
+    /// slots is of an earlier day then, and does not count.
+    pub fn is_fresh(&self) -> bool {
+        self.0.fresh.load(Ordering::Acquire)
+    }
+
+    /// Whether a state has been loaded since the last call; for the audio thread, which disarms the
+    /// slots then.
     pub fn take_fresh(&self) -> bool {
         self.0.fresh.swap(false, Ordering::AcqRel)
     }

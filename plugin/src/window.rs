@@ -143,7 +143,7 @@ impl Window {
 
     fn fill_slots(&mut self) {
         let song = &self.shared.song;
-        let armed = self.params.armed();
+        let armed = if song.is_fresh() { [false; SLOTS] } else { self.params.armed() };
         for (index, slot) in self.view.slots.iter_mut().enumerate().take(SLOTS) {
             let taken = self.shared.signals.taken(index);
             if self.seen.taken[index].replace(taken).is_some_and(|before| before != taken) {
@@ -223,8 +223,16 @@ impl Window {
             Action::Evolve(on) => self.switch(&params.evolve, on),
             Action::Output(on) => self.switch(&params.output, on),
             Action::Thru(on) => self.switch(&params.thru, on),
-            Action::Capture(SlotId::A, on) => self.switch(&params.capture_a, on),
-            Action::Capture(SlotId::B, on) => self.switch(&params.capture_b, on),
+            Action::Capture(slot, on) => {
+                let slots = [&params.capture_a, &params.capture_b];
+                if shared.song.take_fresh() {
+                    // The user's wish counts from here on, not that of the day the project was saved.
+                    for armed in slots.into_iter().filter(|param| param.value()) {
+                        self.switch(armed, false);
+                    }
+                }
+                self.switch(slots[slot.index()], on);
+            }
             Action::LoadFile(slot, path) => shared.command(Command::LoadFile(slot.index(), path)),
             Action::Clear(slot) => shared.song.replace(slot.index(), Slot::default()),
             Action::Undo(slot) => shared.song.undo(slot.index()),

@@ -7,10 +7,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{DEFAULT_MODEL, Slot, SongState, Style};
-use crate::{
-    capture::SLOTS,
-    params::{ARMING, SONG},
-};
+use crate::{capture::SLOTS, params::SONG};
 
 /// What is said of a state of which nothing can be read.
 pub(super) const UNREADABLE: &str = "What this project saved of Interlude is damaged or cut off, so its clips, model and \
@@ -30,13 +27,9 @@ const BAR: f64 = 4.0;
 /// Stands in the place of a state that cannot be read.
 const MARK: &str = "unreadable";
 
-/// Makes a saved state ready to be loaded. Being armed is a matter of the moment: loaded again, it
-/// would record over a clip. Text that is no JSON would be passed over in silence by nice-plug.
+/// Makes a saved state ready to be loaded: text that is no JSON would be passed over in silence by
+/// nice-plug.
 pub fn prepare(state: &mut PluginState) {
-    state.params.retain(|id, _| !ARMING.contains(&id.as_str()));
-    for id in ARMING {
-        state.params.insert(id.to_owned(), nice_plug::plugin::ParamValue::Bool(false));
-    }
     if let Some(text) = state.fields.get_mut(SONG) {
         let readable = |text: &str| serde_json::from_str::<Value>(text).is_ok();
         if text.len() > MOST_TEXT {
@@ -203,7 +196,7 @@ fn is_usable(note: &Note) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use nice_plug::{plugin::ParamValue, prelude::Params};
+    use nice_plug::prelude::Params;
 
     use super::*;
     use crate::{params::InterludeParams, state::Song};
@@ -276,22 +269,6 @@ mod tests {
             assert_eq!(notes(&params.song, 0), None);
             params.song.edit(|state| state.model = "another".to_owned());
             assert_eq!(params.song.problem(), None);
-        }
-    }
-
-    /// A state that was saved armed, or says nothing of it, loads disarmed.
-    #[test]
-    fn states_load_disarmed() {
-        for saved in [Some(ParamValue::Bool(true)), Some(ParamValue::F32(1.0)), None] {
-            let mut state = PluginState {
-                version: String::new(),
-                params: saved.map(|saved| ("capture_a".to_owned(), saved)).into_iter().collect(),
-                fields: Default::default(),
-            };
-            prepare(&mut state);
-            for id in ["capture_a", "capture_b"] {
-                assert!(matches!(state.params[id], ParamValue::Bool(false)), "{state:?}");
-            }
         }
     }
 
