@@ -57,6 +57,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             keys: vec![NoiseKey::default(); batch],
             controls: Controls::none(&config, steps).map(|none| vec![none; batch]),
             steps: None,
+            tastes: Vec::new(),
         };
         let mut times = Vec::new();
         for _ in 0..RUNS {

@@ -7,6 +7,7 @@
 mod decoder;
 mod noise;
 mod session;
+mod taste;
 
 use std::ops::ControlFlow;
 use std::path::PathBuf;
@@ -15,13 +16,14 @@ use thiserror::Error;
 
 pub use decoder::{Decoder, Sample};
 pub use noise::NoiseKey;
+pub use taste::Taste;
 
-use crate::config::Config;
+use crate::config::{Config, Scheme};
 use crate::network::Part;
 use crate::network::interface::categorical;
 use crate::package::Package;
 use crate::runtime::{Provider, Runtime, RuntimeError};
-use crate::tokens::{Controls, TokenError, Tokens};
+use crate::tokens::{Controls, TokenError, Tokens, melody_pitch};
 use session::Network;
 
 /// Examples that are encoded in one run at most, which bounds memory.
@@ -75,6 +77,8 @@ pub struct DecodeSettings {
     pub controls: Option<Vec<Controls>>,
     /// Steps to decode; the model's window when absent.
     pub steps: Option<usize>,
+    /// What each example leans to, of models of melodies; nothing when empty.
+    pub tastes: Vec<Taste>,
 }
 
 /// Why a model could not be loaded or run.
@@ -329,9 +333,10 @@ impl Engine {
             let mut decoder = self.begin(z)?;
             for step in 0..steps {
                 let noise = (settings.temperature > 0.0).then(|| decoder.noise(&settings.keys));
+                let (temperature, noise) = leaning(settings, noise, &tokens, z.len(), &config);
                 let row = |controls: &Vec<f32>| controls[step * depth..(step + 1) * depth].to_vec();
                 let control = (depth > 0).then(|| controls.iter().flat_map(row).collect());
-                decoder.step(settings.temperature, noise, control)?;
+                decoder.step(temperature, noise, control)?;
                 match decoder.sample() {
                     Sample::Tokens(sample) => append(&mut tokens, sample),
                     Sample::Values(sample) => append(&mut values, sample),
@@ -377,6 +382,11 @@ impl Engine {
             return Err(EngineError::Settings(text));
         }
         check_count(settings.controls.as_deref(), z.len())?;
+        let is_melody = matches!(self.config.scheme, Scheme::Melody { .. } | Scheme::MelodyChords);
+        if !settings.tastes.is_empty() && (settings.tastes.len() != z.len() || !is_melody) {
+            let text = "tastes are for models of melodies, one for each latent code".to_owned();
+            return Err(EngineError::Settings(text));
+        }
         Ok(steps)
     }
 }
@@ -390,6 +400,29 @@ pub struct EncoderInputs {
     pub controls: Vec<Vec<f32>>,
     /// Steps that count.
     pub lengths: Vec<usize>,
+}
+
+/// The noise of a step with what each example leans to, and the temperature that goes with it: where
+/// there was no noise the most probable is still taken.
+fn leaning(
+    settings: &DecodeSettings,
+    noise: Option<Vec<f32>>,
+    tokens: &[Vec<i64>],
+    examples: usize,
+    config: &Config,
+) -> (f32, Option<Vec<f32>>) {
+    if settings.tastes.is_empty() {
+        return (settings.temperature, noise);
+    }
+    let temperature = if noise.is_some() { settings.temperature } else { 1.0 };
+    let width = config.output_depth();
+    let mut noise = noise.unwrap_or_else(|| vec![0.0; examples * width]);
+    let rows = noise.chunks_exact_mut(width).zip(&settings.tastes).zip(tokens);
+    for ((noise, taste), tokens) in rows {
+        let pitch = |&token: &i64| u8::try_from(token).ok().and_then(melody_pitch);
+        taste.lean(noise, tokens.iter().rev().find_map(pitch), temperature);
+    }
+    (temperature, Some(noise))
 }
 
 fn check_count(controls: Option<&[Controls]>, examples: usize) -> Result<(), EngineError> {

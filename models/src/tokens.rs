@@ -24,6 +24,7 @@ use crate::config::{Config, DrumMap, GrooveTask, Scheme};
 
 pub use chords::{chord_class, chord_symbol, transpose_chord};
 pub use groove::roland_to_general;
+pub(crate) use melody::pitch as melody_pitch;
 pub use place::{Place, Source, common_time, drum_pitch};
 pub use reason::TokenError;
 pub use windows::{Limit, extract, extract_with_places};

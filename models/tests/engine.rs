@@ -6,7 +6,9 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use interlude_models::config::{self, Config};
-use interlude_models::engine::{DecodeSettings, Engine, EngineError, EngineOptions, NoiseKey};
+use interlude_models::engine::{
+    DecodeSettings, Engine, EngineError, EngineOptions, NoiseKey, Taste,
+};
 use interlude_models::latent;
 use interlude_models::network::{self, Part};
 use interlude_models::package::{INFO_FILE, ModelInfo, Package, PackageError};
@@ -67,6 +69,7 @@ impl Model {
             keys: cycles.iter().map(|&cycle| NoiseKey { seed: 9, cycle }).collect(),
             controls: none.map(|none| vec![none; cycles.len()]),
             steps: None,
+            tastes: Vec::new(),
         }
     }
 }
@@ -126,6 +129,35 @@ fn decoding_can_be_stopped() {
     assert_eq!(stopped, [Tokens::Melody(whole[..21].to_vec())]);
     let few = DecodeSettings { steps: Some(7), ..settings };
     assert_eq!(decode(&mut engine, &z, &few), [Tokens::Melody(whole[..7].to_vec())]);
+}
+
+// In the middle of a morph a melody keeps to the scale and range of its ends, at any temperature; at
+// the ends it is what it would be without.
+#[test]
+fn tastes_hold_scale_and_range() {
+    let model = Model::new("cat-mel_2bar_small");
+    let mut engine = model.engine().expect("loaded");
+    let z = model.codes(4);
+    // C major from C4 to C5.
+    let scale = Tokens::Melody([60u8, 62, 64, 65, 67, 69, 71, 72].map(|pitch| pitch - 19).to_vec());
+    let taste = Taste::of(&[&scale, &scale]).expect("a key");
+    for temperature in [0.0, 0.7] {
+        let plain = model.settings(temperature, &[0, 1, 2, 3]);
+        let at = |t| DecodeSettings { tastes: vec![taste.at(t); 4], ..plain.clone() };
+        assert_eq!(decode(&mut engine, &z, &at(0.0)), decode(&mut engine, &z, &plain));
+        for tokens in decode(&mut engine, &z, &at(0.5)) {
+            let Tokens::Melody(tokens) = tokens else { panic!("a melody") };
+            let mut pitches = tokens.iter().filter(|&&token| token > 1).map(|token| token + 19);
+            let held =
+                |pitch: u8| (60..=72).contains(&pitch) && ![1, 3, 6, 8, 10].contains(&(pitch % 12));
+            assert!(pitches.all(held), "{tokens:?}");
+        }
+    }
+    let drums = Model::new("cat-drums_2bar_small");
+    let mut engine = drums.engine().expect("loaded");
+    let settings = DecodeSettings { tastes: vec![taste], ..drums.settings(0.0, &[0]) };
+    let error = engine.decode(&drums.codes(1), &settings, &mut |_| ControlFlow::Continue(()));
+    assert!(matches!(error, Err(EngineError::Settings(_))), "drums have no scale");
 }
 
 // An empty batch is an empty answer.

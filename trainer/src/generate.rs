@@ -5,7 +5,7 @@ pub mod velocities;
 
 use std::ops::ControlFlow;
 
-use interlude_models::engine::{DecodeSettings, Engine, EngineError, NoiseKey};
+use interlude_models::engine::{DecodeSettings, Engine, EngineError, NoiseKey, Taste};
 use interlude_models::latent::slerp;
 use interlude_models::tokens::{Controls, Tokens};
 
@@ -18,6 +18,8 @@ pub struct Settings {
     pub batch_size: usize,
     /// Seed of the noise. Example `n` has the noise of cycle `n`, whatever the batches are.
     pub seed: u64,
+    /// What each example leans to; nothing when empty.
+    pub tastes: Vec<Taste>,
 }
 
 /// Decodes latent codes in batches. `controls`, where the model needs some, are the same for all.
@@ -43,6 +45,7 @@ pub fn decode(
             keys,
             controls: controls[first..first + batch.len()].iter().cloned().collect(),
             steps: None,
+            tastes: settings.tastes.iter().skip(first).take(batch.len()).copied().collect(),
         };
         decoded.extend(engine.decode(batch, &settings, &mut |_| {
             on_step(batch.len());

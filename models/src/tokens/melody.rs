@@ -38,7 +38,7 @@ impl Cut {
 }
 
 /// The pitch of a token, `None` for the two that are no pitch and those out of range.
-pub(super) fn pitch(token: u8) -> Option<u8> {
+pub(crate) fn pitch(token: u8) -> Option<u8> {
     (token > NOTE_OFF && token < VOCABULARY).then(|| token + PITCH_OFFSET)
 }
 

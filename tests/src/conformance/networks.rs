@@ -213,6 +213,7 @@ impl Comparison<'_> {
             keys: vec![NoiseKey { seed: 1, cycle: 0 }; z.len()],
             controls: controls.map(|controls| vec![controls; z.len()]),
             steps: None,
+            tastes: Vec::new(),
         };
         let go = &mut |_| ControlFlow::Continue(());
         let greedy = self.engine.decode(&z, &settings, go)?;

@@ -12,12 +12,12 @@ use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 use interlude_models::clip::Clip;
 use interlude_models::config::{Config, GrooveTask, Scheme};
-use interlude_models::engine::{Engine, EngineOptions};
+use interlude_models::engine::{Engine, EngineOptions, Taste};
 use interlude_models::latent::constraint::{self, Constraint};
 use interlude_models::latent::personal::Personal;
 use interlude_models::package::Package;
 use interlude_models::runtime::{Provider, Runtime};
-use interlude_models::tokens::{Controls, to_clip};
+use interlude_models::tokens::{Controls, Tokens, to_clip};
 
 use super::Shared;
 use crate::generate::chords::progression;
@@ -137,6 +137,10 @@ struct Interpolate {
     count: Count,
     #[command(flatten)]
     learned: Learned,
+    /// Let what lies between two melodies of one key leave their scale and their range; a model with a
+    /// learned prior keeps to them, most in the middle.
+    #[arg(long)]
+    free: bool,
     /// Two or four MIDI files.
     #[arg(required = true, num_args = 2..=4, value_name = "MIDI")]
     inputs: Vec<PathBuf>,
@@ -268,6 +272,12 @@ impl Interpolate {
         let columns = self.columns.map_or(Ok(count), usize::try_from)?;
         let rows = self.rows.map_or(Ok(count), usize::try_from)?;
         let mut codes = self.learned.start(shared, &package)?;
+        let ends_of_way: Vec<&Tokens> = inputs.iter().map(|input| &input.window.tokens).collect();
+        let taste = Taste::of(&ends_of_way).filter(|_| codes.is_learned() && !self.free);
+        let tastes = match (taste, inputs.len()) {
+            (Some(taste), 2) => shares(count).map(|t| taste.at(t)).collect(),
+            _ => Vec::new(),
+        };
         let codes = match ends.as_slice() {
             [a, b, c, d] => codes.grid([a, b, c, d], columns, rows)?,
             [a, b, ..] => codes.line([a, b], count)?,
@@ -293,7 +303,7 @@ impl Interpolate {
         };
         let controls = vec![controls; codes.len()];
         let seed = self.making.seed();
-        self.making.make_with("interpolate", seed, engine, &codes, &controls, velocities)
+        self.making.make_with("interpolate", seed, engine, (&codes, tastes), &controls, velocities)
     }
 }
 
@@ -454,7 +464,7 @@ impl Making {
         finish: impl Fn(usize, &mut Clip),
     ) -> anyhow::Result<()> {
         let engine = self.model.load(shared, package)?;
-        self.make_with(mode, seed, engine, codes, controls, finish)
+        self.make_with(mode, seed, engine, (codes, Vec::new()), controls, finish)
     }
 
     /// Makes pieces of the `codes` around that of a file with one window, with the file's velocities
@@ -482,7 +492,7 @@ impl Making {
             }
         };
         let controls = vec![controls; codes.len()];
-        self.make_with(mode, seed, engine, &codes, &controls, velocities)
+        self.make_with(mode, seed, engine, (&codes, Vec::new()), &controls, velocities)
     }
 
     /// Decodes codes, passes each clip to `finish`, writes the files and tells about them.
@@ -491,7 +501,7 @@ impl Making {
         mode: &str,
         seed: u64,
         mut engine: Engine,
-        codes: &[Vec<f32>],
+        (codes, tastes): (&[Vec<f32>], Vec<Taste>),
         controls: &[Option<Controls>],
         finish: impl Fn(usize, &mut Clip),
     ) -> anyhow::Result<()> {
@@ -499,8 +509,12 @@ impl Making {
         let steps = config.hparams.max_seq_len * codes.len();
         let progress = ProgressBar::new(steps as u64);
         progress.set_style(ProgressStyle::with_template("{bar:30} {percent:>3} % {eta}")?);
-        let settings =
-            Settings { temperature: self.temperature, batch_size: self.batch_size.into(), seed };
+        let settings = Settings {
+            temperature: self.temperature,
+            batch_size: self.batch_size.into(),
+            seed,
+            tastes,
+        };
         let decoded = decode(&mut engine, codes, controls, &settings, &mut |examples| {
             progress.inc(examples as u64);
         })

@@ -143,6 +143,7 @@ impl Command {
                 temperature: self.temperature,
                 batch_size: 64,
                 seed: self.seed,
+                tastes: Vec::new(),
             };
             decode(engine, &codes, &controls, &settings, &mut |_| {})
         };

@@ -83,6 +83,11 @@ impl Asked {
 }
 
 impl Codes {
+    /// Whether there is a learned prior.
+    pub(super) fn is_learned(&self) -> bool {
+        self.0.is_some()
+    }
+
     /// Codes with some indices under a seed.
     pub(super) fn samples(
         &mut self,
