@@ -14,7 +14,7 @@ use crate::{
     capture::{Phase, SLOTS},
     editor::{
         self, Action, Capture, DEFAULT_SIZE, EditorState, EngineView, Gesture, MINIMUM_SIZE,
-        ParameterView, PatternView, SlotId, SlotView, StyleView, View,
+        ParameterView, PatternView, SlotView, StyleView, View,
     },
     params::InterludeParams,
     shape::Attribute,
@@ -282,7 +282,7 @@ mod tests {
     use std::sync::atomic::AtomicU32;
 
     use super::*;
-    use crate::resources::InstalledModel;
+    use crate::{editor::SlotId, resources::InstalledModel};
 
     /// Each action that changes the music marks the project as changed, once; one that changes
     /// nothing does not.
