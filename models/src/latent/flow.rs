@@ -39,6 +39,7 @@ pub const GUIDANCE: f32 = 2.0;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Flow {
     space: String,
+    blends: bool,
     conditions: Conditions,
     /// Classes of windows of the data, so that what is asked for together goes together.
     examples: Vec<Vec<Option<usize>>>,
@@ -84,12 +85,24 @@ impl Flow {
         if !examples.iter().all(known) {
             return Err("its examples do not fit its conditions".to_owned());
         }
-        Ok(Self { space, conditions, examples, sizes, weights })
+        Ok(Self { space, blends: true, conditions, examples, sizes, weights })
     }
 
     /// The latent space that its codes belong to.
     pub fn space(&self) -> &str {
         &self.space
+    }
+
+    /// Whether what lies between codes is to be found in their noise. Where that gains nothing, codes
+    /// blend as they are, and samples alone come from the prior.
+    pub fn blends(&self) -> bool {
+        self.blends
+    }
+
+    /// The same prior for samples alone, or for blends too.
+    #[must_use]
+    pub fn with_blends(self, blends: bool) -> Self {
+        Self { blends, ..self }
     }
 
     /// What it can be told.

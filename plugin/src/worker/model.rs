@@ -177,7 +177,8 @@ impl Model {
 
     /// Finds the noise of a code once, so that a morph need not. Without it codes blend as they are.
     pub(super) fn trace_back(&mut self, code: &[f32]) {
-        let Some(learned) = &mut self.learned else { return };
+        let learned = self.learned.as_mut().filter(|learned| learned.flow().blends());
+        let Some(learned) = learned else { return };
         if self.origins.iter().any(|origin| origin.code() == code) {
             return;
         }

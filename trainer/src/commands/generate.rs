@@ -273,7 +273,7 @@ impl Interpolate {
         let rows = self.rows.map_or(Ok(count), usize::try_from)?;
         let mut codes = self.learned.start(shared, &package)?;
         let ends_of_way: Vec<&Tokens> = inputs.iter().map(|input| &input.window.tokens).collect();
-        let taste = Taste::of(&ends_of_way).filter(|_| codes.is_learned() && !self.free);
+        let taste = Taste::of(&ends_of_way).filter(|_| codes.blends() && !self.free);
         let tastes = match (taste, inputs.len()) {
             (Some(taste), 2) => shares(count).map(|t| taste.at(t)).collect(),
             _ => Vec::new(),

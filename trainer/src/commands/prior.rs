@@ -65,6 +65,9 @@ pub struct Prior {
     /// Blocks of the network; as the number of windows allows if missing.
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=64))]
     blocks: Option<u16>,
+    /// Let samples come from the prior, but blends of clips be as without it.
+    #[arg(long)]
+    samples_only: bool,
     /// Seed of the windows' keys, initial weights, order and noise.
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -213,7 +216,7 @@ impl Prior {
             );
             std::process::exit(INTERRUPTED);
         }
-        let flow = Flow::read(&out.join(FILE), &space, latent)?;
+        let flow = Flow::read(&out.join(FILE), &space, latent)?.with_blends(!self.samples_only);
         flow.write(&package.dir.join(FILE))?;
         card::put(&package.dir, "prior", &self.section(&package, &flow, count, &end))?;
         let place = package.dir.join(FILE);
@@ -234,7 +237,7 @@ impl Prior {
              their noise). It has {} weights of 16 bits and learnt from {windows} windows in {} steps of \
              {} in {:.0} minutes{best}. It can be told: {}; and the windows before and after.\n\nMade \
              with\n\n```sh\ninterlude prior --model {name} --dataset {dataset} --windows {} --steps {} \
-             --batch-size {} --learning-rate {} --seed {}\n```\n",
+             --batch-size {} --learning-rate {} --seed {}{}\n```\n",
             flow.weight_count(),
             end.step,
             self.batch_size,
@@ -244,7 +247,8 @@ impl Prior {
             self.steps,
             self.batch_size,
             self.learning_rate,
-            self.seed
+            self.seed,
+            if self.samples_only { " --samples-only" } else { "" }
         )
     }
 }

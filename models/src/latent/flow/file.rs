@@ -33,8 +33,15 @@ const UNKNOWN: u8 = u8::MAX;
 #[derive(Serialize, Deserialize)]
 struct Header {
     space: String,
+    /// Whether it serves blends too.
+    #[serde(default = "yes")]
+    blends: bool,
     latent: usize,
     conditions: Vec<Condition>,
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// Why a file is no prior of its model.
@@ -92,6 +99,7 @@ impl Flow {
     pub fn to_bytes(&self) -> Vec<u8> {
         let header = Header {
             space: self.space.clone(),
+            blends: self.blends,
             latent: self.sizes.size,
             conditions: self.conditions.list().to_vec(),
         };
@@ -154,7 +162,8 @@ impl Flow {
             }
         }
         let examples = examples.ok_or("it has no examples")?;
-        Self::new(header.space, conditions, examples, header.latent, weights)
+        let flow = Self::new(header.space, conditions, examples, header.latent, weights)?;
+        Ok(flow.with_blends(header.blends))
     }
 
     /// Reads the prior of a model with this latent space and codes of `latent` numbers.
@@ -205,6 +214,9 @@ mod tests {
         let path = folder.path().join(FILE);
         untrained().write(&path).expect("written");
         assert_eq!(Flow::read(&path, "a model", 4).expect("read"), untrained());
+        let samples = untrained().with_blends(false);
+        samples.write(&path).expect("written");
+        assert_eq!(Flow::read(&path, "a model", 4).expect("read"), samples);
         assert_eq!(std::fs::read_dir(folder.path()).expect("folder").count(), 1);
     }
 

@@ -83,9 +83,14 @@ impl Asked {
 }
 
 impl Codes {
-    /// Whether there is a learned prior.
-    pub(super) fn is_learned(&self) -> bool {
-        self.0.is_some()
+    /// The learned prior, if it serves blends.
+    fn blending(&mut self) -> Option<&mut Prior> {
+        self.0.as_mut().filter(|learned| learned.flow().blends())
+    }
+
+    /// Whether blends go through a learned prior.
+    pub(super) fn blends(&mut self) -> bool {
+        self.blending().is_some()
     }
 
     /// Codes with some indices under a seed.
@@ -110,7 +115,7 @@ impl Codes {
         [a, b]: [&[f32]; 2],
         count: usize,
     ) -> anyhow::Result<Vec<Vec<f32>>> {
-        let Some(learned) = &mut self.0 else {
+        let Some(learned) = self.blending() else {
             return Ok(line(a, b, count));
         };
         let [a, b] = [learned.origin(a)?, learned.origin(b)?];
@@ -125,7 +130,7 @@ impl Codes {
         columns: usize,
         rows: usize,
     ) -> anyhow::Result<Vec<Vec<f32>>> {
-        let Some(learned) = &mut self.0 else { return Ok(grid(ends, columns, rows)) };
+        let Some(learned) = self.blending() else { return Ok(grid(ends, columns, rows)) };
         let mut origin = |code| learned.origin(code);
         let [a, b, c, d] = ends;
         let [a, b, c, d] = [origin(a)?, origin(b)?, origin(c)?, origin(d)?];
@@ -143,7 +148,7 @@ impl Codes {
         indices: &[u64],
     ) -> anyhow::Result<Vec<Vec<f32>>> {
         let drawn: Vec<_> = indices.iter().map(|&index| prior(seed, index, centre.len())).collect();
-        let Some(learned) = &mut self.0 else {
+        let Some(learned) = self.blending() else {
             return Ok(drawn.iter().map(|drawn| slerp(drawn, centre, similarity)).collect());
         };
         let origin = learned.origin(centre)?;
