@@ -53,6 +53,24 @@ pub struct Bundled {
     pub vst3: PathBuf,
 }
 
+impl Bundled {
+    /// The bundles that were laid out in a folder.
+    ///
+    /// # Errors
+    /// When one is missing.
+    pub fn in_folder(folder: &Path) -> Result<Self> {
+        let [clap, vst3] = System::host().bundles(folder);
+        let top = |bundle: &Bundle| {
+            bundle.parts.last().cloned().context("a bundle has at least one part")
+        };
+        let bundled = Self { clap: top(&clap)?, vst3: top(&vst3)?, clap_binary: clap.binary };
+        for part in [&bundled.clap, &bundled.vst3] {
+            ensure!(part.exists(), "there is no {}: `cargo xtask bundle` makes it", part.display());
+        }
+        Ok(bundled)
+    }
+}
+
 impl BundleCommand {
     /// Bundles of the release build.
     pub fn release() -> Self {
@@ -97,11 +115,7 @@ impl BundleCommand {
                 replace(part, place)?;
             }
         }
-        let [clap, vst3] = placed;
-        let top = |bundle: &Bundle| {
-            bundle.parts.last().cloned().context("a bundle has at least one part")
-        };
-        let bundled = Bundled { clap: top(&clap)?, vst3: top(&vst3)?, clap_binary: clap.binary };
+        let bundled = Bundled::in_folder(&out)?;
         println!("bundle: {}", bundled.clap.display());
         println!("bundle: {}", bundled.vst3.display());
         Ok(bundled)

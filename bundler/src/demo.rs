@@ -1,11 +1,11 @@
 //! `cargo xtask demo`: two clips into the real plug-in, a morph between them out, and measurements.
 
 mod canvas;
-mod clips;
+pub(crate) mod clips;
 mod performance;
 mod picture;
 mod report;
-mod trace;
+pub(crate) mod trace;
 
 use std::path::{Path, PathBuf};
 

@@ -10,7 +10,7 @@ mod session;
 
 pub use events::{EventKind, Input, OutputEvent, Span, hanging, spans};
 pub use instance::{Block, Instance, NotePort, Parameter, Settings};
-pub use session::{Session, Transport};
+pub use session::{Manners, Session, Transport};
 
 use std::{
     ffi::CString,

@@ -5,6 +5,7 @@ pub mod bundle;
 pub mod demo;
 pub mod doctor;
 pub mod host;
+pub mod hosts;
 pub mod notices;
 pub mod platform;
 pub mod runtime;

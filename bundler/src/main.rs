@@ -8,6 +8,7 @@ use interlude_bundler::{
     bundle::{BundleCommand, Install},
     demo::Demo,
     doctor::Doctor,
+    hosts::Hosts,
     runtime::RuntimeCommand,
     test::{Conformance, Test},
 };
@@ -26,6 +27,7 @@ enum Command {
     Install(Install),
     Doctor(Doctor),
     Demo(Demo),
+    Hosts(Hosts),
     Test(Test),
     Conformance(Conformance),
 }
@@ -47,6 +49,7 @@ fn run(command: Command) -> Result<()> {
         Command::Install(install) => install.run(),
         Command::Doctor(doctor) => doctor.run(),
         Command::Demo(demo) => demo.run(),
+        Command::Hosts(hosts) => hosts.run(),
         Command::Test(test) => test.run(),
         Command::Conformance(conformance) => conformance.run(),
     }

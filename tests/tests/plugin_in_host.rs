@@ -1,94 +1,9 @@
 //! The real plug-in in the headless host: the debug build that aborts when `process` allocates,
 //! from its bundle, with a model of random weights (its music is noise, its timing is not).
 
-use std::{
-    path::PathBuf,
-    sync::OnceLock,
-    time::{Duration, Instant},
-};
-
-use interlude_bundler::{
-    bundle::BundleCommand,
-    host::{Input, NotePort, PluginFile, Session, Settings, Span, hanging, spans},
-    workspace,
-};
-use interlude_models::{
-    config::by_name,
-    network,
-    package::{ModelInfo, Package},
-    weights::{Tensor, Weights},
-};
+use interlude_bundler::host::{Input, Manners, NotePort, Session, Settings, Span, hanging, spans};
+use interlude_tests::in_host::{CYCLE, filled, in_real_time, session, state};
 use proptest::prelude::*;
-
-const PLUGIN: &str = "studio.interlude.interlude";
-/// Beats of a cycle of two bars.
-const CYCLE: f64 = 8.0;
-
-/// The plug-in's library in a bundle with a random model, made once.
-fn plugin() -> &'static PathBuf {
-    static PLUGIN: OnceLock<PathBuf> = OnceLock::new();
-    PLUGIN.get_or_init(|| {
-        let config = by_name("cat-mel_2bar_small").unwrap();
-        let mut weights = Weights::default();
-        let mut state = 1_u32;
-        for variable in network::variables(&config) {
-            let count = variable.shape.iter().product();
-            let data = (0..count)
-                .map(|_| {
-                    state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-                    f32::from(u16::try_from(state >> 16).unwrap()) / 327_680.0 - 0.1
-                })
-                .collect();
-            weights.insert(variable.name, Tensor::new(variable.shape, data).unwrap());
-        }
-        let folder = tempfile::tempdir().unwrap();
-        let model = folder.path().join("mel-2bar");
-        Package::write(&model, &ModelInfo::new(config, "random weights"), &weights).unwrap();
-        let out = Some(workspace::target().join("bundled-tests"));
-        let bundle = BundleCommand { model: vec![model], out, ..BundleCommand::checked() };
-        bundle.run().unwrap().clap_binary
-    })
-}
-
-fn session(offline: bool) -> Session {
-    let instance = PluginFile::load(plugin()).unwrap().instantiate(PLUGIN).unwrap();
-    Session::new(instance, Settings { sample_rate: 48_000.0, block: 256, offline }).unwrap()
-}
-
-/// State of an instance that captured a clip in each slot from host MIDI.
-fn state() -> &'static [u8] {
-    static STATE: OnceLock<Vec<u8>> = OnceLock::new();
-    STATE.get_or_init(|| {
-        let mut session = session(true);
-        session.set_text("Thru", "Off").unwrap();
-        session.set_text("Temperature", "1").unwrap();
-        session.play();
-        for (slot, start, keys) in
-            [("Capture A", 4.0, [60, 62, 64, 65]), ("Capture B", 16.0, [72, 67, 60, 55])]
-        {
-            session.run_to(start - 2.0).unwrap();
-            session.set_text(slot, "On").unwrap();
-            let origin = session.frame() + session.frames_until(start);
-            for (beat, key) in (0_u64..).zip(keys) {
-                session.schedule_note(origin + beat * 48_000, 24_000, 0, key, 0.7);
-            }
-            session.run_to(start + CYCLE + 1.0).unwrap();
-            session.set_text(slot, "Off").unwrap();
-        }
-        session.run_to(40.0).unwrap();
-        session.stop();
-        session.run(4800).unwrap();
-        assert_eq!(hanging(session.events()), 0);
-        session.instance().save_state().unwrap()
-    })
-}
-
-/// An instance with both slots filled.
-fn filled(offline: bool) -> Session {
-    let mut session = session(offline);
-    session.instance().load_state(state()).unwrap();
-    session
-}
 
 /// Notes that begin in `0.0..beats`: key and start in thousandths of a beat.
 fn music(session: &Session, beats: f64) -> Vec<(u8, i64)> {
@@ -135,21 +50,12 @@ fn a_bounce_has_the_notes_of_playback() {
     let mut bounce = filled(true);
     let expected = two_cycles(&mut bounce);
     let mut live = filled(false);
-    let begun = Instant::now();
     // The model loads while the transport stands.
-    while begun.elapsed() < Duration::from_secs(5) {
-        live.run(480).unwrap();
-        std::thread::sleep(Duration::from_millis(10));
-    }
+    in_real_time(&mut live, 5 * 48_000);
     live.seek(-4.0);
     live.play();
-    let (start, first) = (Instant::now(), live.frame());
     let count = live.frames_until(2.0 * CYCLE);
-    live.run_paced(count, |frame| {
-        let due = Duration::from_nanos((frame - first) * 1_000_000 / 48);
-        std::thread::sleep((start + due).saturating_duration_since(Instant::now()));
-    })
-    .unwrap();
+    in_real_time(&mut live, count);
     assert_eq!(music(&live, 2.0 * CYCLE), expected);
 }
 
@@ -159,7 +65,7 @@ fn a_loop_repeats_itself_and_leaves_nothing_sounding() {
     // cuts is ended.
     for split in [true, false] {
         let mut session = filled(true);
-        session.split_at_loop = split;
+        session.behave(Manners { split_at_loop: split, ..Manners::default() });
         session.set_loop(Some(0.0..CYCLE));
         session.seek(0.0);
         session.play();

@@ -14,7 +14,7 @@ use interlude_models::{
 ///
 /// # Errors
 /// When the file cannot be read or holds no such window; the message names the file and the reason.
-pub(super) fn load(path: &Path, config: &Config) -> Result<Clip> {
+pub(crate) fn load(path: &Path, config: &Config) -> Result<Clip> {
     let sequence = NoteSequence::open(path)?;
     let windows = tokens::extract(config, &sequence, Limit::All)
         .with_context(|| path.display().to_string())?;

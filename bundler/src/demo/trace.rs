@@ -8,12 +8,12 @@ use std::{
 use serde::Deserialize;
 
 /// The environment variable that makes the plug-in write a trace.
-pub(super) const VARIABLE: &str = "INTERLUDE_TRACE";
+pub(crate) const VARIABLE: &str = "INTERLUDE_TRACE";
 
 /// One line of the trace. Events and fields that are not of interest here are skipped.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(tag = "event", rename_all = "lowercase")]
-pub(super) enum Event {
+pub(crate) enum Event {
     /// A model is ready.
     Model {
         /// The model's name.
@@ -53,18 +53,18 @@ pub(super) enum Event {
 }
 
 /// A trace file while the plug-in writes to it.
-pub(super) struct Trace {
+pub(crate) struct Trace {
     path: PathBuf,
 }
 
 impl Trace {
     /// Names the file; it need not exist yet.
-    pub(super) fn new(path: &Path) -> Self {
+    pub(crate) fn new(path: &Path) -> Self {
         Self { path: path.to_owned() }
     }
 
     /// All complete lines so far. Lines that are no events are left out.
-    pub(super) fn events(&self) -> Vec<Event> {
+    pub(crate) fn events(&self) -> Vec<Event> {
         let text = fs::read_to_string(&self.path).unwrap_or_default();
         let complete = text.rfind('\n').map_or("", |end| &text[..end]);
         complete.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()

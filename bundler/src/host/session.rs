@@ -34,10 +34,51 @@ impl Default for Transport {
     }
 }
 
+/// What hosts do in different ways.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Manners {
+    /// Whether a block ends where the loop ends, as most hosts do it. Otherwise the block runs over
+    /// the end and the next one starts as far into the loop.
+    pub split_at_loop: bool,
+    /// Frames that are played before the position that was started at, as a host does that makes up
+    /// for latency.
+    pub lead: u32,
+    /// Parts of a beat to which positions are rounded; `None` for all that fixed-point beats hold.
+    pub ticks: Option<u16>,
+    /// Whether a plug-in is called while the transport stands. Otherwise events wait.
+    pub processes_standing: bool,
+    /// Lengths of blocks in frames, used in turn and as far as activated; whole blocks when empty.
+    pub blocks: Vec<u32>,
+}
+
+impl Default for Manners {
+    fn default() -> Self {
+        Self {
+            split_at_loop: true,
+            lead: 0,
+            ticks: None,
+            processes_standing: true,
+            blocks: Vec::new(),
+        }
+    }
+}
+
+impl Manners {
+    /// What Ardour 7 does with a VST3 plug-in.
+    pub fn ardour() -> Self {
+        Self { lead: 512, ticks: Some(1920), ..Self::default() }
+    }
+}
+
 /// An active instance with a transport, a frame clock and a queue of input.
 pub struct Session {
     instance: Instance,
     transport: Transport,
+    manners: Manners,
+    /// Frame at which the lead of a start ends.
+    lead_end: u64,
+    /// Blocks processed, which choose the next one's length.
+    blocks: usize,
     /// Song position of `anchor_frame`. Positions are counted from here, so that rounding does not
     /// add up over blocks.
     anchor_beats: f64,
@@ -47,9 +88,6 @@ pub struct Session {
     input: EventBuffer,
     events: Vec<OutputEvent>,
     times: Vec<Duration>,
-    /// Whether a block ends where the loop ends, as most hosts do it. Otherwise the block runs over
-    /// the end and the next one starts as far into the loop.
-    pub split_at_loop: bool,
 }
 
 impl Session {
@@ -62,6 +100,9 @@ impl Session {
         Ok(Self {
             instance,
             transport: Transport::default(),
+            manners: Manners::default(),
+            lead_end: 0,
+            blocks: 0,
             anchor_beats: 0.0,
             anchor_frame: 0,
             frame: 0,
@@ -69,7 +110,6 @@ impl Session {
             input: EventBuffer::with_capacity(1024),
             events: Vec::new(),
             times: Vec::new(),
-            split_at_loop: true,
         })
     }
 
@@ -106,9 +146,16 @@ impl Session {
         self.anchor_beats + frames(self.frame - self.anchor_frame) / self.frames_per_beat()
     }
 
-    /// Starts the transport where it stands.
+    /// Behaves as a certain host from here on.
+    pub fn behave(&mut self, manners: Manners) {
+        self.manners = manners;
+    }
+
+    /// Starts the transport where it stands, or as far before as the host's manners have it.
     pub fn play(&mut self) {
-        self.seek(self.beats());
+        let lead = u64::from(self.manners.lead);
+        self.seek(self.beats() - frames(lead) / self.frames_per_beat());
+        self.lead_end = self.frame + lead;
         self.transport.playing = true;
     }
 
@@ -186,8 +233,12 @@ impl Session {
     pub fn run_paced(&mut self, count: u64, mut pace: impl FnMut(u64)) -> Result<(), HostError> {
         let end = self.frame + count;
         while self.frame < end {
-            let most = u64::from(self.instance.settings().block).min(end - self.frame);
+            let most = self.next_length().min(end - self.frame);
             let most = self.frames_to_loop_end().map_or(most, |left| most.min(left));
+            let most = match self.lead_end.checked_sub(self.frame) {
+                Some(left @ 1..) => most.min(left),
+                _ => most,
+            };
             pace(self.frame);
             self.block(u32::try_from(most).expect("a block is no longer than the u32 activated"))?;
         }
@@ -223,12 +274,25 @@ impl Session {
         std::mem::take(&mut self.times)
     }
 
+    fn next_length(&mut self) -> u64 {
+        let activated = self.instance.settings().block;
+        let manners = &self.manners.blocks;
+        let length = manners.get(self.blocks % manners.len().max(1)).copied();
+        self.blocks += 1;
+        u64::from(length.map_or(activated, |length| length.clamp(1, activated)))
+    }
+
     fn block(&mut self, length: u32) -> Result<(), HostError> {
         let beats = self.beats();
         let end = self.frame + u64::from(length);
+        if !self.transport.playing && !self.manners.processes_standing {
+            self.frame = end;
+            self.instance.idle();
+            return Ok(());
+        }
         self.input.clear();
         while let Some(entry) = self.queue.first_entry().filter(|entry| *entry.key() < end) {
-            let time = u32::try_from(entry.key() - self.frame)
+            let time = u32::try_from(entry.key().saturating_sub(self.frame))
                 .expect("queued frames lie within the block, whose length is a u32");
             for input in entry.remove() {
                 input.push(time, &mut self.input);
@@ -254,7 +318,7 @@ impl Session {
     fn frames_to_loop_end(&self) -> Option<u64> {
         let range = self.transport.looping.as_ref().filter(|_| self.transport.playing)?;
         let beats = self.beats();
-        let inside = self.split_at_loop && range.contains(&beats);
+        let inside = self.manners.split_at_loop && range.contains(&beats);
         inside.then(|| whole(((range.end - beats) * self.frames_per_beat() - 1e-6).ceil()).max(1))
     }
 
@@ -276,6 +340,10 @@ impl Session {
             | TransportFlags::HAS_BEATS_TIMELINE
             | TransportFlags::HAS_SECONDS_TIMELINE
             | TransportFlags::HAS_TIME_SIGNATURE;
+        let beats = self.manners.ticks.map_or(beats, |ticks| {
+            let ticks = f64::from(ticks);
+            (beats * ticks).round() / ticks
+        });
         flags.set(TransportFlags::IS_PLAYING, *playing);
         flags.set(TransportFlags::IS_LOOP_ACTIVE, looping.is_some());
         let seconds = |beats: f64| SecondsTime::from_float(beats * 60.0 / tempo);
