@@ -283,8 +283,11 @@ mod tests {
     fn each_kind_of_fault_is_told() {
         // Contract: a missing note, one that is late, one too many, one that ends elsewhere and one
         // that never ends are told, each alone.
-        let faults: [(&str, fn(&mut Recording)); 5] = [
-            ("key 58 at beat 8 is missing", |recording| drop(recording.notes.remove(0))),
+        type Fault = (&'static str, fn(&mut Recording));
+        let faults: [Fault; 5] = [
+            ("key 58 at beat 8 is missing", |recording| {
+                recording.notes.remove(0);
+            }),
             ("key 60 at beat 10 is +2.0 samples off", |recording| recording.notes[2].start += 2),
             ("key 20 at beat 8.500 should not be", |recording| {
                 recording.notes.insert(1, note(13_000, 14_000, 20));

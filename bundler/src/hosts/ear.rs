@@ -47,7 +47,7 @@ fn decode(samples: &[f32], channels: usize) -> Result<Recording> {
         events(&channel, status, &mut messages)?;
     }
     // An off on the sample of an on ends the note before it.
-    messages.sort_by_key(|(frame, [status, ..])| (*frame, *status));
+    messages.sort_by_key(|(frame, [status, ..])| (*frame, status & 0xf0));
     Ok(Recording::of(messages))
 }
 

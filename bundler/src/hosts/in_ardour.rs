@@ -220,7 +220,9 @@ impl Stage<'_> {
             self.installation.export(self.place, &folder, &wav)?;
             let mut heard = ear::read(&wav)?;
             let frame = |number: u8| sample(&song.tempos, f64::from(number));
-            heard.beats = (0..64).map(|number| Beat { frame: frame(number), number }).collect();
+            // The file cuts what sounds at its end.
+            heard.beats = (0..63).map(|number| Beat { frame: frame(number), number }).collect();
+            heard.notes.retain(|note| note.start < frame(63));
             anyhow::Ok(heard)
         };
         let (one, two) = (export("one.wav")?, export("two.wav")?);
@@ -275,8 +277,9 @@ impl Host {
     /// Closes the session and opens another one.
     fn reopen(&mut self, stage: &Stage<'_>, folder: &Path, trace: &Path) -> Result<()> {
         self.ardour.end();
-        *self = Self::open(stage, folder, trace)?;
-        Ok(())
+        self.ardour = Ardour::open(stage.place, stage.installation, trace, folder)?;
+        model_ready(trace)?;
+        self.recorder.connect(stage.place, &PORTS)
     }
 }
 
@@ -359,8 +362,17 @@ impl Performance<'_> {
         self.host.ardour.locate(self.sample(start), false)?;
         std::thread::sleep(Duration::from_millis(900));
         self.host.ardour.ask("loop(true)")?;
-        // Twice and a half around.
-        std::thread::sleep(Duration::from_secs_f64(2.5 * (end - start) * 0.5));
+        // Twice around and half of a third time, however long that takes.
+        let mut last = self.sample(start);
+        let mut wraps = 0;
+        let begun = Instant::now();
+        while wraps < 2 || last < self.sample((start + end) / 2.0) {
+            ensure!(begun.elapsed() < PATIENCE * 4, "Ardour does not loop");
+            std::thread::sleep(Duration::from_millis(20));
+            let now = self.host.ardour.position()?;
+            wraps += u32::from(now < last - self.sample(1.0));
+            last = now;
+        }
         self.host.ardour.ask("loop(false)")?;
         self.stop()?;
         let recording = self.host.recorder.take()?;

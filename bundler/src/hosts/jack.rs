@@ -79,13 +79,19 @@ impl Recorder {
         command.args(["-a", "recorder"]);
         let recorder = Self { dump: place.talk(command, "jack_midi_dump")? };
         wait_for(place, "recorder:input")?;
+        recorder.connect(place, ports)?;
+        Ok(recorder)
+    }
+
+    /// Records from ports, also when they were gone for a while.
+    pub(super) fn connect(&self, place: &Place, ports: &[&str]) -> Result<()> {
         for port in ports {
             wait_for(place, port)?;
             let mut connect: Command = place.command("jack_connect");
             connect.args([port, "recorder:input"]);
             place.finish(connect, "jack_connect", PATIENCE)?;
         }
-        Ok(recorder)
+        Ok(())
     }
 
     /// What was recorded since the last time.
