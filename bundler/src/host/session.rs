@@ -340,6 +340,8 @@ impl Session {
             | TransportFlags::HAS_BEATS_TIMELINE
             | TransportFlags::HAS_SECONDS_TIMELINE
             | TransportFlags::HAS_TIME_SIGNATURE;
+        // Hosts that count in ticks know their seconds to the sample.
+        let position = beats;
         let beats = self.manners.ticks.map_or(beats, |ticks| {
             let ticks = f64::from(ticks);
             (beats * ticks).round() / ticks
@@ -356,7 +358,7 @@ impl Session {
             header: EventHeader::new_core(0, EventFlags::empty()),
             flags,
             song_pos_beats: BeatTime::from_float(beats),
-            song_pos_seconds: seconds(beats),
+            song_pos_seconds: seconds(position),
             tempo: *tempo,
             tempo_inc: 0.0,
             loop_start_beats: BeatTime::from_float(looping.start),

@@ -50,6 +50,13 @@ fn ports(place: &Place) -> Result<Vec<String>> {
     Ok(String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect())
 }
 
+/// Whether a port is connected with the recorder.
+fn feeds_recorder(place: &Place, port: &str) -> Result<bool> {
+    let output = place.command("jack_lsp").args(["-c", "recorder:input"]).output();
+    let output = output.context("cannot start jack_lsp")?;
+    Ok(String::from_utf8_lossy(&output.stdout).lines().any(|line| line.trim() == port))
+}
+
 /// Waits for a port.
 pub(super) fn wait_for(place: &Place, port: &str) -> Result<()> {
     let begun = Instant::now();
@@ -87,9 +94,16 @@ impl Recorder {
     pub(super) fn connect(&self, place: &Place, ports: &[&str]) -> Result<()> {
         for port in ports {
             wait_for(place, port)?;
-            let mut connect: Command = place.command("jack_connect");
-            connect.args([port, "recorder:input"]);
-            place.finish(connect, "jack_connect", PATIENCE)?;
+            // A host may have saved the connection and made it again.
+            if !feeds_recorder(place, port)? {
+                let mut connect: Command = place.command("jack_connect");
+                connect.args([port, "recorder:input"]);
+                let connected = place.finish(connect, "jack_connect", PATIENCE);
+                if !feeds_recorder(place, port)? {
+                    connected?;
+                    bail!("{port} cannot be connected with the recorder");
+                }
+            }
         }
         Ok(())
     }
