@@ -10,6 +10,8 @@ pub(crate) mod song;
 mod timeline;
 
 pub use timeline::Timeline;
+#[cfg(test)]
+pub(crate) use timeline::jitter;
 
 /// Beats in one bar of a pattern; the models know 4/4 only.
 pub const PATTERN_BAR_BEATS: f64 = 4.0;

@@ -138,8 +138,7 @@ impl Timeline {
     fn arrive(&self, block: &Block) -> (f64, Motion) {
         let anchor = block.by_samples().or_else(|| self.by_clock(block)).unwrap_or(block.beats);
         let Some(last) = self.last else { return (anchor, Motion::Jump) };
-        // A host that changes its tempo inside a block, or ramps it, arrives a little off.
-        let tolerance = 1.0 / 32.0 + 0.25 * last.length;
+        let tolerance = jitter(last.length);
         let near = |target: f64| (block.beats - target).abs() <= tolerance;
         let expected = last.segment.position(last.segment.end);
         let nearer = |a: f64, b: f64| (block.beats - a).abs() < (block.beats - b).abs();
@@ -167,6 +166,12 @@ impl Timeline {
             .map(|(samples_per_beat, zero)| samples / samples_per_beat + zero)
             .find(|beats| (beats - block.beats).abs() < block.rounding() + 1e-9)
     }
+}
+
+/// How far from where the block before ends, of so many beats, the next one may begin and still go on
+/// from there: a host that changes its tempo inside a block, or ramps it, arrives a little off.
+pub(crate) fn jitter(length: f64) -> f64 {
+    1.0 / 32.0 + 0.25 * length
 }
 
 /// The position nearest to the expected one that the host's own, rounded as it may be, allows.
