@@ -205,7 +205,7 @@ fn playing() -> View {
             runtime: "1.32.0".into(),
             loading: false,
             decode_ms: Some(5.13),
-            late_cycles: 0,
+            ..EngineView::default()
         },
         message: None,
     }

@@ -94,6 +94,8 @@ pub struct Signals {
 
 #[derive(Debug, Default)]
 struct PlayheadCell {
+    /// Grows with every block.
+    blocks: AtomicU64,
     rolling: AtomicBool,
     cycle: AtomicI64,
     beats: AtomicF64,
@@ -121,11 +123,12 @@ impl Signals {
         }
     }
 
-    /// Shows the editor where the player is. The parts are not read at one instant, which a picture
-    /// of a moving line can bear.
-    pub fn show_playhead(&self, playhead: Option<Playhead>, bar_beats: f64) {
+    /// Shows the editor where the player is, or where it would begin, in every block. The parts are
+    /// not read at one instant, which a picture of a moving line can bear.
+    pub fn show_playhead(&self, playhead: Option<Playhead>, rolling: bool, bar_beats: f64) {
         let cell = &self.playhead;
-        cell.rolling.store(playhead.is_some(), Ordering::Relaxed);
+        cell.blocks.fetch_add(1, Ordering::Relaxed);
+        cell.rolling.store(rolling, Ordering::Relaxed);
         cell.bar_beats.store(bar_beats, Ordering::Relaxed);
         if let Some(playhead) = playhead {
             cell.cycle.store(playhead.cycle, Ordering::Relaxed);
@@ -134,7 +137,12 @@ impl Signals {
         }
     }
 
-    /// What plays or played last, whether the transport rolls, and the beats in a bar.
+    /// Blocks that were processed; a host may stop calling while its transport stands.
+    pub fn blocks(&self) -> u64 {
+        self.playhead.blocks.load(Ordering::Relaxed)
+    }
+
+    /// What plays, or would play first, whether the transport rolls, and the beats in a bar.
     pub fn playhead(&self) -> (Playhead, bool, f64) {
         let cell = &self.playhead;
         let playhead = Playhead {

@@ -3,9 +3,11 @@
 use nice_plug::prelude::*;
 
 use crate::{
+    editor::{DEFAULT_SIZE, MINIMUM_SIZE},
     player::Settings,
     shape::{Attribute, REACH},
     state::Song,
+    surface::Extent,
 };
 
 /// Temperatures offered; lower ones are indistinguishable from always taking the likeliest token.
@@ -27,6 +29,9 @@ pub struct InterludeParams {
     /// Clips, latents and the model.
     #[persist = "song"]
     pub song: Song,
+    /// The size of the editor's window.
+    #[persist = "editor"]
+    pub editor: Extent,
     /// Position between slot A (0) and slot B (1).
     #[id = "morph"]
     pub morph: FloatParam,
@@ -82,6 +87,7 @@ impl Default for InterludeParams {
         let (coldest, hottest) = TEMPERATURES;
         Self {
             song: Song::default(),
+            editor: Extent::new(DEFAULT_SIZE, MINIMUM_SIZE),
             morph: FloatParam::new("Morph", 0.0, FloatRange::Linear { min: 0.0, max: 1.0 })
                 .with_value_to_string(formatters::v2s_f32_rounded(3)),
             temperature: FloatParam::new(

@@ -161,7 +161,7 @@ impl Player {
         self.sounding.is_empty()
     }
 
-    /// What plays; `None` while the transport stands.
+    /// What plays, or would play first while the transport stands.
     pub fn playhead(&self) -> Option<Playhead> {
         self.playhead
     }
@@ -177,14 +177,17 @@ impl Player {
     pub fn stand(&mut self, block: &Block, conditions: &Conditions, link: &mut impl Link) {
         self.sounding.flush(0);
         self.leave(link);
-        self.playhead = None;
-        if let Some(grid) = self.grid {
-            let cycle = grid.cycle_at(block.beats);
-            let ahead = ahead(grid, block.frames, block.samples_per_beat);
-            let wanted = Wanted::at(block.beats, cycle, grid, ahead, block.cycle_range);
-            self.decisions.want(&wanted, conditions, link);
-        }
+        let Some(grid) = self.grid else { return };
+        let cycle = grid.cycle_at(block.beats);
+        let ahead = ahead(grid, block.frames, block.samples_per_beat);
+        let wanted = Wanted::at(block.beats, cycle, grid, ahead, block.cycle_range);
+        self.decisions.want(&wanted, conditions, link);
         self.decisions.collect(link);
+        self.playhead = Some(Playhead {
+            cycle,
+            beats: (block.beats - grid.start_of(cycle)).max(0.0),
+            pattern: self.decisions.current_pattern().map_or(0, Pattern::id),
+        });
     }
 
     /// A recording that ends at a position has been sent to the worker: what comes after it is asked

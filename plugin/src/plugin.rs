@@ -258,7 +258,7 @@ impl Interlude {
     /// Shows the editor what goes on.
     fn publish(&self, block: &Block) {
         let signals = &self.shared.signals;
-        signals.show_playhead(self.player.playhead(), block.bar_beats);
+        signals.show_playhead(self.player.playhead(), block.rolling, block.bar_beats);
         let tempo = self.sample_rate * 60.0 / block.samples_per_beat;
         signals.tempo.store(tempo, std::sync::atomic::Ordering::Relaxed);
         for (slot, armed) in self.params.armed().into_iter().enumerate() {

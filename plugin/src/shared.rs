@@ -16,6 +16,7 @@ use parking_lot::Mutex;
 use crate::{
     capture::SLOTS,
     link::{Signals, WorkerEnd},
+    player::Settings,
     resources::InstalledModel,
     shape::Attribute,
     state::Song,
@@ -24,6 +25,8 @@ use crate::{
 
 /// Patterns kept for the editor; more than the player can have in use.
 const PATTERNS_SHOWN: usize = 8;
+/// The request that a [`Command::Preview`] is answered as.
+pub const PREVIEW: u64 = u64::MAX;
 
 /// What the editor asks of the worker.
 #[derive(Clone, Debug, PartialEq)]
@@ -45,6 +48,9 @@ pub enum Command {
     RememberFolder(PathBuf),
     /// Look again which models there are.
     ListModels,
+    /// Show what a cycle would play, where the host does not ask: its number, and what it would be
+    /// made from.
+    Preview(i64, Settings),
     /// Try to load the project's model again.
     Retry,
 }
@@ -195,7 +201,13 @@ impl Shared {
 
     /// Asks the worker for something.
     pub fn command(self: &Arc<Self>, command: Command) {
-        self.commands.lock().push_back(command);
+        {
+            let mut commands = self.commands.lock();
+            if matches!(command, Command::Preview(..)) {
+                commands.retain(|older| !matches!(older, Command::Preview(..)));
+            }
+            commands.push_back(command);
+        }
         self.start_worker();
         if let Some(handle) = &self.thread.lock().handle {
             handle.thread().unpark();

@@ -1,10 +1,13 @@
 //! egui in a window that the host owns: opening, resizing, painting.
 //!
-//! The stock adapter between egui and baseview drops dragged files and keeps the space bar from
-//! the host while any widget has the keyboard; an instrument needs both the other way round.
+//! The stock adapter between egui and baseview drops dragged files and keeps the keyboard from the
+//! host; an instrument needs both the other way round. The window has the keyboard while text is
+//! written and gives it back, and one that cannot be seen does nothing.
 
 mod canvas;
 mod demand;
+mod desktop;
+mod extent;
 mod handler;
 mod input;
 
@@ -13,13 +16,14 @@ use std::sync::Arc;
 
 use baseview::{HandlerError, Window, WindowSettings, WindowSize};
 use nice_plug::context::gui::GuiContext;
-use nice_plug::editor::dpi::{LogicalSize, NativeSize, Size};
+use nice_plug::editor::dpi::{NativeSize, Size};
 use nice_plug::editor::{
     Editor, EditorHandle, HostCallbacks, HostMainThreadCaller, HostMethods, ParentWindowHandle,
     ResizeHint, SpawnedEditor,
 };
 use parking_lot::Mutex;
 
+pub use extent::Extent;
 use handler::Handler;
 
 /// What a window shows.
@@ -43,43 +47,20 @@ pub trait Content: Send + 'static {
 pub struct Surface<C> {
     title: &'static str,
     content: Arc<Mutex<C>>,
-    extent: Arc<Extent>,
+    extent: Extent,
     resize_hint: ResizeHint,
 }
 
-/// The size of the window: kept while it is closed, so that it opens as the user left it.
-struct Extent {
-    logical: Mutex<LogicalSize<f64>>,
-    scale: Mutex<f64>,
-}
-
-impl Extent {
-    fn set(&self, size: WindowSize) {
-        *self.logical.lock() = size.logical;
-        *self.scale.lock() = size.scale_factor;
-    }
-}
-
 impl<C: Content> Surface<C> {
-    /// An editor of a default and a smallest size, each width and height in logical pixels.
-    pub fn new(title: &'static str, size: [f32; 2], minimum: [f32; 2], content: C) -> Self {
-        let [width, height] = size.map(f64::from);
-        let [minimum_width, minimum_height] = minimum;
-        Self {
-            title,
-            content: Arc::new(Mutex::new(content)),
-            extent: Arc::new(Extent {
-                logical: Mutex::new(LogicalSize::new(width, height)),
-                scale: Mutex::new(1.0),
-            }),
-            resize_hint: ResizeHint::RESIZABLE
-                .with_min_logical_size(LogicalSize::new(minimum_width, minimum_height)),
-        }
+    /// An editor as large as `extent` says, which follows the window.
+    pub fn new(title: &'static str, extent: Extent, content: C) -> Self {
+        let resize_hint = ResizeHint::RESIZABLE.with_min_logical_size(extent.smallest());
+        Self { title, content: Arc::new(Mutex::new(content)), extent, resize_hint }
     }
 
     fn settings(&self) -> WindowSettings {
-        let size = *self.extent.logical.lock();
-        let mut settings = WindowSettings::new().with_title(self.title).with_size(size);
+        let mut settings =
+            WindowSettings::new().with_title(self.title).with_size(self.extent.logical());
         settings.resizable = true;
         settings.gl_config = Some(baseview::gl::GlConfig::default());
         settings
@@ -100,12 +81,13 @@ impl<C: Content> Editor for Surface<C> {
         let mut settings = self.settings().with_parent(parent.as_ref());
         settings.wait_for_parent = wait_for_parent;
         settings.fallback_scale_factor = fallback_scale_factor;
-        let (content, extent) = (Arc::clone(&self.content), Arc::clone(&self.extent));
+        let (content, extent) = (Arc::clone(&self.content), self.extent.clone());
+        let embedded = parent.is_some() || wait_for_parent;
         let window = Window::create_with_host(
             settings,
             move |window| {
                 content.lock().opened(gui_context);
-                Handler::new(window, content, extent)
+                Handler::new(window, embedded, content, extent)
             },
             host.map(adapt),
         )?;
@@ -115,8 +97,7 @@ impl<C: Content> Editor for Surface<C> {
     }
 
     fn size(&self) -> NativeSize<u32> {
-        let size = Size::Logical(*self.extent.logical.lock());
-        NativeSize::from_size(size, *self.extent.scale.lock())
+        NativeSize::from_size(Size::Logical(self.extent.logical()), self.extent.scale())
     }
 
     fn resize_hint(&self) -> ResizeHint {

@@ -10,15 +10,20 @@ use std::{
 use interlude_models::clip::Clip;
 use nice_plug::{context::gui::GuiContext, prelude::*};
 
+mod late;
+mod presence;
+
+use presence::Subject;
+
 use crate::{
     capture::{Phase, SLOTS},
     editor::{
-        self, Action, Capture, DEFAULT_SIZE, EditorState, EngineView, Gesture, MINIMUM_SIZE,
-        ParameterView, PatternView, SlotView, StyleView, View,
+        self, Action, Capture, EditorState, EngineView, Gesture, ParameterView, PatternView,
+        SlotView, StyleView, View,
     },
     params::InterludeParams,
     shape::Attribute,
-    shared::{Command, Shared},
+    shared::{Command, PREVIEW, Shared},
     state::Slot,
     surface::{Content, Surface},
     transport::PATTERN_BAR_BEATS,
@@ -29,6 +34,7 @@ const DONE_SHOWN: Duration = Duration::from_millis(1500);
 
 /// The editor for one instance.
 pub fn editor(params: Arc<InterludeParams>, shared: Arc<Shared>) -> Option<Surface<Window>> {
+    let extent = params.editor.clone();
     let window = Window {
         params,
         shared,
@@ -38,7 +44,7 @@ pub fn editor(params: Arc<InterludeParams>, shared: Arc<Shared>) -> Option<Surfa
         painted: None,
         seen: Seen::default(),
     };
-    Some(Surface::new("Interlude", DEFAULT_SIZE, MINIMUM_SIZE, window))
+    Some(Surface::new("Interlude", extent, window))
 }
 
 /// The window's content.
@@ -61,6 +67,10 @@ struct Seen {
     taken: [Option<u32>; SLOTS],
     done: [Option<Instant>; SLOTS],
     pattern: Option<Arc<Clip>>,
+    /// The request whose answer is shown.
+    request: u64,
+    late: late::Late,
+    presence: presence::Presence,
 }
 
 impl Content for Window {
@@ -110,6 +120,8 @@ impl Window {
             bypass: params.bypass.value(),
             thru: params.thru.value(),
         };
+        let late = self.shared.signals.late.load(Ordering::Relaxed);
+        let (late_cycles, late_glow) = self.seen.late.follow(late, Instant::now());
         let status = self.shared.status.lock();
         self.view.models = status.models.iter().map(|model| model.name.clone()).collect();
         // A model that a project names by its path is listed by that.
@@ -125,7 +137,8 @@ impl Window {
             runtime: status.runtime.clone(),
             loading: status.loading,
             decode_ms: status.decode_ms,
-            late_cycles: self.shared.signals.late.load(Ordering::Relaxed),
+            late_cycles,
+            late_glow,
         };
         self.view.attributes = status.attributes;
         for (slot, unread) in self.view.slots.iter_mut().zip(status.unread) {
@@ -188,7 +201,9 @@ impl Window {
 
     fn fill_pattern(&mut self) {
         let signals = &self.shared.signals;
-        let (playhead, playing, bar_beats) = signals.playhead();
+        let now = Instant::now();
+        let calls = self.seen.presence.follow(signals.blocks(), now);
+        let (playhead, rolling, bar_beats) = signals.playhead();
         let bars = signals.bars.load(Ordering::Relaxed);
         let pattern = &mut self.view.pattern;
         *pattern = PatternView {
@@ -197,9 +212,21 @@ impl Window {
             beats_per_bar: if bar_beats > 0.0 { bar_beats } else { 4.0 },
             position: playhead.beats,
             cycle: playhead.cycle,
-            playing,
+            playing: rolling && calls,
         };
-        let shown = self.shared.status.lock().pattern(playhead.pattern).cloned();
+        // Some hosts do not call while their transport stands, and nobody then asks for what has
+        // changed.
+        let subject = Subject {
+            cycle: playhead.cycle,
+            settings: self.params.settings(),
+            contents: signals.contents.load(Ordering::Relaxed),
+            model: signals.model.load(Ordering::Relaxed),
+        };
+        if !calls && bars > 0 && self.seen.presence.asks(subject, now) {
+            self.shared.command(Command::Preview(subject.cycle, subject.settings));
+        }
+        self.seen.request = if calls { playhead.pattern } else { PREVIEW };
+        let shown = self.shared.status.lock().pattern(self.seen.request).cloned();
         let same = match (&shown, &self.seen.pattern) {
             (Some(shown), Some(seen)) => Arc::ptr_eq(shown, seen),
             (None, None) => true,
@@ -254,8 +281,7 @@ impl Window {
                 }
             }
             Action::ExportPattern(path) => {
-                let (playhead, ..) = shared.signals.playhead();
-                shared.command(Command::Export(playhead.pattern, path));
+                shared.command(Command::Export(self.seen.request, path));
             }
         }
     }

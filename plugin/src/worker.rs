@@ -18,9 +18,9 @@ use serde_json::json;
 use crate::{
     capture::{SLOTS, Take},
     link::{Signals, ToAudio, ToWorker, WorkerEnd},
-    player::{Pattern, Request},
+    player::{Lane, Pattern, Request},
     resources,
-    shared::{Command, Shared},
+    shared::{Command, PREVIEW, Shared},
     state::{Latent, Slot, SongState, Style},
 };
 
@@ -265,6 +265,13 @@ impl Worker {
                 };
                 self.set_clip_problem(result.err());
             }
+            Command::Preview(cycle, settings) => {
+                let id = PREVIEW;
+                let request = Request { id, lane: Lane::One, alone: false, cycle, settings };
+                if let Some(clip) = self.model.is_some().then(|| self.make(&request)).flatten() {
+                    self.shared.status.lock().show_pattern(id, Arc::new(clip));
+                }
+            }
             Command::LearnFiles(files) => self.begin_learning(Learning::from_files(files)),
             Command::LearnSlots => {
                 let windows = self.windows_of_slots();
@@ -433,7 +440,8 @@ impl Worker {
         let (inbox, shared) = (&mut self.inbox, &self.shared);
         let mut on_step = |_step: usize| {
             inbox.receive();
-            if shared.quits() || inbox.supersedes(request) {
+            let waits = request.id == PREVIEW && !inbox.work.is_empty();
+            if shared.quits() || waits || inbox.supersedes(request) {
                 ControlFlow::Break(())
             } else {
                 ControlFlow::Continue(())

@@ -8,7 +8,7 @@ use egui::{pos2, vec2};
 use super::icon::Icon;
 use super::view::{Action, View};
 use super::widget::{self, Button};
-use super::{EditorState, palette, style};
+use super::{EditorState, palette, slider, style};
 
 /// Paints the name of the instrument, the style and the model menu.
 pub(super) fn header(
@@ -73,8 +73,15 @@ fn model_menu(ui: &mut Ui, rect: Rect, view: &View, actions: &mut Vec<Action>) {
     let small = palette::small();
     let centre = rect.center().y;
     let caption = pos2(rect.left() + 12.0, centre);
-    let caption =
-        widget::text(painter, caption, Align2::LEFT_CENTER, "Model", small, palette::FAINT, 60.0);
+    let caption = widget::text(
+        painter,
+        caption,
+        Align2::LEFT_CENTER,
+        "Model",
+        small,
+        palette::SECONDARY,
+        60.0,
+    );
     let room = rect.right() - 28.0 - caption.right() - 10.0;
     let left = pos2(caption.right() + 10.0, centre);
     widget::text(painter, left, Align2::LEFT_CENTER, name, palette::body(), palette::TEXT, room);
@@ -219,7 +226,7 @@ pub(super) fn line(ui: &mut Ui, rect: Rect, view: &View) {
         Align2::RIGHT_CENTER,
         &late,
         palette::small(),
-        palette::WARNING,
+        palette::faded(palette::WARNING, slider::finite_share(engine.late_glow)),
         rect.width() / 3.0,
     );
     let room = end.left() - rect.left() - 12.0;

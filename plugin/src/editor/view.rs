@@ -180,7 +180,7 @@ impl StyleView {
 }
 
 /// What generates the notes, and how well it keeps up.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct EngineView {
     /// The execution provider that really runs: "CPU", "CUDA"; empty while none does.
     pub provider: String,
@@ -190,8 +190,23 @@ pub struct EngineView {
     pub loading: bool,
     /// How long the last pattern took to decode, in milliseconds.
     pub decode_ms: Option<f32>,
-    /// Cycles that began before their pattern was ready.
+    /// Cycles that began before their pattern was ready, as long as that matters.
     pub late_cycles: u64,
+    /// How much it still matters, in `0..=1`.
+    pub late_glow: f32,
+}
+
+impl Default for EngineView {
+    fn default() -> Self {
+        Self {
+            provider: String::new(),
+            runtime: String::new(),
+            loading: false,
+            decode_ms: None,
+            late_cycles: 0,
+            late_glow: 1.0,
+        }
+    }
 }
 
 /// A change of a continuous parameter. Hosts record automation between `Begin` and `End`; every

@@ -5,23 +5,30 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use baseview::{
-    DamageArea, DropEffect, Event, EventStatus, HandlerError, MouseCursor, MouseEvent,
-    WindowContext, WindowHandler, WindowSize,
+    DamageArea, DropEffect, Event, EventStatus, HandlerError, MouseCursor, MouseEvent, TimerHandle,
+    WindowContext, WindowEvent, WindowHandler, WindowSize,
 };
 use copypasta::{ClipboardContext, ClipboardProvider};
 use egui::{CursorIcon, OutputCommand};
 use parking_lot::Mutex;
 
+use super::Content;
 use super::canvas::Canvas;
-use super::demand::Demand;
+use super::demand::{CALM, Demand};
+use super::desktop::Desktop;
+use super::extent::Extent;
 use super::input::{Focus, Input};
-use super::{Content, Extent};
+
+/// How often the window looks whether it can be seen.
+const SIGHT: Duration = Duration::from_millis(250);
+/// A window manager may still be giving the keyboard to the host for the same click.
+const LATE_MANAGER: Duration = Duration::from_millis(400);
 
 /// The window's side of a [`Surface`](super::Surface).
 pub(super) struct Handler<C> {
     window: WindowContext,
     content: Arc<Mutex<C>>,
-    extent: Arc<Extent>,
+    extent: Extent,
     egui: egui::Context,
     opened: Instant,
     /// When egui wants the next frame.
@@ -33,6 +40,12 @@ pub(super) struct Handler<C> {
 struct State {
     canvas: Canvas,
     demand: Demand,
+    desktop: Desktop,
+    /// Whether the window can be seen, and when that was looked at last.
+    shown: bool,
+    sighted: Option<Instant>,
+    /// Since when text is written.
+    writes: Option<Instant>,
     input: Input,
     clipboard: Option<ClipboardContext>,
     cursor: MouseCursor,
@@ -41,8 +54,9 @@ struct State {
 impl<C: Content> Handler<C> {
     pub(super) fn new(
         window: WindowContext,
+        embedded: bool,
         content: Arc<Mutex<C>>,
-        extent: Arc<Extent>,
+        extent: Extent,
     ) -> Result<Self, HandlerError> {
         let canvas = Canvas::new(&window)?;
         let egui = egui::Context::default();
@@ -54,12 +68,17 @@ impl<C: Content> Handler<C> {
                 *wanted = Some(wanted.map_or(time, |wanted| wanted.min(time)));
             }
         });
-        let size = window.size();
-        extent.set(size);
+        extent.follow(window.size());
         let input = Input::new(canvas.texture_side());
+        // The looks while nothing moves. A timer costs less than asking for a frame.
+        window.create_timer(CALM)?;
         let state = State {
             canvas,
             demand: Demand::new(Instant::now()),
+            desktop: Desktop::new(&window, embedded),
+            shown: true,
+            sighted: None,
+            writes: None,
             input,
             clipboard: ClipboardContext::new().ok(),
             cursor: MouseCursor::Default,
@@ -76,13 +95,56 @@ impl<C: Content> Handler<C> {
     }
 
     /// Who gets the keys.
-    fn focus(&self) -> Focus {
+    fn focus(&self, desktop: &Desktop) -> Focus {
         if self.egui.text_edit_focused() {
             Focus::Text
-        } else if self.egui.egui_wants_keyboard_input() {
-            Focus::Widget
+        } else if self.egui.memory(|memory| memory.top_modal_layer().is_some())
+            || egui::Popup::is_any_open(&self.egui)
+        {
+            Focus::Dialogue
         } else {
-            Focus::Nothing
+            let widget = self.egui.egui_wants_keyboard_input();
+            Focus::Window { widget, keyboard: desktop.has_keyboard() }
+        }
+    }
+
+    /// Whether the window can be seen.
+    fn is_shown(&self, state: &mut State, now: Instant) -> bool {
+        if state.sighted.is_none_or(|sighted| now >= sighted + SIGHT) {
+            state.sighted = Some(now);
+            let shown = state.desktop.shows();
+            if shown && !state.shown {
+                state.demand.at_once();
+            }
+            state.shown = shown;
+        }
+        state.shown
+    }
+
+    /// Has the keyboard as long as text is written.
+    fn follow_text(&self, state: &mut State, now: Instant) {
+        match (self.egui.text_edit_focused(), state.writes) {
+            (true, None) => {
+                state.writes = Some(now);
+                state.desktop.take_keyboard();
+            }
+            (false, Some(_)) => {
+                state.writes = None;
+                state.desktop.return_keyboard();
+            }
+            _ => {}
+        }
+    }
+
+    /// Somebody else has the keyboard now.
+    fn lose_keyboard(&self, state: &mut State, now: Instant) {
+        let Some(since) = state.writes else { return };
+        // A window manager that borrows it for a moment gives it back by itself.
+        if state.desktop.has_keyboard() {
+        } else if now < since + LATE_MANAGER {
+            state.desktop.take_keyboard();
+        } else {
+            self.egui.memory_mut(egui::Memory::stop_text_input);
         }
     }
 
@@ -117,10 +179,16 @@ impl<C: Content> WindowHandler for Handler<C> {
     fn draw(&self) -> Result<(), HandlerError> {
         let mut state = self.state.borrow_mut();
         let begun = Instant::now();
+        if !self.is_shown(&mut state, begun) {
+            return Ok(());
+        }
         state.demand.at(self.moves.lock().take());
-        if state.demand.is_due(begun, || self.content.lock().changed()) {
+        state.demand.look(begun, || self.content.lock().changed());
+        if state.demand.is_due(begun) {
             self.paint(&mut state)?;
             state.demand.painted(begun, Instant::now());
+            state.demand.at(self.moves.lock().take());
+            self.follow_text(&mut state, begun);
         }
         match state.demand.next_look(Instant::now()) {
             Some(Duration::ZERO) => self.window.request_redraw(),
@@ -133,11 +201,25 @@ impl<C: Content> WindowHandler for Handler<C> {
     fn damage(&self, _area: DamageArea) {
         if let Ok(mut state) = self.state.try_borrow_mut() {
             state.demand.at_once();
+            // The picture of a window that comes back is lost.
+            state.sighted = None;
+        }
+    }
+
+    fn on_timer(&self, _timer: &TimerHandle) {
+        let Ok(mut state) = self.state.try_borrow_mut() else { return };
+        let now = Instant::now();
+        if !self.is_shown(&mut state, now) {
+            return;
+        }
+        state.demand.look(now, || self.content.lock().changed());
+        if state.demand.is_due(now) {
+            self.window.request_redraw();
         }
     }
 
     fn resized(&self, size: WindowSize) -> Result<(), HandlerError> {
-        self.extent.set(size);
+        self.extent.follow(size);
         if let Ok(mut state) = self.state.try_borrow_mut() {
             state.demand.at_once();
         }
@@ -152,10 +234,6 @@ impl<C: Content> WindowHandler for Handler<C> {
         self.window.request_redraw();
         match event {
             Event::Mouse(event) => {
-                if matches!(event, MouseEvent::ButtonPressed { .. }) && !self.window.has_focus() {
-                    // Embedded windows do not get the keyboard by themselves.
-                    let _ = self.window.focus();
-                }
                 let dragging = matches!(
                     event,
                     MouseEvent::DragEntered { .. }
@@ -170,17 +248,20 @@ impl<C: Content> WindowHandler for Handler<C> {
                 }
             }
             Event::Keyboard(event) => {
-                let State { input, clipboard, .. } = &mut *state;
+                let State { input, clipboard, desktop, .. } = &mut *state;
                 let pasted =
                     || clipboard.as_mut().and_then(|clipboard| clipboard.get_contents().ok());
-                if input.key(&event, self.focus(), pasted) {
-                    EventStatus::Captured
-                } else {
-                    EventStatus::Ignored
-                }
+                let wanted = input.key(&event, self.focus(desktop), pasted);
+                desktop.key(event.state.is_down(), wanted);
+                if wanted { EventStatus::Captured } else { EventStatus::Ignored }
             }
             Event::Window(event) => {
                 state.input.window(&event);
+                match event {
+                    WindowEvent::Unfocused => self.lose_keyboard(&mut state, Instant::now()),
+                    WindowEvent::WillClose => state.desktop.return_keyboard(),
+                    _ => {}
+                }
                 EventStatus::Captured
             }
             _ => EventStatus::Ignored,

@@ -13,10 +13,34 @@ use keyboard_types::{Key, KeyboardEvent, Modifiers};
 pub(super) enum Focus {
     /// Text is being written.
     Text,
-    /// A slider or button has the keyboard.
-    Widget,
-    /// No widget has it.
-    Nothing,
+    /// A dialogue or a menu is open.
+    Dialogue,
+    /// The window as it is.
+    Window {
+        /// Whether a slider or button was touched last.
+        widget: bool,
+        /// Whether the window has the keyboard, and not only the pointer over it.
+        keyboard: bool,
+    },
+}
+
+impl Focus {
+    /// Whether a key is the editor's. The others are the host's: above all the space bar, which
+    /// starts and stops it.
+    fn wants(self, key: &str, modifiers: egui::Modifiers) -> bool {
+        let shortcut = modifiers.ctrl || modifiers.alt || modifiers.command;
+        let leads = matches!(key, "Tab" | "Enter" | "Escape");
+        match self {
+            Self::Text => true,
+            _ if shortcut => false,
+            Self::Dialogue => leads,
+            Self::Window { widget, keyboard } => {
+                let moves = key.starts_with("Arrow")
+                    || matches!(key, "PageUp" | "PageDown" | "Home" | "End");
+                (widget && moves) || (keyboard && (key == "Tab" || (widget && leads)))
+            }
+        }
+    }
 }
 
 /// A file that was dropped on the window.
@@ -140,9 +164,6 @@ impl Input {
     }
 
     /// Adds an event of the keyboard, unless the host shall have it; says whether it was added.
-    ///
-    /// Text gets every key. Otherwise the space bar always stays the host's, which starts and
-    /// stops with it, and without a focused widget only Tab and Escape are the editor's.
     pub(super) fn key(
         &mut self,
         event: &KeyboardEvent,
@@ -151,12 +172,7 @@ impl Input {
     ) -> bool {
         self.set_modifiers(event.modifiers);
         let name = event.key.to_string();
-        let wanted = match focus {
-            Focus::Text => true,
-            Focus::Widget => name != " ",
-            Focus::Nothing => matches!(name.as_str(), "Tab" | "Escape"),
-        };
-        if !wanted {
+        if !focus.wants(&name, self.modifiers) {
             return false;
         }
         let pressed = event.state.is_down();
@@ -277,29 +293,58 @@ mod tests {
         assert!(input.take(0.0, size()).dropped_files.is_empty());
     }
 
+    fn window(widget: bool, keyboard: bool) -> Focus {
+        Focus::Window { widget, keyboard }
+    }
+
     /// The space bar starts and stops the host unless text is being written.
     #[test]
     fn the_host_keeps_the_space_bar() {
         let mut input = Input::new(2048);
-        assert!(!input.key(&space(), Focus::Nothing, nothing));
-        assert!(!input.key(&space(), Focus::Widget, nothing));
+        for focus in [Focus::Dialogue, window(false, false), window(true, true)] {
+            assert!(!input.key(&space(), focus, nothing), "{focus:?}");
+        }
         assert!(input.take(0.0, size()).events.is_empty());
         assert!(input.key(&space(), Focus::Text, nothing));
         assert!(input.take(0.0, size()).events.contains(&Event::Text(" ".into())));
     }
 
-    /// Arrow keys go to a focused slider, and to the host when there is none.
+    /// Arrow keys go to the slider that was touched last, and to the host when there is none.
     #[test]
     fn arrows_follow_the_focus() {
         let mut input = Input::new(2048);
         let arrow = KeyboardEvent::key_down(Key::Named(NamedKey::ArrowLeft), Code::ArrowLeft);
-        assert!(!input.key(&arrow, Focus::Nothing, nothing));
-        assert!(input.key(&arrow, Focus::Widget, nothing));
+        assert!(!input.key(&arrow, window(false, true), nothing));
+        assert!(input.key(&arrow, window(true, false), nothing));
         let raw = input.take(0.0, size());
         assert!(matches!(
             raw.events[..],
             [Event::Key { key: egui::Key::ArrowLeft, pressed: true, .. }]
         ));
+    }
+
+    /// Letters and shortcuts stay the host's, also where a slider was touched; Tab, Enter and Escape
+    /// are the editor's where it has the keyboard or a dialogue is open.
+    #[test]
+    fn the_host_keeps_its_shortcuts() {
+        let mut input = Input::new(2048);
+        let record = KeyboardEvent::key_down(Key::Character("r".into()), Code::KeyR);
+        let mut back = KeyboardEvent::key_down(Key::Named(NamedKey::ArrowLeft), Code::ArrowLeft);
+        back.modifiers = Modifiers::CONTROL;
+        for key in [&record, &back] {
+            for focus in [Focus::Dialogue, window(false, true), window(true, true)] {
+                assert!(!input.key(key, focus, nothing), "{key:?} {focus:?}");
+            }
+        }
+        let escape = KeyboardEvent::key_down(Key::Named(NamedKey::Escape), Code::Escape);
+        for (focus, wanted) in [
+            (Focus::Dialogue, true),
+            (window(true, true), true),
+            (window(true, false), false),
+            (window(false, true), false),
+        ] {
+            assert_eq!(input.key(&escape, focus, nothing), wanted, "{focus:?}");
+        }
     }
 
     /// Ctrl+V (Command+V) pastes what is in the clipboard.
