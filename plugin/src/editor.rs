@@ -9,8 +9,10 @@ mod controls;
 mod fader;
 mod icon;
 mod morph;
+mod number;
 mod palette;
 mod roll;
+mod seed;
 mod shaping;
 mod slider;
 mod slot;
@@ -45,6 +47,8 @@ pub const TEMPERATURE_RANGE: RangeInclusive<f32> = 0.05..=2.0;
 pub const TEMPERATURE_DEFAULT: f32 = 0.5;
 /// The seeds that the editor offers.
 pub const SEED_RANGE: RangeInclusive<i32> = 0..=9999;
+/// The seed that a double click on it brings back.
+pub const SEED_DEFAULT: i32 = 1;
 
 /// The pause between two frames of what moves by itself, without a change of the view.
 const FRAME: std::time::Duration = std::time::Duration::from_millis(33);
@@ -53,10 +57,11 @@ const FRAME: std::time::Duration = std::time::Duration::from_millis(33);
 #[derive(Debug, Default)]
 pub struct EditorState {
     styled: bool,
-    morph: Option<slider::Grab>,
-    temperature: Option<slider::Grab>,
-    shape: [Option<slider::Grab>; Attribute::ALL.len()],
-    seed_held: bool,
+    morph: slider::Hold,
+    temperature: slider::Hold,
+    shape: [slider::Hold; Attribute::ALL.len()],
+    seed: Option<seed::Grab>,
+    typing: Option<number::Typing>,
     dismissed: Option<String>,
     browser: Option<Browser>,
     folder: Option<PathBuf>,

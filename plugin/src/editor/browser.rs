@@ -16,7 +16,7 @@ use super::widget::{self, Button};
 const ENTRIES_MAX: usize = 5000;
 /// The height of one entry.
 const ROW: f32 = 28.0;
-/// The name that a saved pattern gets unless the user writes another.
+/// The name that a saved pattern gets unless the user writes another, or there is such a file.
 const EXPORT_NAME: &str = "interlude.mid";
 
 /// What the chosen file is for.
@@ -40,6 +40,12 @@ pub(super) struct Browser {
     path: String,
     /// What stands in the file name field.
     name: String,
+    /// The name that the browser wrote there.
+    suggested: String,
+    /// Whether the name is to be written when it is painted next.
+    writes: bool,
+    /// Whether the user was told that there is such a file.
+    warned: bool,
     entries: Vec<Entry>,
     /// Files that were picked to learn from; in this folder only.
     picked: BTreeSet<PathBuf>,
@@ -76,7 +82,10 @@ impl Browser {
             purpose,
             folder: PathBuf::new(),
             path: String::new(),
-            name: EXPORT_NAME.to_owned(),
+            name: String::new(),
+            suggested: String::new(),
+            writes: purpose == Purpose::Export,
+            warned: false,
             entries: Vec::new(),
             picked: BTreeSet::new(),
             problem: None,
@@ -90,6 +99,11 @@ impl Browser {
         self.path = folder.display().to_string();
         self.problem = None;
         self.picked.clear();
+        self.warned = false;
+        if self.purpose == Purpose::Export && self.name == self.suggested {
+            self.suggested = free_name(&folder);
+            self.name.clone_from(&self.suggested);
+        }
         match entries(&folder) {
             Ok(entries) => self.entries = entries,
             Err(error) => {
@@ -152,8 +166,10 @@ impl Browser {
         if let Some(outcome) = self.path_bar(ui, bar) {
             return outcome;
         }
+        let warning = self.warning().filter(|_| self.purpose == Purpose::Export);
         let foot = match self.purpose {
             Purpose::Load(_) => 0.0,
+            Purpose::Export if warning.is_some() => ROW + 32.0,
             Purpose::Export | Purpose::Learn => ROW + 10.0,
         };
         let list = Rect::from_min_max(
@@ -163,7 +179,12 @@ impl Browser {
         if let Some(outcome) = self.list(ui, list) {
             return outcome;
         }
-        let foot = Rect::from_min_max(pos2(area.left(), list.bottom() + 10.0), area.max);
+        if let Some(warning) = warning {
+            let place = pos2(area.left() + 2.0, list.bottom() + 16.0);
+            let font = palette::body();
+            ui.painter().text(place, Align2::LEFT_CENTER, warning, font, palette::WARNING);
+        }
+        let foot = Rect::from_min_max(pos2(area.left(), area.bottom() - ROW), area.max);
         match self.purpose {
             Purpose::Load(_) => Outcome::Open,
             Purpose::Export => self.file_name(ui, foot),
@@ -278,6 +299,8 @@ impl Browser {
             Purpose::Load(id) => Some(self.choose(id, path)),
             Purpose::Export => {
                 self.name = entry.name.clone();
+                self.writes = true;
+                self.warned = false;
                 None
             }
             Purpose::Learn => {
@@ -298,8 +321,16 @@ impl Browser {
 
     fn file_name(&mut self, ui: &mut Ui, foot: Rect) -> Outcome {
         let field = Rect::from_min_max(foot.min, pos2(foot.right() - 110.0, foot.bottom()));
-        let response =
-            ui.put(field, text_edit(&mut self.name, "browser name")).accessible_name("File name");
+        let id = "browser name";
+        // While its size is found out, the dialogue cannot be written in.
+        if self.writes && ui.is_enabled() && !ui.is_sizing_pass() {
+            self.writes = false;
+            widget::write(ui.ctx(), Id::unique(id), &self.name);
+        }
+        let response = ui.put(field, text_edit(&mut self.name, id)).accessible_name("File name");
+        if response.changed() {
+            self.warned = false;
+        }
         let entered = response.lost_focus() && ui.input(|input| input.key_pressed(Key::Enter));
         let target = export_path(&self.folder, &self.name);
         let exists = target.as_ref().is_some_and(|path| path.exists());
@@ -318,12 +349,29 @@ impl Browser {
             raised: true,
         };
         let pressed = save.show(ui).clicked();
+        let sure = !exists || self.warned;
         match target {
-            // Enter does not replace a file: that takes a look at the button.
-            Some(path) if pressed || (entered && !exists) => {
-                Outcome::Chosen(Action::ExportPattern(path))
+            Some(path) if pressed || (entered && sure) => {
+                return Outcome::Chosen(Action::ExportPattern(path));
             }
-            _ => Outcome::Open,
+            // The first Enter does not replace a file, it tells; the second one does.
+            target if entered => {
+                self.warned = target.is_some();
+                widget::write(ui.ctx(), Id::unique(id), &self.name);
+            }
+            _ => {}
+        }
+        Outcome::Open
+    }
+
+    /// What the file name's field has to say, if anything.
+    fn warning(&self) -> Option<&'static str> {
+        if self.warned {
+            Some("This file is there already. Press Enter again to replace it.")
+        } else if export_path(&self.folder, &self.name).is_none() {
+            Some("Write a name for the file.")
+        } else {
+            None
         }
     }
 }
@@ -379,6 +427,16 @@ fn is_midi(path: &Path) -> bool {
     path.extension()
         .and_then(|extension| extension.to_str())
         .is_some_and(|extension| matches!(&*extension.to_ascii_lowercase(), "mid" | "midi"))
+}
+
+/// A name for a saved pattern that no file of the folder has.
+fn free_name(folder: &Path) -> String {
+    let (stem, ending) = EXPORT_NAME.split_once('.').unwrap_or((EXPORT_NAME, "mid"));
+    let numbered = (2..1000).map(|number| format!("{stem} {number}.{ending}"));
+    std::iter::once(EXPORT_NAME.to_owned())
+        .chain(numbered)
+        .find(|name| !folder.join(name).exists())
+        .unwrap_or_else(|| EXPORT_NAME.to_owned())
 }
 
 /// The file that a name stands for, with ".mid" added where it is missing; `None` for a name that

@@ -1,14 +1,10 @@
 //! The row below the morph slider: temperature, seed and switches.
 
-use std::hash::{BuildHasher, RandomState};
-
-use egui::{Align2, DragValue, Id, Rect, Ui, pos2, vec2};
+use egui::{Id, Rect, Ui, pos2, vec2};
 
 use super::fader::Fader;
-use super::icon::Icon;
-use super::view::{Action, Gesture, View};
-use super::widget::{self, Button};
-use super::{EditorState, SEED_RANGE, TEMPERATURE_DEFAULT, TEMPERATURE_RANGE, palette};
+use super::view::{Action, View};
+use super::{EditorState, TEMPERATURE_DEFAULT, TEMPERATURE_RANGE, palette, seed, widget};
 
 /// Paints the row and adds what the user does to `actions`.
 pub(super) fn show(
@@ -30,11 +26,11 @@ pub(super) fn show(
 
     let temperature = Rect::from_min_size(inner.min, vec2(temperature_width, inner.height()));
     show_temperature(ui, temperature, parameters.temperature, state, actions);
-    let seed = Rect::from_min_size(
+    let place = Rect::from_min_size(
         pos2(temperature.right() + gap, inner.top()),
         vec2(seed_width, inner.height()),
     );
-    show_seed(ui, seed, parameters.seed, state, actions);
+    seed::show(ui, place, parameters.seed, state, actions);
 
     let hue = palette::blend(super::slider::finite_share(parameters.morph));
     let mut left = inner.right() - switches;
@@ -90,7 +86,9 @@ fn show_temperature(
         unit: temperature_at,
         share: temperature_share,
     };
-    let gestures = fader.show(ui, &mut state.temperature);
+    let mut hold = state.temperature;
+    let gestures = fader.show(ui, &mut hold, state);
+    state.temperature = hold;
     actions.extend(gestures.into_iter().map(Action::Temperature));
 }
 
@@ -106,77 +104,6 @@ fn temperature_share(temperature: f32) -> f32 {
     super::slider::finite_share((temperature - low) / (high - low)).sqrt()
 }
 
-fn show_seed(
-    ui: &mut Ui,
-    rect: Rect,
-    seed: i32,
-    state: &mut EditorState,
-    actions: &mut Vec<Action>,
-) {
-    let caption = pos2(rect.left(), rect.center().y);
-    let caption = widget::text(
-        ui.painter(),
-        caption,
-        Align2::LEFT_CENTER,
-        "Seed",
-        palette::body(),
-        palette::SECONDARY,
-        40.0,
-    );
-    let height = 28.0;
-    let dice_place =
-        Rect::from_center_size(pos2(rect.right() - 16.0, rect.center().y), vec2(32.0, height));
-    let field = Rect::from_min_max(
-        pos2(caption.right() + 10.0, rect.center().y - height / 2.0),
-        pos2(dice_place.left() - 4.0, rect.center().y + height / 2.0),
-    );
-    let seed = seed.clamp(*SEED_RANGE.start(), *SEED_RANGE.end());
-    let mut value = seed;
-    let response = ui
-        .put(field, DragValue::new(&mut value).range(SEED_RANGE).speed(0.15))
-        .accessible_name("Seed")
-        .on_hover_text("The number that decides the dice. The same seed gives the same notes.");
-    let held = response.dragged();
-    if held && !state.seed_held {
-        actions.push(Action::Seed(Gesture::Begin));
-    }
-    if value != seed {
-        let set = Action::Seed(Gesture::Set(value));
-        if held || state.seed_held {
-            actions.push(set);
-        } else {
-            actions.extend([Action::Seed(Gesture::Begin), set, Action::Seed(Gesture::End)]);
-        }
-    }
-    if !held && state.seed_held {
-        actions.push(Action::Seed(Gesture::End));
-    }
-    state.seed_held = held;
-
-    let dice = Button {
-        id: Id::unique("dice"),
-        rect: dice_place,
-        icon: Some(Icon::Die),
-        text: "",
-        label: "New seed",
-        hint: "Roll the dice: another seed, another variation.",
-        enabled: true,
-        raised: true,
-    };
-    if dice.show(ui).clicked() {
-        let gestures = [Gesture::Begin, Gesture::Set(another_seed(seed)), Gesture::End];
-        actions.extend(gestures.map(Action::Seed));
-    }
-}
-
-/// A seed other than `seed`, by chance.
-fn another_seed(seed: i32) -> i32 {
-    let (low, high) = (*SEED_RANGE.start(), *SEED_RANGE.end());
-    let others = u64::from((high - low).unsigned_abs());
-    let step = 1 + i32::try_from(RandomState::new().hash_one(seed) % others).unwrap_or(0);
-    low + (seed.clamp(low, high) - low + step) % (high - low + 1)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -187,15 +114,6 @@ mod tests {
         for temperature in [0.05_f32, 0.2, 0.5, 1.0, 2.0] {
             let back = temperature_at(temperature_share(temperature));
             assert!((back - temperature).abs() < 1e-5, "{temperature} came back as {back}");
-        }
-    }
-
-    /// The dice never show the same number again, and never one out of range.
-    #[test]
-    fn dice_give_another_seed() {
-        for seed in [*SEED_RANGE.start(), 1, 17, *SEED_RANGE.end(), -4, i32::MAX] {
-            let other = another_seed(seed);
-            assert!(other != seed && SEED_RANGE.contains(&other), "{seed} became {other}");
         }
     }
 }

@@ -2,9 +2,15 @@
 
 use egui::{Align2, Rangef, Rect, Sense, Ui, WidgetInfo, pos2, vec2};
 
-use super::slider::{Grab, Slider, finite_share};
+use super::number::{Number, Typed};
+use super::slider::{Hold, Slider, finite_share};
 use super::view::Gesture;
-use super::{palette, widget};
+use super::{EditorState, palette, widget};
+
+/// Half the height in which the track feels the pointer.
+const FELT: f32 = 8.0;
+/// The knob's radius.
+const KNOB: f32 = 6.5;
 
 /// A slider's content and looks.
 pub(super) struct Fader<'a> {
@@ -14,7 +20,7 @@ pub(super) struct Fader<'a> {
     pub(super) rect: Rect,
     /// The parameter's value, in its own unit.
     pub(super) value: f32,
-    /// The value that a double click brings back.
+    /// The value that a double click or the right button brings back.
     pub(super) reset: f32,
     /// Whether the bar shows how far the value is from `reset`, and not from the lowest.
     pub(super) two_sided: bool,
@@ -34,79 +40,107 @@ pub(super) struct Fader<'a> {
 
 impl Fader<'_> {
     /// Paints the slider and lets the user move it.
-    pub(super) fn show(&self, ui: &mut Ui, grab: &mut Option<Grab>) -> Vec<Gesture<f32>> {
+    pub(super) fn show(
+        &self,
+        ui: &mut Ui,
+        hold: &mut Hold,
+        state: &mut EditorState,
+    ) -> Vec<Gesture<f32>> {
         let rect = self.rect;
+        let line = rect.center().y + 9.0;
+        let track =
+            Rect::from_min_max(pos2(rect.left(), line - FELT), pos2(rect.right(), line + FELT));
         let slider = Slider {
             id: self.id,
-            area: rect,
+            track,
+            knob: vec2(KNOB + 2.5, FELT),
             way: Rangef::new(rect.left() + 7.0, rect.right() - 7.0),
-            reach: 9.0,
             value: finite_share((self.share)(self.value)),
             reset: (self.share)(self.reset),
             label: self.label,
             unit: self.unit,
             share: self.share,
         };
-        let (response, gestures, value) = if self.enabled {
-            slider.interact(ui, grab)
-        } else {
+        if !self.enabled {
+            *hold = Hold::default();
             let response = ui.interact(rect, self.id, Sense::hover());
             let shown = f64::from(self.value);
             response.widget_info(|| WidgetInfo::slider(false, shown, self.label));
-            (response, grab.take().map(|_| Gesture::End).into_iter().collect(), slider.value)
-        };
-
-        let opacity = if self.enabled { 1.0 } else { 0.4 };
-        let (bright, dim) = [palette::TEXT, palette::SECONDARY]
-            .map(|colour| palette::faded(colour, opacity))
-            .into();
-        let painter = ui.painter();
-        let line = rect.center().y + 9.0;
-        let words = line - 11.0;
-        let number = if self.enabled { (self.number)((self.unit)(value)) } else { String::new() };
-        let right = pos2(rect.right(), words);
-        let number = widget::text(
-            painter,
-            right,
-            Align2::RIGHT_BOTTOM,
-            &number,
-            palette::body(),
-            bright,
-            60.0,
-        );
-        let left = pos2(rect.left(), words);
-        let room = number.left() - rect.left() - 6.0;
-        widget::text(painter, left, Align2::LEFT_BOTTOM, self.label, palette::body(), dim, room);
-        let bar = |from: f32, to: f32| {
-            Rect::from_min_max(pos2(from.min(to), line - 2.0), pos2(from.max(to), line + 2.0))
-        };
-        let x = slider.centre(value);
-        painter.rect_filled(
-            bar(rect.left(), rect.right()),
-            2,
-            palette::faded(palette::HOVERED, opacity),
-        );
-        if self.two_sided {
-            let rest = slider.centre(slider.reset);
-            painter.rect_filled(bar(rest, x), 2, palette::faded(palette::FAINT, opacity));
-            let mark = Rect::from_center_size(pos2(rest, line), vec2(2.0, 9.0));
-            painter.rect_filled(mark, 1, palette::faded(palette::FAINT, opacity));
-        } else {
-            painter.rect_filled(bar(rect.left(), x), 2, palette::FAINT);
-        }
-        if !self.enabled {
+            self.paint(ui, &slider, slider.value, 0.0, 0.4);
+            self.name(ui, rect.right(), 0.4);
             response.on_hover_text(self.hint);
-            return gestures;
+            return Vec::new();
         }
+        let (response, mut gestures, mut value) = slider.interact(ui, hold);
+        let text = (self.number)((self.unit)(value));
+        let [low, high] = [0.0, 1.0].map(|end| (self.unit)(end));
+        let number = Number {
+            id: self.id.with("number"),
+            rect: Rect::from_min_max(
+                pos2(rect.right() - 60.0, line - 33.0),
+                pos2(rect.right(), line - 11.0),
+            ),
+            anchor: Align2::RIGHT_BOTTOM,
+            label: self.label,
+            text: &text,
+            colour: palette::TEXT,
+            range: low..=high,
+            ends: [&(self.number)(low), &(self.number)(high)],
+            whole: false,
+            framed: false,
+        };
+        let typed = number.show(ui, state).map(|typed| match typed {
+            Typed::Value(number) => (self.share)(number),
+            Typed::Reset => slider.reset,
+        });
+        if let Some(share) = typed {
+            slider.set(share, &mut value, &mut gestures);
+        }
+        let width = widget::elided(ui.painter(), &text, palette::body(), palette::TEXT, 60.0);
+        self.name(ui, rect.right() - width.size().x - 8.0, 1.0);
         let held = response.is_pointer_button_down_on();
         let lift = ui.ctx().animate_bool(self.id.with("lift"), held || response.hovered());
-        let handle = pos2(x, line);
-        painter.circle_filled(handle, 6.5 + lift, bright);
-        widget::focus_ring(ui, &response, Rect::from_center_size(handle, vec2(18.0, 18.0)), 9);
+        let knob = self.paint(ui, &slider, value, lift, 1.0);
+        widget::focus_ring(ui, &response, knob.expand(2.5), 9);
         let response = response.on_hover_cursor(egui::CursorIcon::ResizeHorizontal);
         if !held {
             response.on_hover_text(self.hint);
         }
         gestures
+    }
+
+    /// Paints the name, up to where the number begins.
+    fn name(&self, ui: &Ui, end: f32, opacity: f32) {
+        let rect = self.rect;
+        let left = pos2(rect.left(), rect.center().y - 2.0);
+        let colour = palette::faded(palette::SECONDARY, opacity);
+        let (font, room) = (palette::body(), end - rect.left());
+        widget::text(ui.painter(), left, Align2::LEFT_BOTTOM, self.label, font, colour, room);
+    }
+
+    /// Paints track and knob; returns the knob's place.
+    fn paint(&self, ui: &Ui, slider: &Slider<'_>, value: f32, lift: f32, opacity: f32) -> Rect {
+        let painter = ui.painter();
+        let (left, right) = (slider.track.left(), slider.track.right());
+        let line = slider.track.center().y;
+        let bar = |from: f32, to: f32| {
+            Rect::from_min_max(pos2(from.min(to), line - 2.0), pos2(from.max(to), line + 2.0))
+        };
+        let faint = palette::faded(palette::FAINT, opacity);
+        let x = slider.centre(value);
+        painter.rect_filled(bar(left, right), 2, palette::faded(palette::HOVERED, opacity));
+        if self.two_sided {
+            let rest = slider.centre(slider.reset);
+            painter.rect_filled(bar(rest, x), 2, faint);
+            let mark = Rect::from_center_size(pos2(rest, line), vec2(2.0, 9.0));
+            painter.rect_filled(mark, 1, faint);
+        } else if self.enabled {
+            painter.rect_filled(bar(left, x), 2, faint);
+        }
+        let knob = Rect::from_center_size(pos2(x, line), vec2(KNOB, KNOB) * 2.0);
+        if self.enabled {
+            painter.circle_filled(knob.center(), KNOB + lift, palette::TEXT);
+        }
+        knob
     }
 }

@@ -4,6 +4,7 @@ use egui::epaint::{Mesh, RectShape};
 use egui::{Align2, FontId, Rangef, Rect, Shape, Stroke, StrokeKind, Ui, pos2, vec2};
 
 use super::icon::Icon;
+use super::number::{Number, Typed};
 use super::slider::{Slider, finite_share};
 use super::view::{Action, Gesture, SlotId, View};
 use super::widget::{self, Button};
@@ -13,6 +14,8 @@ use super::{EditorState, MORPH_DEFAULT, palette};
 const HANDLE: egui::Vec2 = vec2(31.0, 17.0);
 /// Half the height of the track.
 const TRACK: f32 = 5.0;
+/// Half the height in which it feels the pointer.
+const FELT: f32 = 9.0;
 
 /// Paints the slider in `rect` and adds what the user does to `actions`.
 pub(super) fn show(
@@ -32,16 +35,38 @@ pub(super) fn show(
     );
     let slider = Slider {
         id: egui::Id::unique("morph"),
-        area: Rect::from_center_size(track.center(), vec2(track.width(), 44.0)),
+        track: Rect::from_center_size(track.center(), vec2(track.width(), 2.0 * FELT)),
+        knob: HANDLE,
         way: Rangef::new(track.left() + HANDLE.x, track.right() - HANDLE.x),
-        reach: HANDLE.x,
         value: finite_share(morph),
         reset: MORPH_DEFAULT,
         label: "Morph",
         unit: |share| share,
         share: |value| value,
     };
-    let (response, gestures, value) = slider.interact(ui, &mut state.morph);
+    let (response, mut gestures, mut value) = slider.interact(ui, &mut state.morph);
+    let number = Number {
+        id: slider.id.with("number"),
+        rect: Rect::from_center_size(
+            pos2(track.center().x + 26.0, middle + 34.0),
+            vec2(58.0, 22.0),
+        ),
+        anchor: Align2::CENTER_CENTER,
+        label: "Morph",
+        text: &format!("{:.1} %", value * 100.0),
+        colour: palette::TEXT,
+        range: 0.0..=100.0,
+        ends: ["0", "100 %"],
+        whole: false,
+        framed: false,
+    };
+    let typed = number.show(ui, state).map(|typed| match typed {
+        Typed::Value(percent) => percent / 100.0,
+        Typed::Reset => slider.reset,
+    });
+    if let Some(target) = typed {
+        slider.set(target, &mut value, &mut gestures);
+    }
     actions.extend(gestures.into_iter().map(Action::Morph));
 
     for id in SlotId::ALL {
@@ -62,13 +87,13 @@ pub(super) fn show(
         let colour = palette::faded(palette::blend(quarter), 0.7);
         painter.circle_filled(pos2(x, middle + 23.0), 1.5, colour);
     }
-    let caption = pos2(track.center().x, middle + 34.0);
-    let small = palette::small();
-    let caption = painter.text(caption, Align2::CENTER_CENTER, "Morph", small, palette::SECONDARY);
+    let caption = pos2(track.center().x - 8.0, middle + 34.0);
+    let body = palette::body();
+    painter.text(caption, Align2::RIGHT_CENTER, "Morph", body, palette::SECONDARY);
 
     let swap = Button {
         id: egui::Id::unique("swap"),
-        rect: Rect::from_center_size(caption.right_center() + vec2(20.0, 0.0), vec2(26.0, 20.0)),
+        rect: Rect::from_center_size(pos2(track.center().x + 74.0, caption.y), vec2(26.0, 20.0)),
         icon: Some(Icon::Swap),
         text: "",
         label: "Swap A and B",
@@ -101,7 +126,7 @@ pub(super) fn show(
     if !held {
         response.on_hover_text_at_pointer(
             "Where between A and B the next cycle is generated. Drag, scroll or use the arrow \
-             keys; double-click to go back to A. Hosts can automate it.",
+             keys, with Shift for small steps; double-click to go back to A. Hosts can automate it.",
         );
     }
 }

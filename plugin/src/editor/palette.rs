@@ -25,7 +25,7 @@ pub(super) const TEXT: Color32 = Color32::from_rgb(0xf1, 0xea, 0xe2);
 /// What is read second.
 pub(super) const SECONDARY: Color32 = Color32::from_rgb(0xb3, 0xa8, 0x9d);
 /// What is only there to be found.
-pub(super) const FAINT: Color32 = Color32::from_rgb(0x86, 0x7c, 0x73);
+pub(super) const FAINT: Color32 = Color32::from_rgb(0x9a, 0x8f, 0x85);
 /// Messages.
 pub(super) const WARNING: Color32 = Color32::from_rgb(0xe6, 0xb4, 0x6a);
 /// A capture that records.
@@ -101,6 +101,7 @@ pub(super) fn apply(context: &egui::Context) {
         style.spacing.menu_margin = egui::Margin::same(8);
         style.spacing.tooltip_width = 260.0;
         style.interaction.tooltip_delay = 0.45;
+        style.interaction.interact_radius = 2.0;
         style.interaction.selectable_labels = false;
         let visuals = &mut style.visuals;
         visuals.override_text_color = Some(TEXT);
@@ -138,17 +139,30 @@ pub(super) fn apply(context: &egui::Context) {
 mod tests {
     use super::*;
 
-    /// The hue path keeps text on it readable: every point is at least 4.5 times as luminous as a
-    /// card, as WCAG 2 counts contrast.
-    #[test]
-    fn every_point_of_the_path_stands_out() {
+    /// How much more luminous text is than what lies behind it, as WCAG 2 counts contrast.
+    fn contrast(text: Color32, behind: Color32) -> f32 {
         let luminance = |colour: Color32| {
             let rgba = egui::Rgba::from(colour);
             0.2126 * rgba.r() + 0.7152 * rgba.g() + 0.0722 * rgba.b()
         };
+        (luminance(text) + 0.05) / (luminance(behind) + 0.05)
+    }
+
+    /// All text can be read: its contrast is at least 4.5, and every point of the hue path stands
+    /// out from a card as much.
+    #[test]
+    fn text_can_be_read() {
+        for text in [TEXT, SECONDARY, WARNING] {
+            for behind in [BACKGROUND, CARD, WELL, RAISED, HOVERED] {
+                assert!(contrast(text, behind) >= 4.5, "{text:?} on {behind:?}");
+            }
+        }
+        for behind in [BACKGROUND, CARD, WELL, RAISED] {
+            assert!(contrast(FAINT, behind) >= 4.5, "{behind:?}");
+        }
         for step in 0..=20_u8 {
             let colour = blend(f32::from(step) / 20.0);
-            assert!((luminance(colour) + 0.05) / (luminance(CARD) + 0.05) > 4.5, "{colour:?}");
+            assert!(contrast(colour, CARD) >= 4.5, "{colour:?}");
         }
     }
 

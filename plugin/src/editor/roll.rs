@@ -154,7 +154,7 @@ impl Roll {
                 Align2::RIGHT_CENTER,
                 name,
                 egui::FontId::proportional(palette::SMALL_SIZE - 1.5),
-                palette::faded(palette::FAINT, 0.8),
+                palette::FAINT,
             );
         }
     }

@@ -42,7 +42,9 @@ pub(super) fn show(
             unit: |share| (2.0 * share - 1.0) * REACH,
             share: |amount| (amount / REACH + 1.0) / 2.0,
         };
-        let gestures = fader.show(ui, &mut state.shape[index]);
+        let mut hold = state.shape[index];
+        let gestures = fader.show(ui, &mut hold, state);
+        state.shape[index] = hold;
         let action = |gesture| Action::Shape(attribute, gesture);
         actions.extend(gestures.into_iter().map(action));
         left += width + gap;

@@ -1,9 +1,12 @@
 //! The behaviour of a horizontal slider: pointer, wheel, keyboard and assistive technology.
 
 use egui::accesskit::{self, ActionData};
-use egui::{EventFilter, Id, Key, MouseWheelUnit, Rect, Response, Sense, Ui, WidgetInfo};
+use egui::{
+    EventFilter, Id, Key, MouseWheelUnit, Pos2, Rect, Response, Sense, Ui, Vec2, WidgetInfo,
+};
 
 use super::view::Gesture;
+use super::widget;
 
 /// How far an arrow key moves the handle, as a share of the way.
 const ARROW_STEP: f32 = 0.01;
@@ -13,22 +16,25 @@ const PAGE_STEP: f32 = 0.1;
 const WHEEL_STEP: f32 = 0.02;
 /// Points that a touchpad scrolls for one notch of a wheel.
 const POINTS_PER_NOTCH: f32 = 50.0;
-/// What the shift key multiplies keyboard and wheel steps by.
+/// What the shift key multiplies every way of moving by.
 const FINE: f32 = 0.1;
+/// How far apart two presses of a double click may be, in points.
+const STRAY: f32 = 6.0;
 
 /// A slider's place and value. Values are shares of the way, in `0..=1`.
 pub(super) struct Slider<'a> {
     /// What tells the slider from others.
     pub(super) id: Id,
-    /// Where the pointer is felt.
-    pub(super) area: Rect,
-    /// The way of the handle's centre.
+    /// The track, as far as the pointer is felt there.
+    pub(super) track: Rect,
+    /// Half the width and height of the knob, which feels the pointer too. A press on it does not
+    /// make it jump.
+    pub(super) knob: Vec2,
+    /// The way of the knob's centre.
     pub(super) way: egui::Rangef,
-    /// Half the width of the handle: a press within it does not make the handle jump.
-    pub(super) reach: f32,
     /// The value now.
     pub(super) value: f32,
-    /// The value that a double click brings back.
+    /// The value that a double click or the right button brings back.
     pub(super) reset: f32,
     /// The name for assistive technology.
     pub(super) label: &'a str,
@@ -38,44 +44,54 @@ pub(super) struct Slider<'a> {
     pub(super) share: fn(f32) -> f32,
 }
 
-/// What the pointer holds of a slider.
+/// What the pointer does with a slider.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Hold {
+    grab: Option<Grab>,
+    /// When and where the button went down last.
+    pressed: Option<(f64, Pos2)>,
+    /// Whether the button is still down from a double click.
+    spent: bool,
+}
+
+/// What the pointer holds.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Grab {
-    /// From the pointer to the handle's centre, in points.
-    offset: f32,
+struct Grab {
+    /// Where the pointer was when moving began, or became finer or coarser.
+    from: f32,
+    /// The value there.
+    start: f32,
+    fine: bool,
     /// The value that was set last.
     value: f32,
 }
 
 impl Slider<'_> {
     /// Lets the user move the slider. Gestures carry values in the parameter's own unit; the
-    /// number is the share of the way at which the handle is to be painted.
-    pub(super) fn interact(
-        &self,
-        ui: &Ui,
-        grab: &mut Option<Grab>,
-    ) -> (Response, Vec<Gesture<f32>>, f32) {
-        let response = ui.interact(self.area, self.id, Sense::click_and_drag());
+    /// number is the share of the way at which the knob is to be painted.
+    pub(super) fn interact(&self, ui: &Ui, hold: &mut Hold) -> (Response, Vec<Gesture<f32>>, f32) {
+        let knob = Rect::from_center_size(
+            egui::pos2(self.centre(self.value), self.track.center().y),
+            2.0 * self.knob,
+        );
+        let response = ui.interact(self.track, self.id, Sense::click_and_drag())
+            | ui.interact(knob, self.id.with("knob"), Sense::CLICK | Sense::DRAG);
         let mut gestures = Vec::new();
-        let mut value = finite_share(grab.map_or(self.value, |grab| grab.value));
+        let mut value = finite_share(hold.grab.map_or(self.value, |grab| grab.value));
 
         // A tap may press and release between two frames.
-        let tapped = grab.is_none() && response.clicked();
-        self.follow_pointer(&response, grab, &mut value, &mut gestures);
-        if grab.is_none() {
-            let target = if response.double_clicked() {
+        let tapped = hold.grab.is_none() && !hold.spent && response.clicked();
+        let twice = tapped && response.double_clicked();
+        self.follow_pointer(ui, &response, hold, &mut value, &mut gestures);
+        if hold.grab.is_none() {
+            let target = if twice || response.secondary_clicked() {
                 self.reset
             } else if let (true, Some(pointer)) = (tapped, response.interact_pointer_pos()) {
-                let near = (self.centre(value) - pointer.x).abs() <= self.reach;
-                if near { value } else { self.value_at(pointer.x) }
+                if self.is_on_knob(value, pointer) { value } else { self.value_at(pointer.x) }
             } else {
                 self.stepped(ui, &response, value)
             };
-            let target = finite_share(target);
-            if target.total_cmp(&value).is_ne() {
-                value = target;
-                gestures.extend([Gesture::Begin, Gesture::Set((self.unit)(value)), Gesture::End]);
-            }
+            self.set(target, &mut value, &mut gestures);
         }
 
         let shown = f64::from((self.unit)(value));
@@ -90,35 +106,70 @@ impl Slider<'_> {
         (response, gestures, value)
     }
 
+    /// Moves to a value within one gesture, unless the slider is there.
+    pub(super) fn set(&self, target: f32, value: &mut f32, gestures: &mut Vec<Gesture<f32>>) {
+        let target = finite_share(target);
+        if target.total_cmp(value).is_ne() {
+            *value = target;
+            gestures.extend([Gesture::Begin, Gesture::Set((self.unit)(target)), Gesture::End]);
+        }
+    }
+
     fn follow_pointer(
         &self,
+        ui: &Ui,
         response: &Response,
-        grab: &mut Option<Grab>,
+        hold: &mut Hold,
         value: &mut f32,
         gestures: &mut Vec<Gesture<f32>>,
     ) {
-        let pointer = response.interact_pointer_pos().map(|position| position.x);
-        if response.is_pointer_button_down_on()
-            && let Some(pointer) = pointer
-        {
-            let held = grab.get_or_insert_with(|| {
-                gestures.push(Gesture::Begin);
-                response.request_focus();
-                let offset = self.centre(*value) - pointer;
-                let offset = if offset.abs() <= self.reach { offset } else { 0.0 };
-                Grab { offset, value: *value }
+        let (down, fine, time) =
+            ui.input(|input| (input.pointer.primary_down(), input.modifiers.shift, input.time));
+        let held = down && response.is_pointer_button_down_on();
+        let Some(pointer) = response.interact_pointer_pos().filter(|_| held) else {
+            if hold.grab.take().is_some() {
+                gestures.push(Gesture::End);
+            }
+            hold.spent = false;
+            return;
+        };
+        if hold.grab.is_none() && !hold.spent {
+            response.request_focus();
+            let again = hold.pressed.replace((time, pointer)).is_some_and(|(before, place)| {
+                time - before <= widget::double_click_delay(ui.ctx())
+                    && place.distance(pointer) <= STRAY
             });
-            let target = self.value_at(pointer + held.offset);
-            // A press on the handle that does not move leaves the value as it is.
-            let moved = (self.centre(target) - self.centre(held.value)).abs() > 0.01;
-            if moved {
-                held.value = target;
+            if again {
+                hold.pressed = None;
+                hold.spent = true;
+                self.set(self.reset, value, gestures);
+            } else {
+                gestures.push(Gesture::Begin);
+                let jumps = !fine && !self.is_on_knob(*value, pointer);
+                let start = if jumps { self.value_at(pointer.x) } else { *value };
+                hold.grab = Some(Grab { from: pointer.x, start, fine, value: *value });
+            }
+        }
+        if hold.pressed.is_some_and(|(_, place)| place.distance(pointer) > STRAY) {
+            hold.pressed = None;
+        }
+        if let Some(grab) = &mut hold.grab {
+            if grab.fine != fine {
+                *grab = Grab { from: pointer.x, start: grab.value, fine, value: grab.value };
+            }
+            let way = (pointer.x - grab.from) / self.way.span().max(1.0);
+            let target = finite_share(grab.start + way * if fine { FINE } else { 1.0 });
+            // A press on the knob that does not move leaves the value as it is.
+            if target.total_cmp(&grab.value).is_ne() {
+                grab.value = target;
                 *value = target;
                 gestures.push(Gesture::Set((self.unit)(target)));
             }
-        } else if grab.take().is_some() {
-            gestures.push(Gesture::End);
         }
+    }
+
+    fn is_on_knob(&self, value: f32, pointer: Pos2) -> bool {
+        (self.centre(value) - pointer.x).abs() <= self.knob.x
     }
 
     fn stepped(&self, ui: &Ui, response: &Response, value: f32) -> f32 {
@@ -153,15 +204,7 @@ impl Slider<'_> {
                 }
             }
             if hovered {
-                for event in &input.events {
-                    if let egui::Event::MouseWheel { unit, delta, .. } = event {
-                        let notches = match unit {
-                            MouseWheelUnit::Point => (delta.x + delta.y) / POINTS_PER_NOTCH,
-                            MouseWheelUnit::Line | MouseWheelUnit::Page => delta.x + delta.y,
-                        };
-                        target += notches * WHEEL_STEP * fine;
-                    }
-                }
+                target += notches(input) * WHEEL_STEP * fine;
             }
             for request in input.accesskit_action_requests(self.id, accesskit::Action::SetValue) {
                 if let Some(ActionData::NumericValue(number)) = request.data {
@@ -183,7 +226,7 @@ impl Slider<'_> {
         target
     }
 
-    /// The handle's centre at a value.
+    /// The knob's centre at a value.
     pub(super) fn centre(&self, value: f32) -> f32 {
         egui::lerp(self.way.min..=self.way.max, value)
     }
@@ -192,6 +235,18 @@ impl Slider<'_> {
         let span = self.way.span().max(1.0);
         finite_share((x - self.way.min) / span)
     }
+}
+
+/// How far the wheel was turned in this frame, up and to the right counted as more.
+pub(super) fn notches(input: &egui::InputState) -> f32 {
+    let turns = input.events.iter().map(|event| match event {
+        egui::Event::MouseWheel { unit: MouseWheelUnit::Point, delta, .. } => {
+            (delta.x + delta.y) / POINTS_PER_NOTCH
+        }
+        egui::Event::MouseWheel { delta, .. } => delta.x + delta.y,
+        _ => 0.0,
+    });
+    turns.sum()
 }
 
 /// `value` in `0..=1`; 0 when it is not a number.

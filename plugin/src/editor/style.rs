@@ -50,8 +50,15 @@ pub(super) fn menu(
     if rect.width() > 110.0 && style.learning.is_none() {
         let small = palette::small();
         let caption = "Style";
-        let caption =
-            widget::text(painter, left, Align2::LEFT_CENTER, caption, small, palette::FAINT, 60.0);
+        let caption = widget::text(
+            painter,
+            left,
+            Align2::LEFT_CENTER,
+            caption,
+            small,
+            palette::SECONDARY,
+            60.0,
+        );
         left.x = caption.right() + 10.0;
     }
     let room = rect.right() - 28.0 - left.x;

@@ -9,7 +9,10 @@ use proptest::prelude::*;
 
 use super::*;
 
+mod numbers;
+mod saving;
 mod shaping;
+mod sliders;
 mod style;
 
 /// An editor whose view follows the user's actions, as a plug-in's would.
@@ -176,154 +179,12 @@ fn empty_slots_cannot_be_cleared_or_undone() {
     assert!(harness.state().state.browser.is_none());
 }
 
-/// Pressing, dragging and releasing the morph slider is one gesture whose values follow the
-/// pointer from A to B.
-#[test]
-fn dragging_the_morph_slider_is_one_gesture() {
-    let mut harness = open(full());
-    let track = harness.get_by_label("Morph").rect();
-    let middle = track.center();
-    harness.drag_at(Pos2::new(track.left() + 34.0, middle.y));
-    harness.step();
-    harness.hover_at(middle);
-    harness.step();
-    harness.hover_at(track.right_center());
-    harness.step();
-    harness.drop_at(track.right_center());
-    harness.step();
-    let actions = harness.state_mut().take();
-    assert_gestures(&actions);
-    let begun = actions.iter().filter(|action| **action == Action::Morph(Gesture::Begin)).count();
-    assert_eq!(begun, 1, "{actions:?}");
-    let values = morph_values(&actions);
-    assert!(values.is_sorted() && values.len() == 2, "{values:?}");
-    assert!((values[0] - 0.5).abs() < 0.02 && values[1] == 1.0, "{values:?}");
-}
-
-/// A click beside the handle takes it there; a double click brings the default back.
-#[test]
-fn clicks_move_the_morph() {
-    let mut harness = open(full());
-    let track = harness.get_by_label("Morph").rect();
-    let place = Pos2::new(track.left() + track.width() * 0.75, track.center().y);
-    harness.drag_at(place);
-    harness.step();
-    harness.drop_at(place);
-    harness.step();
-    let actions = harness.state_mut().take();
-    assert_gestures(&actions);
-    assert!((harness.state().view.parameters.morph - 0.77).abs() < 0.03);
-    // The first click was a while ago, so two more make a double click of their own.
-    harness.run_steps(20);
-    for _ in 0..2 {
-        harness.drag_at(place);
-        harness.step();
-        harness.drop_at(place);
-        harness.step();
-    }
-    harness.run_steps(2);
-    assert_gestures(&harness.state_mut().take());
-    assert_eq!(harness.state().view.parameters.morph, MORPH_DEFAULT);
-}
-
-/// A tap whose press and release come in one frame moves the slider too, but not when it is on the
-/// handle.
-#[test]
-fn taps_move_the_morph() {
-    let mut harness = open(full());
-    let track = harness.get_by_label("Morph").rect();
-    let place = Pos2::new(track.left() + track.width() * 0.75, track.center().y);
-    for (place, moves) in [(place, true), (place + vec2(4.0, 0.0), false)] {
-        harness.hover_at(place);
-        harness.run_steps(20);
-        let button = |pressed| Event::PointerButton {
-            pos: place,
-            button: egui::PointerButton::Primary,
-            pressed,
-            modifiers: Modifiers::NONE,
-        };
-        harness.input_mut().events.extend([button(true), button(false)]);
-        harness.run_steps(2);
-        let actions = harness.state_mut().take();
-        assert_gestures(&actions);
-        assert_eq!(!morph_values(&actions).is_empty(), moves, "{actions:?}");
-        assert!((harness.state().view.parameters.morph - 0.77).abs() < 0.03);
-    }
-}
-
 /// The round buttons go all the way to A and to B.
 #[test]
 fn ends_are_one_click_away() {
     let mut harness = open(full());
     assert_eq!(morph_values(&click(&mut harness, "Morph to B")), [1.0]);
     assert_eq!(morph_values(&click(&mut harness, "Morph to A")), [0.0]);
-}
-
-/// Arrow, page, Home and End keys move a slider that has the keyboard, and only that one.
-#[test]
-fn keys_move_the_focused_slider() {
-    let mut harness = open(full());
-    harness.key_press(Key::ArrowRight);
-    harness.run_steps(2);
-    assert_eq!(harness.state_mut().take(), []);
-    harness.get_by_label("Morph").focus();
-    harness.run_steps(2);
-    let mut last = 0.0;
-    for (key, value) in [
-        (Key::ArrowRight, 0.01),
-        (Key::ArrowUp, 0.02),
-        (Key::ArrowLeft, 0.01),
-        (Key::PageUp, 0.11),
-        (Key::End, 1.0),
-        (Key::PageDown, 0.9),
-        (Key::Home, 0.0),
-    ] {
-        harness.key_press(key);
-        harness.run_steps(2);
-        let actions = harness.state_mut().take();
-        assert_gestures(&actions);
-        last = harness.state().view.parameters.morph;
-        assert!((last - value).abs() < 1e-5, "{key:?} gave {last}");
-    }
-    harness.key_press_modifiers(Modifiers::SHIFT, Key::ArrowRight);
-    harness.run_steps(2);
-    assert!((harness.state().view.parameters.morph - last - 0.001).abs() < 1e-5);
-}
-
-/// The wheel moves the slider under the pointer.
-#[test]
-fn wheel_moves_the_hovered_slider() {
-    let mut harness = open(full());
-    let middle = harness.get_by_label("Morph").rect().center();
-    harness.hover_at(middle);
-    harness.step();
-    harness.event(Event::MouseWheel {
-        unit: MouseWheelUnit::Line,
-        delta: vec2(0.0, 2.0),
-        modifiers: Modifiers::NONE,
-        phase: egui::TouchPhase::Move,
-        source: egui::MouseWheelSource::Unknown,
-    });
-    harness.step();
-    let actions = harness.state_mut().take();
-    assert_gestures(&actions);
-    assert!((harness.state().view.parameters.morph - 0.04).abs() < 1e-5, "{actions:?}");
-}
-
-/// A screen reader's request sets a slider in the parameter's own unit.
-#[test]
-fn assistive_technology_sets_values() {
-    let mut harness = open(full());
-    let node = harness.get_by_label("Temperature").accesskit_node();
-    let (target_node, target_tree) = node.locate();
-    harness.event(Event::AccessKitActionRequest(egui::accesskit::ActionRequest {
-        action: egui::accesskit::Action::SetValue,
-        target_tree,
-        target_node,
-        data: Some(egui::accesskit::ActionData::NumericValue(1.25)),
-    }));
-    harness.run_steps(2);
-    assert!((harness.state().view.parameters.temperature - 1.25).abs() < 1e-4);
 }
 
 /// The dice change the seed within one gesture.
@@ -388,22 +249,6 @@ fn clips_are_loaded_through_the_browser() {
     assert_eq!(actions, [Action::LoadFile(SlotId::B, inner.join("one.mid"))]);
     assert!(harness.query_by_label("Parent folder").is_none(), "the browser is closed");
     assert_eq!(harness.state().state.folder.as_deref(), Some(inner.as_path()));
-}
-
-/// The pattern is written where the browser says; the Escape key closes it without an action.
-#[test]
-fn patterns_are_exported_through_the_browser() {
-    let folder = tempfile::tempdir().expect("a temporary folder can be made");
-    let mut harness = open(full());
-    harness.state_mut().state.folder = Some(folder.path().to_path_buf());
-    click(&mut harness, "Save MIDI");
-    let actions = click(&mut harness, "Save the file");
-    assert_eq!(actions, [Action::ExportPattern(folder.path().join("interlude.mid"))]);
-    click(&mut harness, "Save MIDI");
-    harness.key_press(Key::Escape);
-    harness.run_steps(3);
-    assert_eq!(harness.state_mut().take(), []);
-    assert!(harness.state().state.browser.is_none());
 }
 
 #[derive(Debug)]
@@ -530,6 +375,7 @@ fn views() -> impl Strategy<Value = View> {
             loading,
             decode_ms,
             late_cycles,
+            late_glow: decode_ms.unwrap_or(1.0),
         });
     let models = proptest::collection::vec("[ -~]{1,40}", 0..5);
     let message = proptest::option::of("[ -~]{1,400}");

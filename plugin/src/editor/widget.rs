@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use egui::accesskit::Role;
+use egui::text::CCursorRange;
+use egui::text_edit::TextEditState;
 use egui::{
     Align2, Color32, FontId, Galley, Id, Painter, Pos2, Rect, Response, Sense, Stroke, StrokeKind,
     Ui, WidgetInfo, pos2, vec2,
@@ -137,6 +139,19 @@ pub(super) fn focus_ring(ui: &Ui, response: &Response, rect: Rect, radius: u8) {
         let stroke = Stroke::new(1.5, palette::faded(palette::TEXT, 0.8));
         ui.painter().rect_stroke(rect, radius, stroke, StrokeKind::Outside);
     }
+}
+
+/// Lets the user write in a text field that is painted next; all that stands there is selected.
+pub(super) fn write(context: &egui::Context, field: Id, text: &str) {
+    let mut state = TextEditState::load(context, field).unwrap_or_default();
+    state.cursor.set_char_range(Some(CCursorRange::select_all_str(text)));
+    state.store(context, field);
+    context.memory_mut(|memory| memory.request_focus(field));
+}
+
+/// The longest time between the clicks of a double click, in seconds.
+pub(super) fn double_click_delay(context: &egui::Context) -> f64 {
+    context.options(|options| options.input_options.max_double_click_delay)
 }
 
 /// One line of text, cut with an ellipsis where it does not fit `room` points.
