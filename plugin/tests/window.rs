@@ -69,7 +69,7 @@ fn with_display(test: &str) -> bool {
     let _server = Xvfb(server);
     let number = number.expect("Xvfb says which display it is");
     let status = Command::new(std::env::current_exe().expect("the test has a place"))
-        .args(["--exact", test, "--nocapture"])
+        .args(["--exact", test, "--nocapture", "--include-ignored"])
         .env("DISPLAY", format!(":{number}"))
         .env(INSIDE, "1")
         .status()
@@ -338,4 +338,43 @@ fn hidden_windows_rest() {
     rests("another window covers it");
     cover.map(false);
     moves("it is painted again");
+}
+
+/// A measurement and no test: what the editor of a new instance takes of a core, worker included,
+/// while it is open, while the host hides it, and closed.
+#[test]
+#[ignore = "a measurement, for a machine without other work"]
+fn cost_of_the_editor() {
+    if !with_display("cost_of_the_editor") {
+        return;
+    }
+    let params = Arc::new(InterludeParams::default());
+    let shared = Shared::new(params.song.clone());
+    let surface = window::editor(Arc::clone(&params), Arc::clone(&shared)).expect("an editor");
+    let host = Host::new();
+    let spawned = open(&surface, &host);
+    std::thread::sleep(Duration::from_secs(5));
+    let measure = |what: &str| {
+        std::thread::sleep(Duration::from_secs(2));
+        let (begun, before) = (Instant::now(), processor_seconds());
+        std::thread::sleep(Duration::from_secs(10));
+        let share = (processor_seconds() - before) / begun.elapsed().as_secs_f64();
+        println!("{what}: {:.2} % of a core", 100.0 * share);
+    };
+    measure("open, stopped");
+    host.map(false);
+    measure("hidden");
+    drop(spawned);
+    measure("closed");
+    shared.stop_worker();
+}
+
+/// The processor time that this process has taken.
+fn processor_seconds() -> f64 {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the clock exists on Linux, and `time` is there to be written.
+    unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &raw mut time) };
+    #[expect(clippy::cast_precision_loss, reason = "small numbers")]
+    let seconds = time.tv_sec as f64 + time.tv_nsec as f64 * 1e-9;
+    seconds
 }
