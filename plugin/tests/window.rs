@@ -51,7 +51,13 @@ fn with_display(test: &str) -> bool {
     if std::env::var_os(INSIDE).is_some() {
         return true;
     }
-    if Command::new("xdotool").arg("version").stdout(Stdio::null()).status().is_err() {
+    if Command::new("xdotool")
+        .arg("version")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_err()
+    {
         eprintln!("skipped: this test needs the programs xdotool and Xvfb");
         return false;
     }

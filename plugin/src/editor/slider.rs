@@ -82,6 +82,9 @@ impl Slider<'_> {
         // A tap may press and release between two frames.
         let tapped = hold.grab.is_none() && !hold.spent && response.clicked();
         let twice = tapped && response.double_clicked();
+        if tapped {
+            response.request_focus();
+        }
         self.follow_pointer(ui, &response, hold, &mut value, &mut gestures);
         if hold.grab.is_none() {
             let target = if twice || response.secondary_clicked() {

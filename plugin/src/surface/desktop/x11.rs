@@ -18,9 +18,8 @@ use x11rb::{CURRENT_TIME, NONE};
 /// How long to wait for this connection's copy of a key that baseview's has brought.
 const LATEST_COPY: Duration = Duration::from_millis(5);
 /// After such a pause both connections have brought the same keys.
-const STALE: Duration = Duration::from_secs(1);
-/// The most copies of one key: a release that precedes it, and itself.
-const FRESH: usize = 2;
+const STALE: Duration = Duration::from_millis(STALE_MILLIS as u64);
+const STALE_MILLIS: u32 = 2000;
 
 /// The window's surroundings. Where the X server cannot be asked, the window counts as seen and the
 /// keyboard stays where it is.
@@ -107,8 +106,9 @@ impl Desktop {
         if now > self.last + STALE {
             self.brought.clear();
             self.receive();
-            // All but what has just come was left over.
-            self.keys.drain(..self.keys.len().saturating_sub(FRESH));
+            if let Some(newest) = self.keys.back().map(|(_, key)| key.time) {
+                self.keys.retain(|(_, key)| newest.wrapping_sub(key.time) < STALE_MILLIS);
+            }
         }
         self.last = now;
         self.brought.push_back((pressed, wanted));
