@@ -8,7 +8,7 @@ use std::process::Command;
 
 use interlude_models::clip::{Clip, Note};
 use interlude_models::config::{Config, by_name};
-use interlude_models::midi::to_bytes;
+use interlude_models::midi::{NoteSequence, to_bytes};
 use interlude_models::network::variables;
 use interlude_models::package::{ModelInfo, Package};
 use interlude_models::weights::{Tensor, Weights};
@@ -68,6 +68,11 @@ fn bad_checkpoints_are_refused() {
         fs::create_dir(&folder).expect("made");
         folder
     };
+    let folder_of = |name: &str| {
+        let folder = place.path().join(name);
+        fs::create_dir(&folder).expect("made");
+        folder
+    };
     let same = |_: &str, tensor: Tensor| Some(tensor);
     let kernel = "encoder/mu/kernel";
 
@@ -108,6 +113,16 @@ fn bad_checkpoints_are_refused() {
     let text = folder(5).join("model.tar");
     fs::write(&text, "no archive").expect("written");
     import(&text, &[], &["model.tar"]);
+    // An archive of another kind is called so, and no bytes of it are shown.
+    for (head, kind) in [(&b"PK\x03\x04\x14\0\x08\0"[..], "zip"), (b"Rar!\x1a\x07\x01\0", "rar")] {
+        let packed = folder_of(kind).join("model");
+        fs::write(&packed, [head, &[0x81; 2000]].concat()).expect("written");
+        import(&packed, &[], &[&format!("model is a {kind} archive; unpack it")]);
+    }
+    let noise = folder_of("noise").join("model");
+    fs::write(&noise, [0x81; 2000]).expect("written");
+    let message = refused(&["import", noise.to_str().expect("Unicode")], &out);
+    assert!(message.is_ascii() && !message.contains("\\u"), "{message}");
     let escaping = folder(6).join("model.tar");
     let mut archive = tar::Builder::new(fs::File::create(&escaping).expect("created"));
     let mut header = tar::Header::new_gnu();
@@ -162,6 +177,7 @@ fn bad_midi_is_refused() {
         (cut, "cut off"),
         (model.join("model.json"), "not a MIDI file"),
         (place.path().join("absent.mid"), "cannot read"),
+        (model.clone(), "it is a folder"),
     ];
     let out = place.path().join("out");
     let [good, model] = [&good, &model].map(|path| path.to_str().expect("Unicode"));
@@ -178,4 +194,102 @@ fn bad_midi_is_refused() {
     fs::write(place.path().join("model/decoder_step.onnx"), "nothing").expect("written");
     let message = refused(&["generate", "sample", "--model", model], &out);
     assert!(message.contains("decoder_step.onnx"), "{message}");
+}
+
+/// What the program writes on standard error, and whether it succeeds.
+fn told(arguments: &[&str]) -> (String, bool) {
+    let output = Command::new(env!("CARGO_BIN_EXE_interlude")).args(arguments).output();
+    let output = output.expect("runs");
+    (String::from_utf8(output.stderr).expect("text"), output.status.success())
+}
+
+/// A model folder with weights that are all zero.
+fn zeros(folder: &Path, name: &str) -> String {
+    let config = tiny(name);
+    let mut weights = Weights::default();
+    for variable in variables(&config) {
+        weights.insert(variable.name, Tensor::zeros(&variable.shape));
+    }
+    let path = folder.join(name);
+    Package::write(&path, &ModelInfo::new(config, "a test"), &weights).expect("written");
+    path.to_str().expect("Unicode").to_owned()
+}
+
+// A file that a model does not read by itself is refused with the option that makes it, which then
+// does; messages about grooves and drums speak of those.
+#[test]
+fn refusals_name_the_option() {
+    let place = tempfile::tempdir().expect("a temporary folder");
+    let [melody, drums, groove] =
+        ["cat-mel_2bar_small", "cat-drums_2bar_small", "groovae_2bar_humanize"]
+            .map(|name| zeros(place.path(), name));
+    let midi = |name: &str, channel: u8, program: u8, beats: u8| {
+        let note = |beat: u8| Note {
+            start: beat.into(),
+            end: f64::from(beat) + 0.5,
+            pitch: 36 + beat,
+            velocity: 90,
+            channel,
+            program,
+        };
+        let path = place.path().join(name);
+        let clip = Clip::new((0..beats).map(note).collect(), beats.into());
+        fs::write(&path, to_bytes(&clip, 120.0)).expect("written");
+        path.to_str().expect("Unicode").to_owned()
+    };
+    let (lead, rack) = (midi("lead.mid", 0, 80, 8), midi("rack.mid", 0, 0, 8));
+    let short = midi("short.mid", 9, 0, 4);
+    let encode = |file: &str, model: &str, more: &[&str]| {
+        told(&[&["generate", "encode", file, "--model", model], more].concat())
+    };
+    for (file, model, option) in [(&lead, &melody, "--any-program"), (&rack, &drums, "--drums")] {
+        let (message, done) = encode(file, model, &[]);
+        assert!(!done && message.contains(option), "{message}");
+        let (message, done) = encode(file, model, &[option]);
+        assert!(done, "{message}");
+    }
+    let (message, done) = encode(&lead, &groove, &[]);
+    assert!(done, "a groove is read from any channel: {message}");
+    let (message, _) = encode(&short, &groove, &[]);
+    assert!(message.contains("the longest has 1 bar") && !message.contains("notes"), "{message}");
+    let (message, _) = encode(&short, &drums, &[]);
+    assert!(message.contains("less than a bar without a hit"), "{message}");
+
+    // Hits on the drum channel without length, and the same with a melody beside them.
+    let hits = [24, 0x99, 36, 90, 0, 0x89, 36, 0].repeat(8);
+    for more in [&[][..], &[0, 0x90, 60, 90, 24, 0x80, 60, 0]] {
+        let track = [&hits[..], more].concat();
+        let length = u32::try_from(track.len()).expect("short").to_be_bytes();
+        let header = b"MThd\0\0\0\x06\0\0\0\x01\0\x18MTrk";
+        let path = place.path().join("hits.mid");
+        fs::write(&path, [&header[..], &length, &track].concat()).expect("written");
+        let (message, _) = encode(path.to_str().expect("Unicode"), &drums, &[]);
+        assert!(message.contains("its 8 drum hits have no length"), "{message}");
+    }
+
+    // Windows to choose from have the velocities of the file, where they are to be kept.
+    let long = midi("long.mid", 0, 0, 12);
+    let out = place.path().join("windows");
+    let vary = ["generate", "vary", &long, "--model", &melody, "--keep-velocities", "--out"];
+    let (message, done) = told(&[&vary[..], &[out.to_str().expect("Unicode")]].concat());
+    assert!(!done && message.contains("holds 2 windows"), "{message}");
+    for file in fs::read_dir(&out).expect("the folder").flatten() {
+        let notes = NoteSequence::open(&file.path()).expect("reads").notes;
+        assert!(!notes.is_empty() && notes.iter().all(|note| note.velocity == 90));
+    }
+
+    // A damaged track is told, and the rest is read.
+    let mut bytes = fs::read(&rack).expect("reads");
+    bytes[11] = 3;
+    fs::write(&rack, bytes).expect("written");
+    let (message, done) = encode(&rack, &melody, &[]);
+    assert!(done && message.contains("rack.mid: the header counts 3 tracks"), "{message}");
+
+    // The folder of a file to write is made; where it cannot be, no name is told that nobody gave.
+    let out = place.path().join("new/deep/codes.json");
+    let (message, done) = encode(&rack, &melody, &["--out", out.to_str().expect("Unicode")]);
+    assert!(done && out.is_file(), "{message}");
+    let out = out.join("codes.json");
+    let (message, done) = encode(&rack, &melody, &["--out", out.to_str().expect("Unicode")]);
+    assert!(!done && !message.contains(".interlude-"), "{message}");
 }

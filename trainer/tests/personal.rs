@@ -26,8 +26,8 @@ fn model(folder: &Path, seed: u64, step: u64) {
     Package::write(folder, &info, &weights).expect("written");
 }
 
-// A few files become a personal model whose samples `generate` writes; another model refuses it, and
-// a file without a window is named.
+// A few files, or a folder of them, become a personal model whose samples `generate` writes; another
+// model refuses it. A file without a window is left out, and refused when it is the only one.
 #[test]
 fn files_become_samples() {
     let place = tempfile::tempdir().expect("a temporary folder");
@@ -51,9 +51,17 @@ fn files_become_samples() {
     let mine = at("mine.safetensors");
     let base = ["interlude", "personal", "--model", text(&right), "--out", text(&mine)];
     let learn = |input: &[&str]| run([&base[..], &["--steps", "30", "--input"], input].concat());
-    let refused = learn(&[text(&tunes[0]), text(&tunes[2])]).expect_err("no note");
+    let refused = learn(&[text(&tunes[2])]).expect_err("no note");
     assert!(refused.to_string().contains("empty.mid"), "{refused}");
+    let refused = learn(&[text(&tunes[2]), text(&at("no such.mid"))]).expect_err("no note");
+    assert!(refused.to_string().contains("none of the 2 files"), "{refused}");
+    let refused = learn(&[text(&right)]).expect_err("a folder without music");
+    assert!(refused.to_string().contains("model is a folder without MIDI files"), "{refused}");
     assert!(!mine.exists());
+    learn(&[text(&tunes[0]), text(&tunes[2]), "--samples", "0"]).expect("one is enough");
+    fs::remove_file(&mine).expect("written");
+    learn(&[text(place.path()), "--samples", "0"]).expect("a folder");
+    fs::remove_file(&mine).expect("written");
     learn(&[text(&tunes[0]), text(&tunes[1]), "--samples", "4"]).expect("learnt");
     let personal = Personal::read(&mine).expect("a personal model");
     assert_eq!(personal.space(), "cat-mel_2bar_small, step 10");

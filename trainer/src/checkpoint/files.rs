@@ -16,6 +16,15 @@ const MAX_MEMBERS: usize = 4096;
 /// What a gzipped archive may grow to; the largest training checkpoint needs 3 GB.
 const MAX_UNZIPPED_BYTES: u64 = 16 << 30;
 
+/// How archives begin that are no tar archives, and what they are.
+const OTHER_ARCHIVES: [(&[u8], &str); 5] = [
+    (b"PK\x03\x04", "zip"),
+    (b"7z\xbc\xaf\x27\x1c", "7z"),
+    (b"Rar!", "rar"),
+    (b"\xfd7zXZ", "xz"),
+    (b"BZh", "bzip2"),
+];
+
 /// Why files cannot be had.
 #[derive(Debug, Error)]
 pub enum FilesError {
@@ -42,6 +51,16 @@ pub enum FilesError {
         member: String,
         /// What is wrong with it.
         reason: &'static str,
+    },
+    /// An archive of a kind that checkpoints are not published in.
+    #[error(
+        "{archive} is a {kind} archive; unpack it and import the folder or the .tar file in it"
+    )]
+    Unpack {
+        /// The archive.
+        archive: String,
+        /// Its kind.
+        kind: &'static str,
     },
     /// An archive that is damaged.
     #[error("{archive} is cut off or no tar archive ({reason})")]
@@ -145,9 +164,13 @@ impl Files {
     /// The members of a tar archive, which may be gzipped.
     pub(crate) fn archive(path: &Path) -> Result<Self, FilesError> {
         let whole = Section::open(path)?;
-        let mut start = [0; 2];
-        let read = whole.reader(0, 2)?.read(&mut start);
-        if read.is_ok_and(|bytes| bytes == 2) && start == [0x1f, 0x8b] {
+        let mut start = Vec::new();
+        let failed = |source| FilesError::Io { path: whole.name.clone(), source };
+        whole.reader(0, whole.bytes.min(8))?.read_to_end(&mut start).map_err(failed)?;
+        if let Some((_, kind)) = OTHER_ARCHIVES.iter().find(|(head, _)| start.starts_with(head)) {
+            return Err(FilesError::Unpack { archive: path.display().to_string(), kind });
+        }
+        if start.starts_with(&[0x1f, 0x8b]) {
             let unzipped = unzip(&whole)?;
             return list(path, &unzipped);
         }
@@ -210,10 +233,12 @@ fn unzip(packed: &Section) -> Result<Section, FilesError> {
 
 fn list(path: &Path, whole: &Section) -> Result<Files, FilesError> {
     let archive_name = path.display().to_string();
-    // The reason may quote raw bytes of the file.
-    let damaged = |error: io::Error| FilesError::Archive {
-        archive: archive_name.clone(),
-        reason: error.to_string().escape_debug().to_string(),
+    let damaged = |error: io::Error| {
+        let text = error.to_string();
+        // Of what is no number the reason quotes the bytes.
+        let quotes = text.contains("numeric field") || text.contains(|it: char| it.is_control());
+        let reason = if quotes { "the head of a member is damaged".to_owned() } else { text };
+        FilesError::Archive { archive: archive_name.clone(), reason }
     };
     let mut members = Vec::new();
     let mut sections = BTreeMap::new();

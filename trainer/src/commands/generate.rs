@@ -21,8 +21,9 @@ use interlude_models::tokens::{Controls, Tokens, to_clip};
 
 use super::Shared;
 use crate::generate::chords::progression;
+use crate::generate::velocities::Dynamics;
 use crate::generate::{Settings, decode, shares};
-use input::Input;
+use input::{Input, Reading};
 use learned::{Asked, Learned};
 use output::{Code, Folder, Made, Report};
 
@@ -88,6 +89,8 @@ struct Making {
     /// Tell on standard output, as JSON, what was made, with codes and notes.
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    reading: Reading,
 }
 
 /// Number of files to make.
@@ -187,9 +190,11 @@ struct Encode {
     /// MIDI files.
     #[arg(required = true, value_name = "MIDI")]
     inputs: Vec<PathBuf>,
-    /// The file to write [default: standard output].
+    /// The file to write, and its folder where there is none [default: standard output].
     #[arg(long, value_name = "JSON")]
     out: Option<PathBuf>,
+    #[command(flatten)]
+    reading: Reading,
 }
 
 /// Makes pieces from latent codes.
@@ -264,7 +269,8 @@ impl Interpolate {
         }
         let package = self.making.model.open()?;
         let config = &package.info.config;
-        let inputs = input::single_windows(config, &self.inputs, &self.making.out)?;
+        let reading = (self.making.reading, self.keep_velocities);
+        let inputs = input::single_windows(config, &self.inputs, reading, &self.making.out)?;
         let controls = self.making.controls(config, inputs.first())?;
         let mut engine = self.making.model.load(shared, &package)?;
         let ends = input::means(&mut engine, &inputs)?;
@@ -292,12 +298,14 @@ impl Interpolate {
         };
         let velocities = |index: usize, clip: &mut Clip| {
             let (x, y) = places[index];
-            let blended = match dynamics.as_slice() {
-                [Some(a), Some(b), Some(c), Some(d)] => a.blend(c, x).blend(&b.blend(d, x), y),
-                [Some(a), Some(b)] => a.blend(b, y),
-                _ => return,
+            let row = |left: usize, right: usize| {
+                let [left, right] = [left, right].map(|it| dynamics.get(it)?.as_ref());
+                Dynamics::blend_any(left, right, x)
             };
-            if self.keep_velocities {
+            // Of two files each is a row.
+            let (top, bottom) = (row(0, 2), row(1, 3));
+            let blended = Dynamics::blend_any(top.as_ref(), bottom.as_ref(), y);
+            if let Some(blended) = blended.filter(|_| self.keep_velocities) {
                 blended.apply(clip);
             }
         };
@@ -326,7 +334,7 @@ impl Encode {
         let inputs: Vec<Vec<Input>> = self
             .inputs
             .iter()
-            .map(|path| input::windows(config, path))
+            .map(|path| input::windows(config, path, self.reading))
             .collect::<Result<_, _>>()?;
         let inputs: Vec<Input> = inputs.into_iter().flatten().collect();
         let mut engine = self.model.load(shared, &package)?;
@@ -442,7 +450,8 @@ impl Making {
             return Ok(Some(Controls::Chords(chords)));
         }
         if let Some(hits) = &self.hits {
-            let inputs = input::single_windows(config, std::slice::from_ref(hits), &self.out)?;
+            let hits = std::slice::from_ref(hits);
+            let inputs = input::single_windows(config, hits, (self.reading, false), &self.out)?;
             return Ok(inputs.into_iter().next().and_then(|input| input.window.controls));
         }
         let steps = config.hparams.max_seq_len;
@@ -479,7 +488,9 @@ impl Making {
         codes: impl FnOnce(&[f32]) -> anyhow::Result<Vec<Vec<f32>>>,
     ) -> anyhow::Result<()> {
         let config = &package.info.config;
-        let inputs = input::single_windows(config, &[path.to_owned()], &self.out)?;
+        let paths = [path.to_owned()];
+        let reading = (self.reading, keep_velocities);
+        let inputs = input::single_windows(config, &paths, reading, &self.out)?;
         let controls = self.controls(config, inputs.first())?;
         let mut engine = self.model.load(shared, package)?;
         let means = input::means(&mut engine, &inputs)?;

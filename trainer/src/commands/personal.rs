@@ -1,23 +1,27 @@
 //! `interlude personal`: a small model of a few clips within the latent space of a large one.
 
 use std::fmt::Write;
+use std::fs::File;
+use std::io::Read;
 use std::ops::ControlFlow;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context, bail};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
+use interlude_models::config::Config;
 use interlude_models::engine::Engine;
 use interlude_models::latent::personal::{self, Personal, Settings};
 use interlude_models::latent::prior;
+use interlude_models::midi::begins_like_midi;
 use interlude_models::package::Package;
 use interlude_models::runtime::Runtime;
 use interlude_models::tokens::{Controls, Tokens};
 use serde::Serialize;
 
 use super::Shared;
-use super::generate::input::{self, Input};
+use super::generate::input::{self, Input, Reading};
 use super::generate::{Model, temperature};
 use crate::evaluate::resemblance::Resemblance;
 use crate::generate::{self, decode};
@@ -31,9 +35,12 @@ use crate::generate::{self, decode};
 pub struct Command {
     #[command(flatten)]
     model: Model,
-    /// MIDI files to learn from; all windows in them count.
+    /// MIDI files to learn from, or folders with some; all windows in them count. A file that cannot
+    /// be used is told and left out.
     #[arg(long, required = true, num_args = 1.., value_name = "MIDI")]
     input: Vec<PathBuf>,
+    #[command(flatten)]
+    reading: Reading,
     /// The file to write.
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
@@ -82,10 +89,7 @@ impl Command {
         }
         let package = self.model.open()?;
         let config = &package.info.config;
-        let mut inputs: Vec<Input> = Vec::new();
-        for path in &self.input {
-            inputs.extend(input::windows(config, path)?);
-        }
+        let inputs = self.inputs(config)?;
         let mut engine = self.model.load(shared, &package)?;
         let codes = input::encode(&mut engine, &inputs)?;
 
@@ -122,6 +126,30 @@ impl Command {
             return super::print(&(serde_json::to_string_pretty(&report)? + "\n"));
         }
         super::print(&(report.table() + &format!("wrote {}\n", self.out.display())))
+    }
+
+    /// The windows of all files that can be used; the error is that of the only one, or says that none
+    /// can be.
+    fn inputs(&self, config: &Config) -> anyhow::Result<Vec<Input>> {
+        let mut paths = Vec::new();
+        for path in &self.input {
+            match path.is_dir() {
+                true => paths.extend(files_in(path)?),
+                false => paths.push(path.clone()),
+            }
+        }
+        let mut inputs = Vec::new();
+        for path in &paths {
+            match input::windows(config, path, self.reading) {
+                Ok(windows) => inputs.extend(windows),
+                Err(error) if paths.len() == 1 => return Err(error),
+                Err(error) => eprintln!("interlude: {error}; it is left out"),
+            }
+        }
+        if inputs.is_empty() {
+            bail!("none of the {} files can be learnt from", paths.len());
+        }
+        Ok(inputs)
     }
 
     fn compare(
@@ -163,6 +191,30 @@ impl Command {
             ("samples of the prior", of(&drawn)),
         ])
     }
+}
+
+/// The MIDI files in a folder, in the order of their names; at least one.
+fn files_in(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let unreadable = || format!("cannot read the folder {}", folder.display());
+    let entries = std::fs::read_dir(folder).with_context(unreadable)?;
+    let mut paths = Vec::new();
+    for entry in entries {
+        let path = entry.with_context(unreadable)?.path();
+        // Other files, and what cannot be read, are none of these.
+        if !path.is_file() {
+            continue;
+        }
+        let mut head = Vec::new();
+        let read = File::open(&path).and_then(|file| file.take(12).read_to_end(&mut head));
+        if read.is_ok() && begins_like_midi(&head) {
+            paths.push(path);
+        }
+    }
+    if paths.is_empty() {
+        bail!("{} is a folder without MIDI files; name some", folder.display());
+    }
+    paths.sort();
+    Ok(paths)
 }
 
 impl Report {

@@ -4,13 +4,72 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use anyhow::{anyhow, bail};
+use clap::Args;
 use interlude_models::config::{Config, Scheme};
 use interlude_models::engine::{Engine, Posterior};
-use interlude_models::midi::NoteSequence;
-use interlude_models::tokens::{Limit, Window, extract, to_clip};
+use interlude_models::midi::{self, NoteSequence};
+use interlude_models::tokens::{Limit, Place, TokenError, Window, extract_with_places, to_clip};
 
 use super::output::Folder;
 use crate::generate::velocities::Dynamics;
+
+/// Most that is said of what is wrong with one file.
+const MAX_WARNINGS: usize = 3;
+
+/// Windows to choose from that get velocities: nobody looks through more, and each takes as long as
+/// reading the file.
+const MAX_KEPT: usize = 1000;
+
+/// What is read of MIDI files beside what the original reads of them.
+#[derive(Args, Clone, Copy, Debug, Default)]
+pub(in crate::commands) struct Reading {
+    /// Take the notes of all channels for drums, since pads often send on another one than 10.
+    #[arg(long)]
+    drums: bool,
+    /// Take melodies of every program, where the model by itself reads pianos to guitars.
+    #[arg(long)]
+    any_program: bool,
+}
+
+impl Reading {
+    /// Reads a file, and tells what is wrong with it where it can be read all the same.
+    fn open(self, config: &Config, path: &Path) -> anyhow::Result<NoteSequence> {
+        let (mut sequence, warnings) = midi::open(path)?;
+        for warning in warnings.iter().take(MAX_WARNINGS) {
+            eprintln!("{}: {warning}", path.display());
+        }
+        if let more @ 1.. = warnings.len().saturating_sub(MAX_WARNINGS) {
+            eprintln!("{}: and {more} more like these", path.display());
+        }
+        self.apply(config, &mut sequence);
+        Ok(sequence)
+    }
+
+    fn apply(self, config: &Config, sequence: &mut NoteSequence) {
+        for note in &mut sequence.notes {
+            note.is_drum |= self.drums;
+            // A trio tells its bass by the program.
+            let is_bass = config.scheme == Scheme::Trio && (32..40).contains(&note.program);
+            if self.any_program && note.program >= 32 && !is_bass {
+                note.program = 0;
+            }
+        }
+    }
+
+    /// What to do about a sequence that gives no window: the option that makes it give some.
+    fn remedy(self, config: &Config, sequence: &NoteSequence) -> &'static str {
+        let options = [
+            (Self { any_program: true, ..self }, "it can be read with --any-program"),
+            (Self { drums: true, ..self }, "its notes are read as drums with --drums"),
+        ];
+        let helps = |option: &&(Self, &str)| {
+            let mut sequence = sequence.clone();
+            option.0.apply(config, &mut sequence);
+            extract_with_places(config, &sequence, Limit::First(1)).is_ok()
+        };
+        options.iter().find(helps).map_or("try another MIDI file", |(_, remedy)| *remedy)
+    }
+}
 
 /// One window of a file.
 #[derive(Clone, Debug)]
@@ -19,6 +78,7 @@ pub(in crate::commands) struct Input {
     /// Which window of the file.
     pub(super) number: usize,
     pub(in crate::commands) window: Window,
+    place: Place,
     sequence: Rc<NoteSequence>,
 }
 
@@ -28,36 +88,47 @@ impl Input {
         if matches!(config.scheme, Scheme::Groove(_)) {
             return None;
         }
-        let clip = to_clip(config, &self.window.tokens);
-        Dynamics::of(&self.sequence, &clip, config.hparams.max_seq_len)
+        Dynamics::of(config, &self.sequence, &self.place)
     }
 }
 
 /// All windows of a file; there is at least one.
-pub(in crate::commands) fn windows(config: &Config, path: &Path) -> anyhow::Result<Vec<Input>> {
-    let sequence = Rc::new(NoteSequence::open(path)?);
-    let windows = extract(config, &sequence, Limit::All)
-        .map_err(|error| anyhow!("{}: {error}; try another MIDI file", path.display()))?;
-    let input = |(number, window)| Input {
+pub(in crate::commands) fn windows(
+    config: &Config,
+    path: &Path,
+    reading: Reading,
+) -> anyhow::Result<Vec<Input>> {
+    let sequence = Rc::new(reading.open(config, path)?);
+    let windows = extract_with_places(config, &sequence, Limit::All).map_err(|error| {
+        let remedy = match error {
+            // These say themselves what to do.
+            TokenError::NoLength { .. } | TokenError::NoEnd { .. } => String::new(),
+            _ => format!("; {}", reading.remedy(config, &sequence)),
+        };
+        anyhow!("{}: {error}{remedy}", path.display())
+    })?;
+    let input = |(number, (window, place))| Input {
         path: path.to_owned(),
         number,
         window,
+        place,
         sequence: Rc::clone(&sequence),
     };
     Ok(windows.into_iter().enumerate().map(input).collect())
 }
 
-/// The only window of each file. Where a file has several, they are written to `out`, for one to
-/// be chosen, and that is the error.
+/// The only window of each file. Where a file has several, they are written to `out`, with its
+/// velocities if they are to be kept, for one to be chosen, and that is the error.
 pub(super) fn single_windows(
     config: &Config,
     paths: &[PathBuf],
+    (reading, keep_velocities): (Reading, bool),
     out: &Path,
 ) -> anyhow::Result<Vec<Input>> {
     let mut inputs = Vec::new();
     let mut several = Vec::new();
     for (index, path) in paths.iter().enumerate() {
-        let mut windows = windows(config, path)?;
+        let mut windows = windows(config, path, reading)?;
         if windows.len() == 1 {
             inputs.append(&mut windows);
             continue;
@@ -65,7 +136,11 @@ pub(super) fn single_windows(
         let stem = format!("{}_input{}-extractions", config.name, index + 1);
         let folder = Folder::create(out, &stem, windows.len())?;
         for window in &windows {
-            folder.write(window.number, &to_clip(config, &window.window.tokens))?;
+            let mut clip = to_clip(config, &window.window.tokens);
+            if keep_velocities && window.number < MAX_KEPT {
+                window.dynamics(config).inspect(|dynamics| dynamics.apply(&mut clip));
+            }
+            folder.write(window.number, &clip)?;
         }
         several.push(format!(
             "{} holds {} windows of {} bars, written to {}",

@@ -61,8 +61,12 @@ impl Folder {
     }
 }
 
-/// Writes a file, whole or not at all.
+/// Writes a file, whole or not at all; its folder is made where there is none.
 pub(super) fn write(path: &Path, content: &[u8]) -> anyhow::Result<()> {
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        fs::create_dir_all(folder)
+            .with_context(|| format!("cannot make the folder {}", folder.display()))?;
+    }
     interlude_models::files::write(path, content)
         .with_context(|| format!("cannot write {}", path.display()))
 }
