@@ -37,6 +37,7 @@ mod shaping;
 mod tests;
 mod trace;
 
+use files::Loaded;
 use ideas::Wanted;
 use learning::Learning;
 use loading::Loading;
@@ -249,9 +250,13 @@ impl Worker {
         match command {
             Command::LoadFile(slot, path) => {
                 match files::read(&path, self.model.as_ref().map(Model::config)) {
-                    Ok((clip, controls)) => {
+                    Ok(Loaded { clip, controls, warning }) => {
                         let source = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
                         self.fill(slot, clip, controls, source.into_owned());
+                        let told = self.shared.status.lock().clip_problem.is_some();
+                        if let Some(warning) = warning.filter(|_| !told) {
+                            self.problem_with_clip(warning);
+                        }
                     }
                     Err(problem) => self.problem_with_clip(problem),
                 }

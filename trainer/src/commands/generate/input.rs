@@ -137,8 +137,11 @@ pub(super) fn single_windows(
         let folder = Folder::create(out, &stem, windows.len())?;
         for window in &windows {
             let mut clip = to_clip(config, &window.window.tokens);
-            if keep_velocities && window.number < MAX_KEPT {
-                window.dynamics(config).inspect(|dynamics| dynamics.apply(&mut clip));
+            if keep_velocities
+                && window.number < MAX_KEPT
+                && let Some(dynamics) = window.dynamics(config)
+            {
+                dynamics.apply(&mut clip);
             }
             folder.write(window.number, &clip)?;
         }
