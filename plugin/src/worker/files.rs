@@ -99,15 +99,16 @@ fn as_captured(
     let length = BAR * f64::from(u32::try_from(config.bars()).unwrap_or(u32::MAX));
     let mut reason = reason;
     for part in tokens::common_time(sequence) {
-        let mut starts: Vec<f64> = vec![0.0];
+        // Of what is longer, the first bar must hold something.
+        let (mut starts, mut least) = (vec![0.0], length);
         if part.length > length {
             starts = part.notes.iter().map(|note| (note.start / BAR).floor() * BAR).collect();
             starts.dedup();
+            least = BAR;
         }
         for start in starts {
-            let clip = cut(&part, start, length);
-            match reading::read(config, &clip, None) {
-                Ok(_) => return Ok(clip),
+            match reading::read(config, &cut(&part, start, least), None) {
+                Ok(_) => return Ok(cut(&part, start, length)),
                 // Which programs and how many bars a file needs does not matter here.
                 Err(error) => match reason {
                     TokenError::NoUsableNote { .. } | TokenError::TooShort { .. } => reason = error,
