@@ -30,6 +30,10 @@ const SAMPLE_STEPS: usize = 12;
 const FORWARD_STEPS: usize = 6;
 /// Steps from a code to its noise.
 const BACKWARD_STEPS: usize = 30;
+/// How much of the way to the length of drawn noise that in the middle of a morph goes. The mean of a
+/// clip's codes comes from shorter noise, and what lies between such is sparser than the clips: of
+/// `mel-2bar` middles have .88 of their notes with 0, 1.02 with 1, which leaps more.
+const LENGTHENED: f32 = 0.5;
 /// Points that are moved together at most, which bounds memory.
 const MOST_ROWS: usize = 64;
 /// Guidance of what is told, where nobody asks for another.
@@ -181,13 +185,16 @@ pub struct Place<'a> {
 impl<'a> Place<'a> {
     /// The place between two codes, by spherical interpolation of their noises.
     pub fn between(a: &'a Origin, b: &'a Origin, t: f32) -> Self {
-        let noise = slerp(&a.noise, &b.noise, t);
+        let mut noise = slerp(&a.noise, &b.noise, t);
+        lengthen(&mut noise, LENGTHENED * (std::f32::consts::PI * t).sin());
         Self { noise, shares: vec![(a, 1.0 - t), (b, t)] }
     }
 
     /// The place in the square of four, see [`bilinear`].
     pub fn inside(corners: [&'a Origin; 4], x: f32, y: f32) -> Self {
-        let noise = bilinear(corners.map(|corner| corner.noise.as_slice()), x, y);
+        let mut noise = bilinear(corners.map(|corner| corner.noise.as_slice()), x, y);
+        let [along, across] = [x, y].map(|share| 1.0 - (std::f32::consts::PI * share).sin());
+        lengthen(&mut noise, LENGTHENED * (1.0 - along * across));
         let shares = [(1.0 - x) * (1.0 - y), x * (1.0 - y), (1.0 - x) * y, x * y];
         Self { noise, shares: corners.into_iter().zip(shares).collect() }
     }
@@ -196,6 +203,17 @@ impl<'a> Place<'a> {
     pub fn towards(noise: &[f32], origin: &'a Origin, similarity: f32) -> Self {
         let noise = slerp(noise, &origin.noise, similarity);
         Self { noise, shares: vec![(origin, similarity)] }
+    }
+}
+
+/// Gives noise a share of the length that drawn noise has.
+fn lengthen(noise: &mut [f32], share: f32) {
+    let length = noise.iter().map(|value| value * value).sum::<f32>().sqrt();
+    #[expect(clippy::cast_precision_loss, reason = "codes are short")]
+    let drawn = (noise.len() as f32).sqrt();
+    if length > 0.0 {
+        let factor = 1.0 + share.clamp(0.0, 1.0) * (drawn / length - 1.0);
+        noise.iter_mut().for_each(|value| *value *= factor);
     }
 }
 
