@@ -18,6 +18,7 @@ mod slider;
 mod slot;
 mod stage;
 mod status;
+pub mod strip;
 mod style;
 mod view;
 mod widget;

@@ -7,6 +7,7 @@
 //! [`headway`] tells a bounce from real time.
 //! [`memory`] is what the audio thread may use, [`shape`] how the music is bent. [`state`] and [`params`] are what a project saves, [`resources`] finds runtime and models.
 //! [`editor`] draws from plain data, [`window`] connects it, [`surface`] is its place in the host.
+//! [`standalone`] is a host of one, for the program without one.
 
 pub mod capture;
 pub mod editor;
@@ -22,6 +23,7 @@ pub mod resources;
 pub mod shape;
 pub mod shared;
 pub mod sketch;
+pub mod standalone;
 pub mod state;
 pub mod surface;
 pub mod transport;

@@ -182,6 +182,11 @@ impl Plugin for Interlude {
 }
 
 impl Interlude {
+    /// What an editor of this instance shows and changes.
+    pub(crate) fn parts(&self) -> (&Arc<InterludeParams>, &Arc<Shared>) {
+        (&self.params, &self.shared)
+    }
+
     /// Takes the incoming notes and passes them on.
     fn receive(&mut self, context: &mut impl ProcessContext<Self>) {
         let (keyboard, keys, outgoing) = (&mut self.keyboard, &mut self.keys, &mut self.outgoing);

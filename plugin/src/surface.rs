@@ -39,6 +39,11 @@ pub trait Content: Send + 'static {
     /// or when the content has changed.
     fn draw(&mut self, ui: &mut egui::Ui);
 
+    /// Takes a key that nothing in the window wants, before the host gets it; says whether it did.
+    fn spare_key(&mut self, _key: &keyboard_types::KeyboardEvent) -> bool {
+        false
+    }
+
     /// Called when the window has closed.
     fn closed(&mut self);
 }
@@ -49,18 +54,31 @@ pub struct Surface<C> {
     content: Arc<Mutex<C>>,
     extent: Extent,
     resize_hint: ResizeHint,
+    /// Pixels in a logical pixel, where it is not for the system to say.
+    scale: Option<f64>,
 }
 
 impl<C: Content> Surface<C> {
     /// An editor as large as `extent` says, which follows the window.
     pub fn new(title: &'static str, extent: Extent, content: C) -> Self {
         let resize_hint = ResizeHint::RESIZABLE.with_min_logical_size(extent.smallest());
-        Self { title, content: Arc::new(Mutex::new(content)), extent, resize_hint }
+        let content = Arc::new(Mutex::new(content));
+        Self { title, content, extent, resize_hint, scale: None }
+    }
+
+    /// Shows everything `scale` times as large as it is in pixels, whatever the system says.
+    pub fn with_scale(mut self, scale: Option<f64>) -> Self {
+        self.scale = scale;
+        self
     }
 
     fn settings(&self) -> WindowSettings {
-        let mut settings =
-            WindowSettings::new().with_title(self.title).with_size(self.extent.logical());
+        let size = self.extent.logical();
+        let size = match self.scale {
+            Some(scale) => Size::Physical(size.to_physical(scale)),
+            None => Size::Logical(size),
+        };
+        let mut settings = WindowSettings::new().with_title(self.title).with_size(size);
         settings.resizable = true;
         settings.gl_config = Some(baseview::gl::GlConfig::default());
         settings
@@ -83,11 +101,12 @@ impl<C: Content> Editor for Surface<C> {
         settings.fallback_scale_factor = fallback_scale_factor;
         let (content, extent) = (Arc::clone(&self.content), self.extent.clone());
         let embedded = parent.is_some() || wait_for_parent;
+        let scale = self.scale;
         let window = Window::create_with_host(
             settings,
             move |window| {
                 content.lock().opened(gui_context);
-                Handler::new(window, embedded, content, extent)
+                Handler::new(window, embedded, content, extent, scale)
             },
             host.map(adapt),
         )?;

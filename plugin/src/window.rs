@@ -35,16 +35,7 @@ const DONE_SHOWN: Duration = Duration::from_millis(1500);
 /// The editor for one instance.
 pub fn editor(params: Arc<InterludeParams>, shared: Arc<Shared>) -> Option<Surface<Window>> {
     let extent = params.editor.clone();
-    let window = Window {
-        params,
-        shared,
-        context: None,
-        editor: EditorState::default(),
-        view: View::default(),
-        painted: None,
-        seen: Seen::default(),
-    };
-    Some(Surface::new("Interlude", extent, window))
+    Some(Surface::new("Interlude", extent, Window::new(params, shared)))
 }
 
 /// The window's content.
@@ -106,6 +97,19 @@ impl Content for Window {
 }
 
 impl Window {
+    /// The content for one instance.
+    pub fn new(params: Arc<InterludeParams>, shared: Arc<Shared>) -> Self {
+        Self {
+            params,
+            shared,
+            context: None,
+            editor: EditorState::default(),
+            view: View::default(),
+            painted: None,
+            seen: Seen::default(),
+        }
+    }
+
     fn fill(&mut self) {
         self.fill_slots();
         self.fill_pattern();

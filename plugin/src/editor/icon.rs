@@ -25,6 +25,10 @@ pub(super) enum Icon {
     Up,
     /// A file of notes.
     Note,
+    /// Start the music.
+    Play,
+    /// Stop the music.
+    Stop,
 }
 
 impl Icon {
@@ -92,6 +96,13 @@ impl Icon {
             Self::Note => {
                 painter.circle_filled(at(-2.4, 3.6), 2.3, colour);
                 line(&[at(-0.6, 3.6), at(-0.6, -5.0), at(3.6, -3.4)]);
+            }
+            Self::Play => {
+                let points = vec![at(-3.6, -5.0), at(5.2, 0.0), at(-3.6, 5.0)];
+                painter.add(Shape::convex_polygon(points, colour, Stroke::NONE));
+            }
+            Self::Stop => {
+                painter.rect_filled(Rect::from_center_size(centre, Vec2::splat(9.0)), 1.0, colour);
             }
         }
     }

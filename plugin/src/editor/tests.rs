@@ -13,6 +13,7 @@ mod numbers;
 mod saving;
 mod shaping;
 mod sliders;
+mod strip;
 mod style;
 
 /// An editor whose view follows the user's actions, as a plug-in's would.

@@ -29,6 +29,8 @@ pub(super) struct Handler<C> {
     window: WindowContext,
     content: Arc<Mutex<C>>,
     extent: Extent,
+    /// Takes the place of the system's scale.
+    scale: Option<f64>,
     egui: egui::Context,
     opened: Instant,
     /// When egui wants the next frame.
@@ -57,6 +59,7 @@ impl<C: Content> Handler<C> {
         embedded: bool,
         content: Arc<Mutex<C>>,
         extent: Extent,
+        scale: Option<f64>,
     ) -> Result<Self, HandlerError> {
         let canvas = Canvas::new(&window)?;
         let egui = egui::Context::default();
@@ -68,7 +71,7 @@ impl<C: Content> Handler<C> {
                 *wanted = Some(wanted.map_or(time, |wanted| wanted.min(time)));
             }
         });
-        extent.follow(window.size());
+        extent.follow(scaled(window.size(), scale));
         let input = Input::new(canvas.texture_side());
         // The looks while nothing moves. A timer costs less than asking for a frame.
         window.create_timer(CALM)?;
@@ -87,6 +90,7 @@ impl<C: Content> Handler<C> {
             window,
             content,
             extent,
+            scale,
             egui,
             opened: Instant::now(),
             moves,
@@ -148,9 +152,13 @@ impl<C: Content> Handler<C> {
         }
     }
 
+    fn size(&self) -> WindowSize {
+        scaled(self.window.size(), self.scale)
+    }
+
     /// Paints a frame.
     fn paint(&self, state: &mut State) -> Result<(), HandlerError> {
-        let size = self.window.size();
+        let size = self.size();
         let input = state.input.take(self.opened.elapsed().as_secs_f64(), size);
         let mut output = self.egui.run_ui(input, |ui| self.content.lock().draw(ui));
         let pixels = [size.physical.width, size.physical.height];
@@ -219,7 +227,7 @@ impl<C: Content> WindowHandler for Handler<C> {
     }
 
     fn resized(&self, size: WindowSize) -> Result<(), HandlerError> {
-        self.extent.follow(size);
+        self.extent.follow(scaled(size, self.scale));
         if let Ok(mut state) = self.state.try_borrow_mut() {
             state.demand.at_once();
         }
@@ -240,7 +248,7 @@ impl<C: Content> WindowHandler for Handler<C> {
                         | MouseEvent::DragMoved { .. }
                         | MouseEvent::DragDropped { .. }
                 );
-                state.input.mouse(&event, self.window.scale_factor());
+                state.input.mouse(&event, self.size().scale_factor);
                 if dragging {
                     EventStatus::AcceptDrop(DropEffect::Copy)
                 } else {
@@ -251,7 +259,8 @@ impl<C: Content> WindowHandler for Handler<C> {
                 let State { input, clipboard, desktop, .. } = &mut *state;
                 let pasted =
                     || clipboard.as_mut().and_then(|clipboard| clipboard.get_contents().ok());
-                let wanted = input.key(&event, self.focus(desktop), pasted);
+                let wanted = input.key(&event, self.focus(desktop), pasted)
+                    || self.content.lock().spare_key(&event);
                 desktop.key(event.state.is_down(), wanted);
                 if wanted { EventStatus::Captured } else { EventStatus::Ignored }
             }
@@ -267,6 +276,11 @@ impl<C: Content> WindowHandler for Handler<C> {
             _ => EventStatus::Ignored,
         }
     }
+}
+
+/// A size in pixels of `scale`, where it is not for the system to say.
+fn scaled(size: WindowSize, scale: Option<f64>) -> WindowSize {
+    scale.map_or(size, |scale| WindowSize::from_physical(size.physical, scale))
 }
 
 /// The window system's picture of a cursor that the editor uses.
