@@ -14,6 +14,8 @@ use crate::{
     workspace::{self, beside, copy, replace, run},
 };
 
+/// Folder of the clips to begin with, from the workspace's root.
+const CLIPS: &str = "bundler/clips";
 /// Folder of the shipped models, from the workspace's root.
 const MODELS: &str = "models/pretrained";
 /// The shipped model that the plug-in begins with, from the workspace's root.
@@ -102,7 +104,7 @@ impl BundleCommand {
                 model.display()
             );
         }
-        let library = self.build()?;
+        let built = self.build()?;
         let out = self.out.clone().unwrap_or_else(|| {
             workspace::target().join(if self.debug { "bundled-debug" } else { "bundled" })
         });
@@ -110,7 +112,7 @@ impl BundleCommand {
         let prepared = System::host().bundles(staging.path());
         let placed = System::host().bundles(&out);
         for (bundle, destination) in prepared.iter().zip(&placed) {
-            lay_out(bundle, &library, &runtime, &models)?;
+            lay_out(bundle, &built, &runtime, &models)?;
             for (part, place) in bundle.parts.iter().zip(&destination.parts) {
                 replace(part, place)?;
             }
@@ -121,7 +123,7 @@ impl BundleCommand {
         Ok(bundled)
     }
 
-    fn build(&self) -> Result<PathBuf> {
+    fn build(&self) -> Result<Built> {
         let mut cargo = workspace::cargo();
         cargo.args(["build", "--package", "interlude-plugin", "--lib"]);
         if !self.debug {
@@ -135,12 +137,19 @@ impl BundleCommand {
         let library =
             workspace::target().join(profile).join(System::host().library("interlude_plugin"));
         ensure!(library.is_file(), "the build left no {}", library.display());
-        Ok(library)
+        Ok(Built { binary: library, features: Vec::new() })
     }
 }
 
+/// A program or library that cargo has built of the plug-in.
+pub(crate) struct Built {
+    pub(crate) binary: PathBuf,
+    /// The features that bring crates of their own in.
+    pub(crate) features: Vec<String>,
+}
+
 /// The folders of the shipped models.
-fn shipped() -> Result<Vec<PathBuf>> {
+pub(crate) fn shipped() -> Result<Vec<PathBuf>> {
     let folder = workspace::root().join(MODELS);
     let unreadable = || format!("cannot read {}", folder.display());
     let entries = fs::read_dir(&folder).with_context(unreadable)?;
@@ -155,20 +164,27 @@ fn shipped() -> Result<Vec<PathBuf>> {
     Ok(models)
 }
 
-fn lay_out(bundle: &Bundle, library: &Path, runtime: &Path, models: &[PathBuf]) -> Result<()> {
-    copy(library, &bundle.binary)?;
+/// Puts a program or library in its place, with runtime, models, clips and licences.
+pub(crate) fn lay_out(
+    bundle: &Bundle,
+    built: &Built,
+    runtime: &Path,
+    models: &[PathBuf],
+) -> Result<()> {
+    copy(&built.binary, &bundle.binary)?;
     copy(runtime, &bundle.resources.join("runtime"))?;
     for model in models {
         let name =
             model.file_name().with_context(|| format!("{} has no folder name", model.display()))?;
         copy(model, &bundle.resources.join("models").join(name))?;
     }
+    copy(&workspace::root().join(CLIPS), &bundle.resources.join("clips"))?;
     let licences = bundle.resources.join("licences");
     copy(&workspace::root().join("licences"), &licences)?;
     for file in LICENCES {
         copy(&workspace::root().join(file), &bundle.resources.join(file))?;
     }
-    let crates = notices::of_crates("interlude-plugin")?;
+    let crates = notices::of_crates("interlude-plugin", &built.features)?;
     fs::write(licences.join("rust-crates.txt"), crates)
         .with_context(|| format!("cannot write to {}", licences.display()))?;
     if let Some(path) = &bundle.property_list {

@@ -29,6 +29,8 @@ const EDITOR: &[(&str, &str)] = &[
     ("libXcursor.so.1", "libxcursor1"),
 ];
 
+/// The program that finds them, with its Debian package of the same name.
+const PKG_CONFIG: &str = "pkg-config";
 /// pkg-config modules that only the feature `standalone` needs, with their Debian packages.
 const STANDALONE: &[(&str, &str)] = &[("alsa", "libasound2-dev"), ("jack", "libjack-jackd2-dev")];
 
@@ -120,24 +122,7 @@ impl Doctor {
         findings.push(onnx_runtime());
         findings.push(model());
         if self.all && System::host() == System::Linux {
-            findings.extend(EDITOR.iter().map(|&(library, package)| Finding {
-                name: library.to_owned(),
-                state: if has_library(library) {
-                    Ok("the editor opens it".to_owned())
-                } else {
-                    Err("the editor opens it".to_owned())
-                },
-                remedy: Remedy::Package(package),
-            }));
-            findings.extend(STANDALONE.iter().map(|&(module, package)| Finding {
-                name: module.to_owned(),
-                state: if runs("pkg-config", &["--exists", module]) {
-                    Ok("for the stand-alone program".to_owned())
-                } else {
-                    Err("for the stand-alone program".to_owned())
-                },
-                remedy: Remedy::Package(package),
-            }));
+            findings.extend(editor().chain(standalone()));
             let mpi = MPI
                 .iter()
                 .map(|&(program, arguments, package)| (program, runs(program, arguments), package));
@@ -149,6 +134,71 @@ impl Doctor {
             }));
         }
         findings
+    }
+}
+
+/// What the editor's window opens at run time.
+fn editor() -> impl Iterator<Item = Finding> {
+    EDITOR.iter().map(|&(library, package)| {
+        let purpose = "the editor opens it".to_owned();
+        let state = if has_library(library) { Ok(purpose) } else { Err(purpose) };
+        Finding { name: library.to_owned(), state, remedy: Remedy::Package(package) }
+    })
+}
+
+/// What only the stand-alone program is built with.
+fn standalone() -> impl Iterator<Item = Finding> {
+    let finder = (PKG_CONFIG, runs(PKG_CONFIG, &["--version"]), PKG_CONFIG);
+    let modules = STANDALONE
+        .iter()
+        .map(|&(module, package)| (module, runs(PKG_CONFIG, &["--exists", module]), package));
+    std::iter::once(finder).chain(modules).map(|(name, found, package)| {
+        let purpose = "for the stand-alone program".to_owned();
+        let state = if found { Ok(purpose) } else { Err(purpose) };
+        Finding { name: name.to_owned(), state, remedy: Remedy::Package(package) }
+    })
+}
+
+/// Makes sure that the stand-alone program can be built and, with `window`, show its window:
+/// installs what is missing where `install` allows it and no password is needed.
+///
+/// # Errors
+/// When something is missing; the message has the command that installs it.
+pub(crate) fn ready_for_standalone(install: bool, window: bool) -> Result<()> {
+    if System::host() != System::Linux {
+        return Ok(());
+    }
+    let missing = || {
+        let wanted = standalone().chain(editor().filter(|_| window));
+        let missing = wanted.filter(|finding| finding.state.is_err());
+        missing
+            .filter_map(|finding| match finding.remedy {
+                Remedy::Package(package) => Some(package),
+                Remedy::Command(_) => None,
+            })
+            .collect::<Vec<_>>()
+    };
+    let mut packages = missing();
+    if packages.is_empty() {
+        return Ok(());
+    }
+    let apt = Apt::find();
+    if let Some(apt) = apt.as_ref().filter(|apt| install && apt.may_install()) {
+        apt.install(&packages)?;
+        packages = missing();
+        if packages.is_empty() {
+            return Ok(());
+        }
+    }
+    match apt {
+        Some(apt) => bail!(
+            "the stand-alone program needs packages that are missing; run `{}`",
+            apt.command(&packages)
+        ),
+        None => bail!(
+            "the stand-alone program needs what Debian calls {}; install what your system calls them",
+            packages.join(" ")
+        ),
     }
 }
 

@@ -8,6 +8,7 @@ pub mod host;
 pub mod hosts;
 pub mod notices;
 pub mod platform;
+pub mod play;
 pub mod runtime;
 pub mod test;
 pub mod training_runtime;

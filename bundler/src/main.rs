@@ -9,6 +9,7 @@ use interlude_bundler::{
     demo::Demo,
     doctor::Doctor,
     hosts::Hosts,
+    play::Play,
     runtime::RuntimeCommand,
     test::{Conformance, Test},
 };
@@ -28,6 +29,7 @@ enum Command {
     Doctor(Doctor),
     Demo(Demo),
     Hosts(Hosts),
+    Play(Play),
     Test(Test),
     Conformance(Conformance),
 }
@@ -50,6 +52,7 @@ fn run(command: Command) -> Result<()> {
         Command::Doctor(doctor) => doctor.run(),
         Command::Demo(demo) => demo.run(),
         Command::Hosts(hosts) => hosts.run(),
+        Command::Play(play) => play.run(),
         Command::Test(test) => test.run(),
         Command::Conformance(conformance) => conformance.run(),
     }

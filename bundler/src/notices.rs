@@ -51,15 +51,18 @@ struct DependencyKind {
     kind: Option<String>,
 }
 
-/// A text with name, version and licence of each crate behind a package, and their licence files.
-/// Files that are equal in many crates are there once.
+/// A text with name, version and licence of each crate behind a package built with these features
+/// besides its default ones, and their licence files. Files that are equal in many crates are there once.
 ///
 /// # Errors
 /// When cargo cannot describe the workspace.
-pub fn of_crates(package: &str) -> Result<String> {
+pub fn of_crates(package: &str, features: &[String]) -> Result<String> {
     let target = format!("{}-{}", std::env::consts::ARCH, std::env::consts::OS);
     let mut command = cargo();
     command.args(["metadata", "--format-version", "1", "--locked", "--quiet"]);
+    if !features.is_empty() {
+        command.arg("--features").arg(features.join(","));
+    }
     if let Some(triple) = host_triple() {
         command.args(["--filter-platform", &triple]);
     }
@@ -151,10 +154,12 @@ mod tests {
     fn linked_crates_are_named_with_their_licence_texts() {
         // Contract: a crate linked into the plug-in is listed with its licence text, one that only
         // builds or tests need is not.
-        let text = of_crates("interlude-plugin").unwrap();
+        let text = of_crates("interlude-plugin", &[]).unwrap();
         assert!(text.contains("\nnice-plug 0.4"), "nice-plug is linked");
         assert!(text.contains("Permission is hereby granted"), "texts are there");
         assert!(!text.contains("\nproptest "), "proptest is for tests only");
         assert!(!text.contains("\nclap "), "clap is not in the plug-in");
+        let text = of_crates("interlude-plugin", &[crate::play::FEATURE.to_owned()]).unwrap();
+        assert!(text.contains("\nclap ") && text.contains("\nmidir "), "but in the program");
     }
 }

@@ -113,7 +113,7 @@ pub struct Bundle {
 
 impl Bundle {
     /// A bundle that is one file, with its resources in a folder beside it.
-    fn with_folder_beside(file: PathBuf) -> Self {
+    pub(crate) fn with_folder_beside(file: PathBuf) -> Self {
         let resources = file.with_extension("resources");
         Self {
             binary: file.clone(),

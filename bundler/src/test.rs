@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 
 use crate::{
-    doctor::Doctor,
+    doctor::{self, Doctor},
+    play,
     runtime::Origin,
     training_runtime,
     workspace::{cargo, run},
@@ -38,6 +39,12 @@ impl Test {
         Doctor { fix: !self.runtime.no_install, all: false }.run()?;
         let mut tests = cargo();
         tests.args(["test", "--workspace", "--features", "interlude-plugin/alloc-check"]);
+        match doctor::ready_for_standalone(!self.runtime.no_install, false) {
+            Ok(()) => {
+                tests.args(["--features", play::FEATURE]);
+            }
+            Err(error) => println!("skipped: the stand-alone program is not built: {error:#}"),
+        }
         run(tests.args(&self.arguments)).context("tests failed, see above")
     }
 }
