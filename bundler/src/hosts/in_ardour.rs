@@ -29,6 +29,8 @@ const PORTS: [&str; 2] = ["ardour:Gen/midi_out 1", "ardour:Grid/midi_out 1"];
 const CYCLE: u8 = 8;
 /// Starts on the line where a cycle begins.
 const STARTS: u8 = 20;
+/// How often a session is opened before that counts as wrong.
+const OPENINGS: u8 = 3;
 /// Where the clips lie in the song, in beats.
 const CLIPS: [f64; 2] = [8.0, 24.0];
 
@@ -267,7 +269,19 @@ struct Host {
 }
 
 impl Host {
+    /// Opens a session. A JACK server on a busy machine throws out a client that does not answer in
+    /// time; such a session is opened again, since it says nothing of the plug-in.
     fn open(stage: &Stage<'_>, folder: &Path, trace: &Path) -> Result<Self> {
+        for _ in 1..OPENINGS {
+            match Self::open_once(stage, folder, trace) {
+                Ok(host) => return Ok(host),
+                Err(error) => println!("hosts: Ardour is opened again: {error:#}"),
+            }
+        }
+        Self::open_once(stage, folder, trace)
+    }
+
+    fn open_once(stage: &Stage<'_>, folder: &Path, trace: &Path) -> Result<Self> {
         let ardour = Ardour::open(stage.place, stage.installation, trace, folder)?;
         model_ready(trace)?;
         let recorder = Recorder::start(stage.place, &PORTS)?;
