@@ -21,7 +21,7 @@
 //! - Every note-on gets its note-off: on stop, seek, loop wrap, reset, change of model and switching
 //!   the output off, all that sounds ends.
 
-use crate::transport::{Block, Grid, Motion, Segment};
+use crate::transport::{Block, Grid, Motion, Segment, TIE_BIAS};
 
 mod decisions;
 mod pattern;
@@ -373,7 +373,8 @@ impl Player {
             self.begin(cycle, segment, at, grid);
         } else {
             self.decisions.arrived = false;
-            let half_sample = 0.5 / segment.samples_per_beat;
+            // What is nearest to the sample that it was entered on is not past.
+            let half_sample = (0.5 + TIE_BIAS) / segment.samples_per_beat;
             let from = (self.entry - half_sample).max(segment.position(at) - LATEST_START);
             self.cursor = self.first_note(grid, |beats| beats >= from);
         }

@@ -11,14 +11,14 @@ mod timeline;
 
 pub use timeline::Timeline;
 #[cfg(test)]
-pub(crate) use timeline::jitter;
+pub(crate) use timeline::{is_step_back, jitter};
 
 /// Beats in one bar of a pattern; the models know 4/4 only.
 pub const PATTERN_BAR_BEATS: f64 = 4.0;
 
 /// Added before an offset is rounded, so that a note exactly between two samples (16ths at 120 BPM
 /// and 44.1 kHz are 5512.5 samples long) goes to the same one whatever the host's rounding.
-const TIE_BIAS: f64 = 1.0 / 1024.0;
+pub const TIE_BIAS: f64 = 1.0 / 1024.0;
 
 /// Ticks in a beat of hosts that round what they report: Ardour's, and a multiple of most others'.
 const TICKS: f64 = 1920.0;
@@ -150,11 +150,19 @@ impl Block {
         f64::from(self.frames) / self.samples_per_beat
     }
 
-    /// What the host's position leaves open, in beats: half a tick where it lies on one, since it
-    /// may be rounded to that, and nothing elsewhere.
+    /// What the host's position leaves open, in beats: half a tick where it lies on one, or half the
+    /// last place of a single-precision number where it is one, since it may be rounded to that, and
+    /// nothing elsewhere.
+    #[expect(clippy::cast_possible_truncation, reason = "what is asked")]
     fn rounding(&self) -> f64 {
         let ticks = self.beats * TICKS;
-        if (ticks - ticks.round()).abs() < 1e-5 { 0.5 / TICKS } else { 0.0 }
+        if (ticks - ticks.round()).abs() < 1e-5 {
+            0.5 / TICKS
+        } else if f64::from(self.beats as f32) == self.beats {
+            0.5 * f64::from(f32::EPSILON) * self.beats.abs()
+        } else {
+            0.0
+        }
     }
 
     /// The position by the host's sample clock, in beats, where it is of use: a song of one tempo

@@ -98,21 +98,27 @@ impl Decisions {
     /// first for what is heard first.
     pub(super) fn want(&mut self, wanted: &Wanted, conditions: &Conditions, link: &mut impl Link) {
         let mut stock = [self.current.take(), self.next.take()];
+        // What is there serves before what is still to come.
         let mut pick = |cycle: i64, itself: bool| {
             let fits = |decision: &Decision| {
                 (!itself || decision.cycle == cycle) && decision.fits(cycle, conditions)
             };
-            let place = stock.iter_mut().find(|place| place.as_ref().is_some_and(fits))?;
+            let place = stock
+                .iter_mut()
+                .filter(|place| place.as_ref().is_some_and(fits))
+                .max_by_key(|place| {
+                    place
+                        .as_ref()
+                        .map(|decision| (decision.pattern.is_some(), decision.cycle == cycle))
+                })?;
             place.take().map(|decision| Decision { cycle, ..decision })
         };
-        self.next = if wanted.near { pick(wanted.following, true) } else { None };
-        self.current = pick(wanted.cycle, true);
-        if wanted.urgent && self.next.is_none() {
-            self.next = pick(wanted.following, false);
+        if wanted.urgent {
+            self.next = pick(wanted.following, true);
+            self.current = pick(wanted.cycle, true);
+            self.next = self.next.take().or_else(|| pick(wanted.following, false));
         }
-        if self.current.is_none() {
-            self.current = pick(wanted.cycle, false);
-        }
+        self.current = self.current.take().or_else(|| pick(wanted.cycle, false));
         // A pattern for later is kept too; its time will come, or it is asked for anew.
         self.next = self.next.take().or_else(|| pick(wanted.following, false));
         for decision in stock.into_iter().flatten() {

@@ -70,13 +70,14 @@ impl Timeline {
                     || played > MOST_STALLED && block.beats - last.reported >= 0.25 * last.length;
                 if got_on { (block.beats, 0.0) } else { (since, played) }
             }
-            // A step back by about a block is no seek.
+            // Steps back by about a block, one after the other, are no seeks; the first may be.
             Some(last)
                 if motion == Motion::Jump
-                    && (0.0..MOST_STALLED + 2.0 * last.length)
-                        .contains(&(last.reported - block.beats)) =>
+                    && is_step_back(last.reported - block.beats, last.length) =>
             {
-                (block.beats, last.stalled.1 + last.length)
+                let first = last.stalled.1 == 0.0;
+                let played = last.stalled.1 + last.length;
+                (block.beats, if first { played.min(MOST_STALLED) } else { played })
             }
             _ => (block.beats, 0.0),
         };
@@ -102,9 +103,16 @@ impl Timeline {
         };
         let (segment, wrapped) =
             if plays { stretches(&block, segment, &mut visit) } else { (segment, None) };
+        // A loop that wraps at the first sample leaves nothing of where the block began.
+        let wrapped_at_once = segment.first == 0 && segment.beats < beats;
+        let (reported, stalled) = if wrapped_at_once {
+            (segment.beats, (segment.beats, 0.0))
+        } else {
+            (block.beats, stalled)
+        };
         self.last = Some(Last {
             segment,
-            reported: block.beats,
+            reported,
             length: block.length(),
             wrapped,
             stalled,
@@ -172,6 +180,12 @@ impl Timeline {
 /// from there: a host that changes its tempo inside a block, or ramps it, arrives a little off.
 pub(crate) fn jitter(length: f64) -> f64 {
     1.0 / 32.0 + 0.25 * length
+}
+
+/// Whether a host that goes so many beats back from where the last block began, of so many beats,
+/// may be running backwards or marking time.
+pub(crate) fn is_step_back(beats: f64, length: f64) -> bool {
+    (0.0..MOST_STALLED + 2.0 * length).contains(&beats)
 }
 
 /// The position nearest to the expected one that the host's own, rounded as it may be, allows.

@@ -1,82 +1,24 @@
 //! Transports as hosts make them, at random, against a worker that takes its time: every note is on
 //! its sample, the first one of every start is there, and nothing hangs.
 
-use std::collections::{HashMap, VecDeque};
-
-use interlude_models::clip::Clip;
+use std::collections::HashMap;
 
 use super::*;
 use crate::transport::{
-    jitter,
+    is_step_back, jitter,
     song::{RATE, Song, to_single, to_ticks},
 };
 
+mod band;
+
+use band::{Band, Dice, Side, TIE, side};
+
 /// Events of hosts in the normal test.
 const EVENTS: u32 = 4000;
-/// Samples that the arithmetic here may be off; as much before a block's end belongs to the next.
-const HAIR: f64 = 1e-4;
 /// Another number of them.
 const EVENTS_VARIABLE: &str = "INTERLUDE_HOST_EVENTS";
-
-/// A worker that answers one request after the other.
-#[derive(Default)]
-struct Band {
-    bars: u32,
-    /// Samples that a pattern takes.
-    decode: u64,
-    now: u64,
-    queue: VecDeque<Request>,
-    busy: Option<(u64, Request)>,
-    ready: VecDeque<Request>,
-}
-
-impl Band {
-    fn run(&mut self, now: u64) {
-        self.now = now;
-        while let Some((done, request)) = self.busy.filter(|&(done, _)| done <= now) {
-            self.ready.push_back(request);
-            self.busy = self.queue.pop_front().map(|request| (done + self.decode, request));
-        }
-    }
-}
-
-impl Link for Band {
-    fn request(&mut self, request: &Request) -> bool {
-        self.queue.retain(|older| !request.supersedes(older));
-        self.busy = self.busy.filter(|(_, older)| !request.supersedes(older));
-        self.queue.push_back(*request);
-        if self.busy.is_none() {
-            // The worker looks every 2 ms.
-            self.busy = self.queue.pop_front().map(|first| (self.now + 96 + self.decode, first));
-        }
-        true
-    }
-
-    fn answer(&mut self) -> Option<Box<Pattern>> {
-        let request = self.ready.pop_front()?;
-        Some(Box::new(Pattern::new(request.id, self.bars, 1, &music(&request, self.bars))))
-    }
-
-    fn discard(&mut self, _pattern: Box<Pattern>) {}
-
-    fn late(&mut self, _cycle: i64) {}
-
-    fn wait(&mut self) -> bool {
-        false
-    }
-}
-
-/// Sixteenths; the key tells the step, the channel the parity of the cycle.
-fn music(request: &Request, bars: u32) -> Clip {
-    let cycle = if request.settings.evolve { request.cycle } else { 0 };
-    let channel = u8::from(cycle.rem_euclid(2) == 1);
-    let at = |step: u32| f64::from(step) * 0.25;
-    let notes = (0..bars * 16).map(|step| Note {
-        channel,
-        ..note(at(step), at(step + 1), u8::try_from(step % 64).expect("small"))
-    });
-    Clip::new(notes.collect(), f64::from(bars) * 4.0)
-}
+/// Samples that the arithmetic here may be off; as much before a block's end belongs to the next.
+const HAIR: f64 = 1e-4;
 
 /// What a host does with its transport.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -92,26 +34,6 @@ enum Kind {
 }
 
 const KINDS: [Kind; 4] = [Kind::Ardour, Kind::Qtractor, Kind::Reaper, Kind::Live];
-
-/// Random numbers.
-struct Dice(u64);
-
-impl Dice {
-    fn next(&mut self) -> f64 {
-        self.0 =
-            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        #[expect(clippy::cast_precision_loss, reason = "53 bits")]
-        let unit = (self.0 >> 11) as f64 / (1_u64 << 53) as f64;
-        unit
-    }
-
-    /// A whole number in `0..below`.
-    fn below(&mut self, below: u32) -> u32 {
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small")]
-        let number = (self.next() * f64::from(below)) as u32;
-        number
-    }
-}
 
 /// A note-on that is due.
 #[derive(Clone, Copy, Debug)]
@@ -130,7 +52,8 @@ enum Strictness {
     /// Its pattern could not be known before the jump of this number: it may come late, and of all
     /// with this number the last before the pattern came is heard.
     Late(usize),
-    /// It lies on an edge of what is played, or before a cycle that is heard next.
+    /// Two samples are as near, one of them on the other side of an edge of what is played; or it
+    /// lies before a cycle that is heard next and asked for first.
     Open,
 }
 
@@ -163,8 +86,8 @@ struct Session {
     at: f64,
     looping: Option<(f64, f64)>,
     frames: u32,
-    /// Length of the last block.
-    last_frames: u32,
+    /// Position and length of the last block, and whether it began with a step back.
+    last: (f64, u32, bool),
     /// Samples played by the clock.
     elapsed: u64,
     due: Vec<Due>,
@@ -172,6 +95,13 @@ struct Session {
     open: HashMap<(u8, u8), u64>,
     /// What is due before a moment of the clock is judged so.
     excuse: (f64, Strictness),
+    /// But what is due before this moment is on time.
+    on_hand: f64,
+    /// Up to then a cycle that comes next may be asked for before the one that plays.
+    hasty: f64,
+    /// Whether what is played next follows on nothing, and whether it lies a step back.
+    entered: bool,
+    steps_back: bool,
     counts: Counts,
 }
 
@@ -188,7 +118,7 @@ impl Session {
         let bars = if dice.below(4) == 0 { 16 } else { 2 };
         let decode = if bars == 16 { 1440 + dice.below(2880) } else { 288 + dice.below(1600) };
         let settings = Settings { evolve: dice.below(2) == 0, ..Settings::at(0.0) };
-        let band = Band { bars, decode: decode.into(), ..Band::default() };
+        let band = Band::new(bars, decode.into());
         let mut session = Self {
             kind,
             dice,
@@ -201,12 +131,16 @@ impl Session {
             at: 0.0,
             looping: None,
             frames: 256,
-            last_frames: 256,
+            last: (0.0, 256, false),
             elapsed: 0,
             due: Vec::new(),
             heard: Vec::new(),
             open: HashMap::new(),
             excuse: (0.0, Strictness::OnTime),
+            on_hand: 0.0,
+            hasty: 0.0,
+            entered: true,
+            steps_back: false,
             counts: Counts::default(),
         };
         // The tempos are known after a pass; before it a start is as exact as the ticks are.
@@ -262,11 +196,12 @@ impl Session {
             self.counts.hanging += usize::from(unpaired);
         }
         self.elapsed += u64::from(frames);
-        self.last_frames = frames;
+        self.last = (self.at, frames, std::mem::take(&mut self.steps_back));
     }
 
-    /// Notes what is due between two positions that are played in one go from a moment on; at the
-    /// edges it is left open whether a note that lies within a sample of them is heard.
+    /// Notes what is due between two positions that are played in one go from a moment on. At an edge,
+    /// where nothing leads to `from` or `to` leads to nothing, a note is played on that side on which
+    /// the sample nearest to it is.
     fn expect(&mut self, (from, to): (f64, f64), clock: f64, edges: (bool, bool)) {
         let steps = f64::from(self.band.bars * 16);
         let first = if edges.0 { from - 1.0 } else { from };
@@ -276,7 +211,7 @@ impl Session {
         }
         loop {
             let sample = self.song.sample(step / 4.0);
-            if sample >= to - HAIR && !(edges.1 && sample < to + 1.0) {
+            if sample >= to - HAIR {
                 return;
             }
             #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small")]
@@ -284,19 +219,22 @@ impl Session {
             let odd = (step / steps).floor().rem_euclid(2.0) == 1.0;
             let channel = u8::from(self.conditions.settings.evolve && odd);
             let at = clock + sample - from;
-            let edge = edges.0 && sample < from || edges.1 && sample > to - 1.0;
+            let entered = if edges.0 { side(at, clock) } else { Side::After };
+            let left = if edges.1 { side(at, clock + to - from) } else { Side::Before };
             // Shortly before the next cycle that is made first.
             let looped = self.looping.map_or(f64::INFINITY, |(_, end)| end - step / 4.0);
             let closing = steps - step.rem_euclid(steps) <= 2.0 || looped <= 0.5;
-            let late = at < self.excuse.0 && self.excuse.1 != Strictness::OnTime;
-            let strictness = if edge || late && closing {
-                Strictness::Open
-            } else if at < self.excuse.0 {
-                self.excuse.1
-            } else {
-                Strictness::OnTime
-            };
-            self.due.push(Due { at, channel, key, strictness });
+            let strictness =
+                if entered == Side::Either || left == Side::Either || at < self.hasty && closing {
+                    Strictness::Open
+                } else if at >= self.on_hand && at < self.excuse.0 {
+                    self.excuse.1
+                } else {
+                    Strictness::OnTime
+                };
+            if entered != Side::Before && left != Side::After {
+                self.due.push(Due { at, channel, key, strictness });
+            }
             step += 1.0;
         }
     }
@@ -304,39 +242,77 @@ impl Session {
     /// What was played last ends now: a pattern that had no time to come is not missed.
     fn ends(&mut self, now: f64) {
         let short = (now < self.excuse.0 + f64::from(self.frames)).then_some(self.excuse.1);
+        self.due.retain(|due| side(due.at, now) != Side::After);
         for due in self.due.iter_mut().rev().take_while(|due| due.at > now - 200_000.0) {
-            if due.at > now - 1.0 || Some(due.strictness) == short {
+            if side(due.at, now) == Side::Either || Some(due.strictness) == short {
                 due.strictness = Strictness::Open;
             }
         }
     }
 
-    /// From now on patterns are needed that nobody could know of.
-    fn jumped(&mut self, now: f64) {
+    /// From a moment on patterns are needed that nobody could know of, except for so many samples.
+    fn jumped(&mut self, now: f64, on_hand: f64) {
         self.ends(now);
         self.counts.jumps += 1;
-        self.excuse = (now + self.patience(), Strictness::Late(self.counts.jumps));
+        let patience = self.patience();
+        self.hasty = now + patience;
+        self.on_hand = if on_hand > 0.0 { now + on_hand } else { 0.0 };
+        self.excuse = if on_hand >= patience {
+            (0.0, Strictness::OnTime)
+        } else {
+            (self.hasty, Strictness::Late(self.counts.jumps))
+        };
     }
 
-    /// Whether a host that goes on there looks like one that reports its position unsteadily: the
-    /// timeline takes it for that, and no note is played twice.
+    /// For how long after a jump at a moment from one position to another the pattern that played is
+    /// of use: in the same cycle, or in any if all are the same and none is about to begin, which
+    /// would have it first; up to where the next one begins.
+    fn on_hand(&self, now: f64, from: f64, to: f64) -> f64 {
+        let grid = self.grid();
+        let ((left, _), (beats, tempo)) = (self.song.at(from - 0.5), self.song.at(to + 0.5));
+        let cycle = grid.cycle_at(beats);
+        let ahead = ahead(grid, self.frames, RATE * 60.0 / tempo);
+        let looped = self.looping.map(|(_, end)| end);
+        let looped = looped.filter(|&end| self.song.sample(end) > to - 1.0);
+        let end = looped.unwrap_or(f64::INFINITY).min(grid.start_of(cycle + 1));
+        let same = grid.cycle_at(left) == cycle;
+        let any = !self.conditions.settings.evolve && end - beats > ahead + 0.01;
+        // A sample that the next cycle begins on, or just not.
+        let tie = grid.cycle_at(self.song.at(to + 0.5 - TIE).0)
+            != grid.cycle_at(self.song.at(to + 0.5 + TIE).0);
+        let is_of_use = now >= self.excuse.0 && (same || any) && !tie;
+        if is_of_use { self.song.sample(end) - to - 1.0 } else { 0.0 }
+    }
+
+    /// Whether a host that goes on there looks like one that reports its position unsteadily, or that
+    /// steps back block by block: the timeline takes it for that, and no note is played twice.
     fn is_jitter(&self, place: f64) -> bool {
         let (expected, tempo) = self.song.at(self.at);
-        let length = f64::from(self.last_frames) * tempo / (RATE * 60.0);
+        let length = f64::from(self.last.1) * tempo / (RATE * 60.0);
         (self.song.at(place).0 - expected).abs() <= jitter(length) + 1e-3
+            || self.last.2 && self.is_back(place)
+    }
+
+    fn is_back(&self, place: f64) -> bool {
+        let (beats, tempo) = self.song.at(self.last.0);
+        let length = f64::from(self.last.1) * tempo / (RATE * 60.0);
+        is_step_back(beats - self.song.at(place).0, length)
     }
 
     /// Goes on at another place.
     fn seek(&mut self, place: f64) {
         let now = self.clock();
+        let on_hand = self.on_hand(now, self.at, place);
+        self.steps_back = self.is_back(place);
         self.at = place;
-        self.jumped(now);
+        self.entered = true;
+        self.jumped(now, on_hand);
     }
 
     /// Rolls from the position over a number of samples.
     fn roll(&mut self, samples: f64) {
         let last = self.clock() + samples;
-        let mut begins = true;
+        let mut begins = std::mem::take(&mut self.entered);
         while self.clock() < last {
             let sample = |beats| match self.kind {
                 Kind::Ardour | Kind::Qtractor => self.song.sample(beats).round(),
@@ -364,7 +340,8 @@ impl Session {
                 Some((start, end)) if passed >= end => {
                     self.expect((at, end), now, (begins, true));
                     if self.kind == Kind::Qtractor {
-                        self.jumped(now + end - at);
+                        let on_hand = self.on_hand(now + end - at, end, start);
+                        self.jumped(now + end - at, on_hand);
                     }
                     self.expect((start, start + passed - end), now + end - at, (true, false));
                     start + passed - end
@@ -394,13 +371,15 @@ impl Session {
             _ => 0.0,
         };
         self.at -= early;
+        self.entered = true;
         self.counts.jumps += 1;
         self.excuse = (0.0, Strictness::OnTime);
         let cycle = grid.cycle_at(standing + 1e-9);
         let begins = self.song.sample(grid.start_of(cycle));
         if self.at < begins - 0.5 {
             let left = begins - self.at;
-            self.jumped(self.clock());
+            let on_hand = self.on_hand(self.clock(), at + 1.0, self.at);
+            self.jumped(self.clock(), on_hand);
             if left < self.patience() {
                 self.excuse = (self.clock() + left - 1.0, Strictness::Open);
             }
@@ -408,7 +387,7 @@ impl Session {
         let end = self.looping.map_or(f64::INFINITY, |(_, end)| self.song.sample(end));
         if self.at < end && end < at + 1.0 {
             // It stood at the end of a loop, and will begin it again.
-            self.jumped(self.clock());
+            self.jumped(self.clock(), 0.0);
         }
     }
 
@@ -493,6 +472,19 @@ impl Session {
         self.song.sample(beats).round()
     }
 
+    /// A cycle that the loop leaves, or enters, so little after its start, or before its end, that a
+    /// pattern takes longer leaves no time for the one after it: such a loop is moved to the cycle's
+    /// edge. In the last moment of a cycle there is no note.
+    fn fit_loop(&mut self) {
+        let Some((start, end)) = self.looping else { return };
+        let (cycle, least) = (self.grid().cycle_beats(), self.patience() * 200.0 / (RATE * 60.0));
+        let left = cycle - start.rem_euclid(cycle);
+        let start = if (0.1..least).contains(&left) { start + left } else { start };
+        let over = end.rem_euclid(cycle);
+        let end = if over > 0.0 && over < least { end - over + cycle } else { end };
+        self.looping = Some((start, end.max(start + 2.0)));
+    }
+
     /// One of the things that users do; each is an event of the host.
     fn event(&mut self) {
         match self.dice.below(8) {
@@ -500,6 +492,7 @@ impl Session {
                 let most = if self.tempos > 1 { 7 } else { 11 };
                 let sizes = [64, 256, 512, 1024, 100, 333, 1023, 2048, 4096, 16_384, 1];
                 self.frames = sizes[self.dice.below(most) as usize];
+                self.fit_loop();
             }
             1 => self.looping = None,
             // A block that wraps into another tempo tells only one of the two.
@@ -515,15 +508,8 @@ impl Session {
                     1 => f64::from(2 + self.dice.below(14)),
                     _ => 4.0 + f64::from(self.dice.below(8000)) / 1000.0,
                 };
-                // A cycle that is left a moment after it began, or entered a moment before it ends,
-                // leaves no time for the pattern after it.
-                let cycle = self.grid().cycle_beats();
-                let left = cycle - start.rem_euclid(cycle);
-                let start = if (0.1..3.0).contains(&left) { start + left } else { start };
-                let end = start + length;
-                let over = end.rem_euclid(cycle);
-                let end = if over > 0.0 && over < 3.0 { end - over + cycle } else { end };
-                self.looping = Some((start, end));
+                self.looping = Some((start, start + length));
+                self.fit_loop();
             }
             3..=5 => {
                 let place = self.place();

@@ -235,6 +235,39 @@ fn only_what_gets_on_plays() {
     }
 }
 
+/// A seek back by about a block plays at once, however large the blocks are.
+#[test]
+fn a_seek_back_by_a_block_plays() {
+    for frames in [64_u32, 1000, 16_384] {
+        let length = f64::from(frames) / 24_000.0;
+        let mut timeline = Timeline::default();
+        for blocks in [0.0, 5.5, 3.0] {
+            for block in 0..8_u32 {
+                let beats = 100.0 + (blocks + f64::from(block)) * length;
+                let plays = timeline.follow(&rolling(beats, frames, None), |_| {});
+                assert!(plays, "{frames}, from {blocks}, block {block}");
+            }
+        }
+    }
+}
+
+/// A start within half a sample of the loop's end begins the loop and goes on in it.
+#[test]
+fn a_start_at_the_loops_end_goes_on() {
+    for frames in [64_u32, 4096] {
+        let (mut timeline, cycle_range) = (Timeline::default(), Some((0.11, 16.0)));
+        let length = f64::from(frames) / 24_000.0;
+        for block in 0..20_u32 {
+            let beats = 16.0 - 1e-5 + f64::from(block) * length;
+            let beats = if block == 0 { beats } else { beats - 15.89 };
+            let block = Block { cycle_range, ..rolling(beats, frames, None) };
+            let mut places = Vec::new();
+            assert!(timeline.follow(&block, |segment| places.push(segment.beats)), "{beats}");
+            assert!(places.iter().all(|at| (0.1..16.0).contains(at)), "{places:?}");
+        }
+    }
+}
+
 /// A host that says no tempo is followed by how far it gets.
 #[test]
 fn a_missing_tempo_is_measured() {
