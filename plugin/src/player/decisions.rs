@@ -49,6 +49,8 @@ pub(super) struct Wanted {
     near: bool,
     /// Whether there is hardly time for its pattern.
     pub(super) urgent: bool,
+    /// Whether hardly anything is heard before it.
+    brief: bool,
 }
 
 impl Wanted {
@@ -70,8 +72,9 @@ impl Wanted {
         };
         let left = end - beats;
         let near = left <= ahead;
-        let urgent = left < URGENT || near && ahead > look_ahead(grid.bars);
-        Self { cycle, following, end, near, urgent }
+        let brief = left < URGENT;
+        let urgent = brief || near && ahead > look_ahead(grid.bars);
+        Self { cycle, following, end, near, urgent, brief }
     }
 }
 
@@ -114,7 +117,10 @@ impl Decisions {
             place.take().map(|decision| Decision { cycle, ..decision })
         };
         if wanted.urgent {
-            self.next = pick(wanted.following, true);
+            // A loop may make both the same cycle.
+            if wanted.brief || wanted.following != wanted.cycle {
+                self.next = pick(wanted.following, true);
+            }
             self.current = pick(wanted.cycle, true);
             self.next = self.next.take().or_else(|| pick(wanted.following, false));
         }

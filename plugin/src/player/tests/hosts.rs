@@ -289,7 +289,10 @@ impl Session {
     fn is_jitter(&self, place: f64) -> bool {
         let (expected, tempo) = self.song.at(self.at);
         let length = f64::from(self.last.1) * tempo / (RATE * 60.0);
-        (self.song.at(place).0 - expected).abs() <= jitter(length) + 1e-3
+        // A loop that wraps is expected to, or to be switched off.
+        let unlooped = self.song.at(self.last.0 + f64::from(self.last.1)).0;
+        let apart = |expected: f64| (self.song.at(place).0 - expected).abs();
+        apart(expected).min(apart(unlooped)) <= jitter(length) + 1e-3
             || self.last.2 && self.is_back(place)
     }
 
