@@ -95,8 +95,7 @@ impl Part {
         config: &Config,
         count: usize,
     ) -> anyhow::Result<Vec<Window>> {
-        let halves = heldout::read(dataset, config)?;
-        Ok(chosen(config, &halves.train, count))
+        Ok(chosen(config, &heldout::train(dataset, config)?, count))
     }
 
     /// Windows of a dataset that were chosen with `--split`, at most `count`, spread evenly over all; 0

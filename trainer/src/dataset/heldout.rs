@@ -205,11 +205,7 @@ pub struct Halves {
 /// [`DatasetError`] when it has no window to train on, or a file is missing, damaged, or for other
 /// models.
 pub fn read(dataset: &Path, config: &Config) -> Result<Halves, DatasetError> {
-    let train = store::read(dataset, Split::Train, config)?;
-    if train.is_empty() {
-        let (dataset, counts) = (dataset.to_owned(), store::counted(dataset));
-        return Err(DatasetError::NothingToTrain { dataset, counts });
-    }
+    let train = some(dataset, config)?;
     let validation = store::read(dataset, Split::Validation, config)?;
     if !validation.is_empty() {
         return Ok(Halves { train, validation, note: None });
@@ -228,6 +224,28 @@ pub fn read(dataset: &Path, config: &Config) -> Result<Halves, DatasetError> {
         windows
     };
     Ok(Halves { train: take(&kept), validation: take(&held), note: Some(note) })
+}
+
+/// Windows to learn from without those that are held out. A folder with no file for validation holds
+/// none out. There is at least one window.
+///
+/// # Errors
+/// As those of [`read`].
+pub fn train(dataset: &Path, config: &Config) -> Result<Windows, DatasetError> {
+    if store::path(dataset, Split::Validation).exists() {
+        return Ok(read(dataset, config)?.train);
+    }
+    some(dataset, config)
+}
+
+/// The training split, which has a window at least.
+fn some(dataset: &Path, config: &Config) -> Result<Windows, DatasetError> {
+    let windows = store::read(dataset, Split::Train, config)?;
+    if windows.is_empty() {
+        let (dataset, counts) = (dataset.to_owned(), store::counted(dataset));
+        return Err(DatasetError::NothingToTrain { dataset, counts });
+    }
+    Ok(windows)
 }
 
 /// Number of different sources.
