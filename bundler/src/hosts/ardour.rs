@@ -8,7 +8,10 @@ use std::{
 
 use anyhow::{Context, Result, bail, ensure};
 
-use super::place::{Dialogue, Place};
+use super::{
+    jack,
+    place::{Dialogue, Place},
+};
 
 /// What runs in the interpreter.
 const SCRIPT: &str = include_str!("../../hosts/ardour.lua");
@@ -100,6 +103,7 @@ pub(super) struct Ardour {
 impl Ardour {
     /// Starts the interpreter; `trace` is where Interlude's worker writes what it does.
     fn start(place: &Place, installation: &Installation, trace: &Path) -> Result<Self> {
+        jack::wait_gone(place, "ardour")?;
         let script = place.root.join("ardour.lua");
         std::fs::write(&script, SCRIPT)?;
         let mut command = place.command(&installation.lua.to_string_lossy());

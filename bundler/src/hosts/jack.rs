@@ -60,8 +60,27 @@ fn feeds_recorder(place: &Place, port: &str) -> Result<bool> {
 /// Waits for a port.
 pub(super) fn wait_for(place: &Place, port: &str) -> Result<()> {
     let begun = Instant::now();
-    while !ports(place)?.iter().any(|name| name == port) {
-        ensure!(begun.elapsed() < PATIENCE, "the JACK port {port} did not come");
+    loop {
+        let there = ports(place)?;
+        if there.iter().any(|name| name == port) {
+            return Ok(());
+        }
+        ensure!(
+            begun.elapsed() < PATIENCE,
+            "the JACK port {port} did not come; there are {}",
+            there.join(", ")
+        );
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Waits until a client that has ended is gone: the server takes its time on a busy machine, and
+/// another client of the same name would be given another one.
+pub(super) fn wait_gone(place: &Place, client: &str) -> Result<()> {
+    let begun = Instant::now();
+    let prefix = format!("{client}:");
+    while ports(place)?.iter().any(|name| name.starts_with(&prefix)) {
+        ensure!(begun.elapsed() < PATIENCE, "the JACK client {client} does not go");
         std::thread::sleep(Duration::from_millis(20));
     }
     Ok(())
