@@ -181,10 +181,10 @@ fn check_trace(config: &Config, lines: &[Value]) {
     assert!(of("model").iter().any(|line| line["name"] == **name), "{name}: {lines:?}");
     let slots: Vec<_> = of("encoded").iter().map(|line| line["slot"].clone()).collect();
     assert_eq!(slots, ["A", "B"], "{name}");
-    for cycle in [0, 1] {
-        let decoded = of("decoded").iter().filter(|line| line["cycle"] == cycle).count();
-        assert!(decoded > 0, "{name}: cycle {cycle} was not decoded");
-    }
+    // Without Evolve a pattern on hand serves any cycle, so not each one is decoded; what is heard of
+    // them is checked with the music.
+    let decoded = of("decoded");
+    assert!(decoded.iter().any(|line| line["notes"].as_u64() > Some(0)), "{name}: {decoded:?}");
 }
 
 /// Whether channels and keys are equal, and places up to the rounding to samples.
