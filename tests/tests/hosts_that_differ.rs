@@ -1,5 +1,6 @@
-//! What real hosts do differently, in the headless host: no `process` while stopped, blocks of any
-//! length. The same song must sound as in a host that does nothing of that kind.
+//! What real hosts do differently, in the headless host: starts before the position, positions in
+//! ticks, no `process` while stopped, blocks of any length. The same song must sound as in a host
+//! that does nothing of that kind.
 
 use interlude_bundler::host::{Manners, Session, hanging, spans};
 use interlude_tests::in_host::{CYCLE, SAMPLE_RATE, filled, in_real_time};
@@ -56,6 +57,45 @@ fn ready(manners: Manners) -> Session {
     in_real_time(&mut session, 3 * 48_000);
     session.behave(manners);
     session
+}
+
+#[test]
+fn a_start_before_the_position_loses_no_first_note() {
+    // Contract: of twenty starts on the line where a cycle begins, in a host that starts 512 frames
+    // before it and counts in ticks, each has its first notes on their samples.
+    let song = song(120.0);
+    let mut session = ready(Manners::ardour());
+    for index in 0_u8..20 {
+        let start = CYCLE * f64::from(index * 5 % 6);
+        session.seek(start);
+        in_real_time(&mut session, 9600 + 4800 * u64::from(index % 4));
+        session.take_events();
+        session.play();
+        let count = session.frames_until(start + 2.0);
+        in_real_time(&mut session, count);
+        let notes = heard(&session, start - 1.0, start + 2.0, 120.0);
+        let expected = part(&song, start, start + 2.0, 120.0);
+        assert_same(&notes, &expected, &format!("start {index} at beat {start}"));
+        session.stop();
+        in_real_time(&mut session, 2048);
+    }
+}
+
+#[test]
+fn positions_in_ticks_keep_notes_on_their_samples() {
+    // Contract: in a host that rounds its positions to 1/1920 of a beat, every note is within a
+    // sample of its place, at tempos whose blocks are no whole ticks.
+    for tempo in [97.0, 120.0, 171.3] {
+        let mut session = filled(true);
+        session.set_text("Evolve", "On").unwrap();
+        session.set_tempo(tempo);
+        session.behave(Manners { ticks: Some(1920), ..Manners::default() });
+        session.seek(-4.0);
+        session.play();
+        session.run_to(SONG).unwrap();
+        let notes = heard(&session, 0.0, SONG, tempo);
+        assert_same(&notes, &song(tempo), &format!("at {tempo} BPM"));
+    }
 }
 
 #[test]
