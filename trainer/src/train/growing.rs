@@ -1,7 +1,7 @@
 //! The schedule of a run that is only told how many steps it has: windows grow.
 //!
 //! With whole windows from the start, as the original trains, a decoder does not listen to z for
-//! thousands of steps. On short windows it does from the first hundred (`docs/training.md`).
+//! thousands of steps. On short windows it does from the first hundred (`docs/laboratory.md`).
 
 use interlude_models::config::{Config, SEGMENTS, Scheme};
 
