@@ -11,15 +11,11 @@ use crate::{
     notices,
     platform::{Bundle, System},
     runtime::Origin,
-    workspace::{self, beside, copy, replace, run},
+    workspace::{self, MODELS, beside, copy, replace, run},
 };
 
 /// Folder of the clips to begin with, from the workspace's root.
 const CLIPS: &str = "bundler/clips";
-/// Folder of the shipped models, from the workspace's root.
-const MODELS: &str = "models/pretrained";
-/// The shipped model that the plug-in begins with, from the workspace's root.
-pub const MODEL: &str = "models/pretrained/mel-2bar";
 
 /// Licence files that travel with the plug-in beside the folder `licences`, from the workspace's root.
 const LICENCES: &[&str] = &["LICENSE-MIT", "LICENSE-APACHE", "NOTICES.md"];

@@ -18,10 +18,10 @@ use interlude_models::{
 };
 
 use crate::{
-    bundle::{BundleCommand, MODEL},
+    bundle::BundleCommand,
     host::Span,
     runtime::Origin,
-    workspace::{self, write},
+    workspace::{self, MODEL, write},
 };
 use performance::{Performance, SAMPLE_RATE, Score};
 use picture::Row;

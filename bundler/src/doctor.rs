@@ -1,17 +1,14 @@
 //! `cargo xtask doctor`: what is missing on this machine, and the command that mends it.
 
-use std::{
-    path::Path,
-    process::{Command, Stdio},
-};
+use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
 use crate::{
-    bundle::MODEL,
+    apt::{Apt, runs},
     platform::System,
     runtime,
-    workspace::{self, output_of, run},
+    workspace::{self, MODEL, output_of},
 };
 
 /// Programs that are called while building, testing or fetching, with the Debian package of each.
@@ -266,60 +263,6 @@ fn mend(findings: &[Finding]) -> Result<()> {
         runtime::Origin::default().get()?;
     }
     Ok(())
-}
-
-/// Whether neither `python3 -m pip` nor Python itself is there.
-pub(crate) fn pip_missing() -> bool {
-    !runs("python3", &["-m", "pip", "--version"])
-}
-
-/// The package tool of Debian and Ubuntu.
-pub(crate) struct Apt {
-    root: bool,
-}
-
-impl Apt {
-    /// The tool, where there is one.
-    pub(crate) fn find() -> Option<Self> {
-        if System::host() != System::Linux || !Path::new("/etc/debian_version").exists() {
-            return None;
-        }
-        let user = output_of(Command::new("id").arg("-u")).ok()?;
-        Some(Self { root: user.trim() == "0" })
-    }
-
-    /// Whether packages can be installed without asking for a password.
-    pub(crate) fn may_install(&self) -> bool {
-        self.root
-    }
-
-    /// The command that installs packages.
-    pub(crate) fn command(&self, packages: &[&str]) -> String {
-        let prefix = if self.root { "" } else { "sudo " };
-        format!("{prefix}apt-get install -y --no-install-recommends {}", packages.join(" "))
-    }
-
-    /// Installs packages; the package lists are fetched first.
-    pub(crate) fn install(&self, packages: &[&str]) -> Result<()> {
-        println!("installing {}", packages.join(" "));
-        let apt = || {
-            let mut command = Command::new("apt-get");
-            command.env("DEBIAN_FRONTEND", "noninteractive");
-            command
-        };
-        run(apt().args(["update", "-qq"]))?;
-        run(apt().args(["install", "-y", "-qq", "--no-install-recommends"]).args(packages))
-    }
-}
-
-fn runs(program: &str, arguments: &[&str]) -> bool {
-    Command::new(program)
-        .args(arguments)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status()
-        .is_ok_and(|status| status.success())
 }
 
 /// Whether the dynamic loader knows a library.

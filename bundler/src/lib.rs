@@ -1,7 +1,9 @@
 //! The library behind `cargo xtask`: getting the runtime, laying out bundles, and a headless host
 //! that plays the plug-in for the demo and the tests.
 
+mod apt;
 pub mod bundle;
+mod checksum;
 pub mod demo;
 pub mod doctor;
 pub mod host;

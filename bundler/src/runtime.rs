@@ -6,16 +6,16 @@
 use std::{
     fmt::Write as _,
     fs::{self, File},
-    io::{self, Read},
+    io,
     path::{Path, PathBuf},
     process::Command,
 };
 
 use anyhow::{Context, Result, bail, ensure};
-use sha2::{Digest, Sha256};
 
 use crate::{
-    doctor::{self, Apt},
+    apt::{self, Apt},
+    checksum::digest,
     platform::System,
     training_runtime,
     workspace::{self, beside, output_of, replace},
@@ -178,7 +178,7 @@ impl RuntimeCommand {
                     Err(error) => writeln!(tried, "  {error:#}")?,
                 }
             }
-            if attempt == 0 && !self.origin.no_install && doctor::pip_missing() {
+            if attempt == 0 && !self.origin.no_install && apt::pip_missing() {
                 match Apt::find() {
                     Some(apt) if apt.may_install() => apt.install(&["python3-pip"])?,
                     Some(apt) => bail!(
@@ -380,40 +380,9 @@ fn same_file(a: &Path, b: &Path) -> bool {
     matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
 }
 
-/// SHA-256 of a file, in lower-case hexadecimal digits.
-pub(crate) fn digest(path: &Path) -> Result<String> {
-    let mut file = File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
-    let mut hasher = Sha256::new();
-    let mut buffer = vec![0; 1 << 20];
-    loop {
-        let read =
-            file.read(&mut buffer).with_context(|| format!("cannot read {}", path.display()))?;
-        if read == 0 {
-            break;
-        }
-        hasher.update(&buffer[..read]);
-    }
-    Ok(hasher.finalize().iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    }))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn digests_are_those_of_the_standard() {
-        // Contract: the digest is SHA-256 in lower case (example `abc` of FIPS 180-2, appendix B.1).
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("abc");
-        fs::write(&file, "abc").unwrap();
-        assert_eq!(
-            digest(&file).unwrap(),
-            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-        );
-    }
 
     #[test]
     fn a_missing_library_is_named() {

@@ -13,9 +13,9 @@ use std::{
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::{
-    doctor::Apt,
+    apt::Apt,
+    checksum::digest,
     platform::System,
-    runtime::digest,
     workspace::{self, beside, output_of, replace},
 };
 

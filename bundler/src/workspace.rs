@@ -9,6 +9,11 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 
+/// Folder of the shipped models, from the workspace's root.
+pub const MODELS: &str = "models/pretrained";
+/// The shipped model that the plug-in begins with, from the workspace's root.
+pub const MODEL: &str = "models/pretrained/mel-2bar";
+
 /// The folder with the workspace's `Cargo.toml`.
 pub fn root() -> PathBuf {
     let manifest = std::env::var_os("CARGO_MANIFEST_DIR")

@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use interlude_bundler::{
-    bundle::{BundleCommand, MODEL},
+    bundle::BundleCommand,
     host::{PluginFile, Session, Settings, spans},
-    workspace,
+    workspace::{self, MODEL},
 };
 
 const PLUGIN: &str = "studio.interlude.interlude";

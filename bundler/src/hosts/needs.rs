@@ -5,7 +5,7 @@ use std::{env, path::Path};
 use anyhow::Result;
 
 use super::Which;
-use crate::{doctor::Apt, platform::System};
+use crate::{apt::Apt, platform::System};
 
 /// Programs with the Debian package of each.
 const JACK: [(&str, &str); 3] =
