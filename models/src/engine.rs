@@ -5,7 +5,6 @@
 //! An engine belongs to one thread at a time and keeps no state between calls.
 
 mod decoder;
-mod noise;
 mod session;
 mod taste;
 
@@ -14,8 +13,8 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
+pub use crate::noise::NoiseKey;
 pub use decoder::{Decoder, Sample};
-pub use noise::NoiseKey;
 pub use taste::Taste;
 
 use crate::config::{Config, Scheme};

@@ -5,6 +5,7 @@
 //! [`runtime`] and run by the [`engine`]; [`latent`] blends what it encodes, with small networks that
 //! [`gradient`] trains.
 
+pub mod chords;
 pub mod clip;
 pub mod config;
 pub mod engine;
@@ -13,6 +14,7 @@ pub mod gradient;
 pub mod latent;
 pub mod midi;
 pub mod network;
+mod noise;
 pub mod onnx;
 pub mod package;
 mod random;

@@ -164,7 +164,7 @@ impl NoteSequence {
             }
         });
         for change in &mut moved.chords {
-            let moved = |chord| crate::tokens::transpose_chord(chord, semitones);
+            let moved = |chord| crate::chords::transpose_chord(chord, semitones);
             change.chord = change.chord.map(moved);
         }
         moved

@@ -17,7 +17,7 @@ const WORDS_PER_STEP: u128 = 1024;
 
 /// What the noise is added to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum NoiseKind {
+pub(crate) enum NoiseKind {
     /// Logits of tokens: `−ln(−ln u)`, standard Gumbel.
     Gumbel,
     /// Logits of bits: `ln(u / (1 − u))`, standard logistic.
@@ -25,7 +25,7 @@ pub(super) enum NoiseKind {
 }
 
 /// Noise of one example at one step.
-pub(super) fn step_noise(
+pub(crate) fn step_noise(
     key: NoiseKey,
     step: usize,
     kind: NoiseKind,

@@ -4,7 +4,6 @@
 //! clip, [`to_clip`] goes back. [`Tokens::input_rows`] and its like are the numbers that networks
 //! see.
 
-mod chords;
 mod drums;
 mod groove;
 mod harmony;
@@ -22,7 +21,6 @@ use serde::{Deserialize, Serialize};
 use crate::clip::{BEATS_PER_STEP, Clip};
 use crate::config::{Config, DrumMap, GrooveTask, Scheme};
 
-pub use chords::{chord_class, chord_symbol, transpose_chord};
 pub use groove::roland_to_general;
 pub(crate) use melody::pitch as melody_pitch;
 pub use place::{Place, Source, common_time, drum_pitch};

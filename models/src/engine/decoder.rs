@@ -5,10 +5,10 @@ use std::borrow::Cow;
 use ort::session::SessionInputValue;
 use ort::value::DynValue;
 
-use super::noise::{NoiseKey, NoiseKind, step_noise};
 use super::{Engine, EngineError};
 use crate::config::OutputKind;
 use crate::network::interface::{Widths, categorical};
+use crate::noise::{NoiseKey, NoiseKind, step_noise};
 
 /// Outputs of one step for all examples: tokens `[batch, parts]`, or bits and values
 /// `[batch, depth]`, row-major.

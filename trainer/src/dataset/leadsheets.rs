@@ -2,8 +2,8 @@
 //! `{"title", "tpq", "ts": [[tick, numerator, denominator]], "melody": [[tick, ticks, pitch]],
 //! "chords": [[tick, root, kind of MusicXML, bass]]}`.
 
+use interlude_models::chords::chord_class;
 use interlude_models::midi::{ChordChange, NoteSequence, SequenceNote, Tempo, TimeSignature};
-use interlude_models::tokens::chord_class;
 use serde::Deserialize;
 
 use super::names::SEPARATORS;

@@ -6,8 +6,8 @@
 
 use std::io::{self, Read};
 
+use interlude_models::chords::chord_class;
 use interlude_models::midi::{ChordChange, NoteSequence, SequenceNote, Tempo, TimeSignature};
-use interlude_models::tokens::chord_class;
 use prost::Message;
 
 use super::names::SEPARATORS;

@@ -1,7 +1,7 @@
 //! Music that windows are varied with in training: other keys, parts of other windows.
 
+use interlude_models::chords::transpose_chord;
 use interlude_models::config::{Config, Scheme};
-use interlude_models::tokens::transpose_chord;
 use rand::{Rng, RngExt};
 
 use crate::dataset::layout::{self, NO_EVENT, NOTE_OFF, PITCHES};
