@@ -1,17 +1,13 @@
 //! The subcommands of `interlude`, one file each.
 
 use std::ffi::OsString;
-use std::io::Write;
-use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use interlude_models::package::Package;
-use interlude_models::runtime::Provider;
-use interlude_models::weights::Weights;
 
 pub mod attributes;
 mod card;
+mod common;
 pub mod compare;
 pub mod constrain;
 pub mod dataset;
@@ -24,13 +20,7 @@ pub mod quantize;
 pub mod train;
 pub mod whiten;
 
-/// Options of every subcommand.
-#[derive(Clone, Debug, Default, clap::Args)]
-pub struct Shared {
-    /// The ONNX Runtime library, or the folder that holds it.
-    #[arg(long, global = true, value_name = "PATH")]
-    pub onnxruntime: Option<PathBuf>,
-}
+pub use common::Shared;
 
 /// Makes models for Interlude from checkpoints of MusicVAE or by training, and music with them.
 #[derive(Debug, Parser)]
@@ -92,38 +82,6 @@ pub fn run(arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> 
         Command::Personal(personal) => personal.run(&shared),
         Command::Constrain(constrain) => constrain.run(&shared),
         Command::Prior(prior) => prior.run(&shared),
-    }
-}
-
-/// The execution provider of a command line.
-fn provider(text: &str) -> Result<Provider, String> {
-    match text {
-        "cpu" => Ok(Provider::Cpu),
-        "cuda" => Ok(Provider::Cuda),
-        "directml" => Ok(Provider::DirectMl),
-        _ => Err("it is cpu, cuda or directml".to_owned()),
-    }
-}
-
-/// The weights of a model: those that `interlude train` writes beside its folder, or else those that
-/// its graphs hold, rounded where they have 8 bits.
-fn weights(package: &Package) -> anyhow::Result<Weights> {
-    let beside = weights_beside(&package.dir);
-    Ok(if beside.is_file() { Weights::read(&beside)? } else { package.weights()? })
-}
-
-/// Where `interlude train` puts the weights of a model folder.
-fn weights_beside(model: &Path) -> PathBuf {
-    let mut name = model.file_name().unwrap_or_default().to_owned();
-    name.push(".safetensors");
-    model.with_file_name(name)
-}
-
-/// Writes to standard output; a reader that has seen enough may close it.
-fn print(text: &str) -> anyhow::Result<()> {
-    match std::io::stdout().write_all(text.as_bytes()) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
-        _ => Ok(()),
     }
 }
 

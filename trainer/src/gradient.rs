@@ -6,7 +6,8 @@
 //!
 //! | module | is |
 //! | --- | --- |
-//! | [`cell`], [`lstm`] | a step of a layer, its recurrence |
+//! | [`tensors`] | short ways to say what graphs need often |
+//! | [`state`], [`cell`], [`lstm`] | a layer's state, a step of it, its recurrence |
 //! | [`part`], [`layer`] | what a layer reads; a layer with its variables |
 //! | [`dropout`] | what a layer leaves out of that |
 //! | [`stack`] | layers on top of each other, started from a vector |
@@ -14,6 +15,7 @@
 //! | [`conductor`], [`core_decoder`], [`decoder`] | z to logits |
 //! | [`output`] | logits to loss, and to what is fed back |
 //! | [`adam`] | gradients to new weights |
+//! | [`shape`] | what a training graph is built for |
 //! | [`pieces`] | a large batch, a piece at a time |
 //! | [`model`] | all of it |
 //! | [`artifacts`] | the same for ONNX Runtime's training API |
@@ -32,7 +34,10 @@ pub mod output;
 pub mod part;
 pub mod pieces;
 pub mod posterior;
+pub mod shape;
 pub mod stack;
+pub mod state;
+pub mod tensors;
 pub mod update;
 
 pub use interlude_models::gradient::{adam, dense, variables};

@@ -5,6 +5,7 @@ pub mod checkpoint;
 pub mod commands;
 pub mod constrain;
 pub mod dataset;
+mod entry;
 pub mod evaluate;
 pub mod generate;
 pub mod gradient;

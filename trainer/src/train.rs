@@ -4,17 +4,20 @@
 //! the rates of a [`schedule`], and now and then saves a [`snapshot`] and an [`evaluation`].
 
 pub mod backend;
+pub mod batch;
 pub mod batch_size;
 pub mod batches;
 mod delay;
 pub mod device;
 pub mod distributed;
+pub mod error;
 pub mod evaluation;
 pub mod events;
 pub mod growing;
 pub mod hosted;
 pub mod initial;
 pub mod inputs;
+pub mod line;
 pub mod metrics;
 pub(crate) mod mixing;
 pub mod parallel;

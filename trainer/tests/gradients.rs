@@ -6,11 +6,13 @@ use interlude_models::runtime::Runtime;
 use interlude_models::weights::{Tensor, Weights};
 use interlude_trainer::dataset::{Windows, layout};
 use interlude_trainer::gradient::dropout::Dropout;
-use interlude_trainer::gradient::model::{self, Frozen, GradientError, Shape};
+use interlude_trainer::gradient::model::{self, GradientError};
 use interlude_trainer::gradient::pieces;
+use interlude_trainer::gradient::shape::{Frozen, Shape};
+use interlude_trainer::train::batch::Batch;
 use interlude_trainer::train::batches::{Batches, Making};
 use interlude_trainer::train::initial;
-use interlude_trainer::train::program::{Batch, Program, Purpose};
+use interlude_trainer::train::program::{Program, Purpose};
 use interlude_trainer::train::state::State;
 use interlude_trainer::train::widening;
 

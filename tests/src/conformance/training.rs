@@ -6,8 +6,9 @@ use interlude_models::runtime::Runtime;
 use interlude_models::weights::Weights;
 use interlude_trainer::checkpoint::{Checkpoint, Moment};
 use interlude_trainer::gradient::adam::{self, first_moment, second_moment};
-use interlude_trainer::gradient::model::Shape;
-use interlude_trainer::train::program::{Batch, Program, Purpose};
+use interlude_trainer::gradient::shape::Shape;
+use interlude_trainer::train::batch::Batch;
+use interlude_trainer::train::program::{Program, Purpose};
 use interlude_trainer::train::schedule;
 use interlude_trainer::train::state::State;
 

@@ -11,8 +11,9 @@ use interlude_models::package::Package;
 use interlude_models::runtime::{Provider, Runtime};
 use interlude_models::tokens::Window;
 
+use super::card;
+use super::common::{self, Shared};
 use super::evaluate::Part;
-use super::{Shared, card};
 use crate::attributes::report::Report;
 use crate::attributes::{Found, Method, check, find, measure, work};
 
@@ -133,12 +134,12 @@ impl Attributes {
         }
         let json = serde_json::to_string_pretty(&report)? + "\n";
         match &self.json {
-            Some(path) if path == Path::new("-") => super::print(&json)?,
+            Some(path) if path == Path::new("-") => common::print(&json)?,
             Some(path) => write(path, json.as_bytes())?,
             None => {}
         }
         if self.json.as_deref() != Some(Path::new("-")) {
-            super::print(&report.table())?;
+            common::print(&report.table())?;
         }
         if self.dry_run {
             return Ok(());

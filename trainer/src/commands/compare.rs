@@ -9,6 +9,7 @@ use anyhow::{Context, bail};
 use clap::Args;
 use serde::{Deserialize, Serialize};
 
+use super::common;
 use crate::train::metrics;
 
 /// Show the losses of runs side by side, and how far they are from those of the first.
@@ -70,7 +71,7 @@ impl Compare {
             "{count} steps, largest difference {:.2e} at step {step}",
             worst.difference
         )?;
-        super::print(&text)?;
+        common::print(&text)?;
         if let Some(path) = &self.json {
             let table = serde_json::json!({"runs": names, "steps": rows});
             fs::write(path, table.to_string())

@@ -16,9 +16,10 @@ use interlude_models::runtime::Runtime;
 use interlude_models::tokens::{Controls, Tokens, Window, to_clip};
 use serde::Serialize;
 
+use super::card;
+use super::common::{self, Shared};
 use super::evaluate::Part;
 use super::generate::{Model, temperature};
-use super::{Shared, card};
 use crate::attributes::measure::{self, Measure};
 use crate::constrain::{self, Labels, Settings};
 use crate::evaluate::prior::{self, Character};
@@ -165,9 +166,9 @@ impl Constrain {
             card::put(&package.dir, "constrain", &self.section(&report))?;
         }
         if self.json {
-            return super::print(&(serde_json::to_string_pretty(&report)? + "\n"));
+            return common::print(&(serde_json::to_string_pretty(&report)? + "\n"));
         }
-        super::print(&report.table())
+        common::print(&report.table())
     }
 
     /// The section of the model card, as Markdown.

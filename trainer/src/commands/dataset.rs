@@ -8,6 +8,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use interlude_models::config;
 
+use super::common;
 use crate::dataset::build;
 use crate::dataset::description::{Count, Description, SKIPPED, describe};
 use crate::dataset::options::{Done, Options};
@@ -287,7 +288,7 @@ fn run(options: &Options) -> anyhow::Result<()> {
     print(&description)?;
     if description.skipped > 0 {
         let list = options.out.join(SKIPPED);
-        super::print(&format!("why files were skipped: {}\n", list.display()))?;
+        common::print(&format!("why files were skipped: {}\n", list.display()))?;
     }
     Ok(())
 }
@@ -305,7 +306,7 @@ impl Info {
         }
         if self.json {
             let all = serde_json::json!({ "description": description, "statistics": found });
-            return super::print(&(serde_json::to_string_pretty(&all)? + "\n"));
+            return common::print(&(serde_json::to_string_pretty(&all)? + "\n"));
         }
         print(&description)?;
         let mut text = format!(
@@ -327,7 +328,7 @@ impl Info {
         if found.arranged > 0 {
             text += &format!("{} windows were made by rule\n", found.arranged);
         }
-        super::print(&text)
+        common::print(&text)
     }
 }
 
@@ -355,5 +356,5 @@ fn print(description: &Description) -> anyhow::Result<()> {
     for note in &description.notes {
         text += &format!("note: {note}\n");
     }
-    super::print(&text)
+    common::print(&text)
 }

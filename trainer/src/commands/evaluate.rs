@@ -11,7 +11,7 @@ use interlude_models::package::Package;
 use interlude_models::runtime::{Provider, Runtime};
 use interlude_models::tokens::Window;
 
-use super::Shared;
+use super::common::{self, Shared};
 use crate::dataset::{Split, Windows, heldout, store};
 use crate::evaluate::report::Report;
 use crate::evaluate::{chosen, interpolation, prior, reconstruction};
@@ -171,12 +171,12 @@ impl Evaluate {
         }
         match &self.json {
             Some(path) if path == Path::new("-") => {
-                return super::print(&(serde_json::to_string_pretty(&report)? + "\n"));
+                return common::print(&(serde_json::to_string_pretty(&report)? + "\n"));
             }
             Some(path) => write(path, &(serde_json::to_string_pretty(&report)? + "\n"))?,
             None => {}
         }
-        super::print(&report.table())
+        common::print(&report.table())
     }
 }
 

@@ -19,7 +19,7 @@ use interlude_models::package::Package;
 use interlude_models::runtime::{Provider, Runtime};
 use interlude_models::tokens::{Controls, Tokens, to_clip};
 
-use super::Shared;
+use super::common::{self, Shared};
 use crate::generate::chords::progression;
 use crate::generate::velocities::Dynamics;
 use crate::generate::{Settings, decode, shares};
@@ -51,7 +51,7 @@ pub(super) struct Model {
     #[arg(long, value_name = "DIR")]
     model: PathBuf,
     /// What computes: cpu, cuda or directml.
-    #[arg(long, default_value = "cpu", value_parser = super::provider)]
+    #[arg(long, default_value = "cpu", value_parser = common::provider)]
     provider: Provider,
     /// Threads of one operator; 0 takes as many as there are cores.
     #[arg(long, default_value_t = 0)]

@@ -20,7 +20,7 @@ use interlude_models::runtime::Runtime;
 use interlude_models::tokens::{Controls, Tokens};
 use serde::Serialize;
 
-use super::Shared;
+use super::common::{self, Shared};
 use super::generate::input::{self, Input, Reading};
 use super::generate::{Model, temperature};
 use crate::evaluate::resemblance::Resemblance;
@@ -123,9 +123,9 @@ impl Command {
             report.comparison = self.compare(&package, &mut engine, &inputs, &means, &personal)?;
         }
         if self.json {
-            return super::print(&(serde_json::to_string_pretty(&report)? + "\n"));
+            return common::print(&(serde_json::to_string_pretty(&report)? + "\n"));
         }
-        super::print(&(report.table() + &format!("wrote {}\n", self.out.display())))
+        common::print(&(report.table() + &format!("wrote {}\n", self.out.display())))
     }
 
     /// The windows of all files that can be used; the error is that of the only one, or says that none

@@ -12,8 +12,9 @@ use interlude_models::latent::flow::{Conditions, FILE, Flow, sizes};
 use interlude_models::package::Package;
 use interlude_models::runtime::Runtime;
 
+use super::card;
+use super::common::{self, Shared};
 use super::generate::Model;
-use super::{Shared, card};
 use crate::dataset::Split;
 use crate::prior::codes::Codes;
 use crate::prior::conditions::Measures;
@@ -220,7 +221,7 @@ impl Prior {
         flow.write(&package.dir.join(FILE))?;
         card::put(&package.dir, "prior", &self.section(&package, &flow, count, &end))?;
         let place = package.dir.join(FILE);
-        super::print(&format!("wrote {}\n", place.display()))
+        common::print(&format!("wrote {}\n", place.display()))
     }
 
     /// The section of the model card, as Markdown.

@@ -17,7 +17,8 @@ use interlude_models::runtime::{Provider, Runtime};
 use interlude_models::tokens::{Controls, Window};
 use serde::Serialize;
 
-use super::{Shared, evaluate};
+use super::common::{self, Shared};
+use super::evaluate;
 use crate::evaluate::reconstruction::{self, Reconstruction};
 
 /// Decodings of which the fastest counts.
@@ -114,9 +115,9 @@ impl Quantize {
         );
         package.quantise(&self.out, &info, card.trim_start())?;
         if self.json {
-            return super::print(&(serde_json::to_string_pretty(&comparison)? + "\n"));
+            return common::print(&(serde_json::to_string_pretty(&comparison)? + "\n"));
         }
-        super::print(&format!("{table}wrote {}\n", self.out.display()))
+        common::print(&format!("{table}wrote {}\n", self.out.display()))
     }
 
     fn measure(

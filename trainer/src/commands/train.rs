@@ -12,8 +12,8 @@ use interlude_models::package::{INFO_FILE, Package};
 use interlude_models::runtime::{Provider, Runtime};
 use interlude_models::weights::Weights;
 
+use super::common::{self, Shared};
 use crate::checkpoint::Checkpoint;
-use crate::commands::Shared;
 use crate::dataset::heldout::{self, Halves};
 use crate::train::backend::Backend;
 use crate::train::batch_size;
@@ -70,7 +70,7 @@ pub struct Train {
     #[arg(long, value_enum, default_value_t = Choice::Auto)]
     backend: Choice,
     /// What computes: cpu, cuda or directml. Evaluations run on the processor.
-    #[arg(long, default_value = "cpu", value_parser = super::provider)]
+    #[arg(long, default_value = "cpu", value_parser = common::provider)]
     provider: Provider,
     /// Threads; 0 takes one for each core.
     #[arg(long, default_value_t = 0)]
@@ -327,7 +327,7 @@ fn beginning(path: &Path, config: &Config, seed: u64) -> anyhow::Result<Weights>
     {
         Weights::read(&last)?
     } else if path.join(INFO_FILE).is_file() {
-        super::weights(&Package::open(path)?)?
+        common::weights(&Package::open(path)?)?
     } else {
         Checkpoint::open(path)?.weights()?
     };

@@ -9,9 +9,10 @@ use interlude_models::engine::Posterior;
 use interlude_models::network;
 use interlude_models::package::Package;
 
+use super::card;
+use super::common::{self, Shared};
 use super::evaluate::Part;
 use super::generate::Model;
-use super::{Shared, card};
 use crate::evaluate::mean;
 use crate::whitening::Whitening;
 
@@ -46,7 +47,7 @@ impl Whiten {
     pub fn run(self, shared: &Shared) -> anyhow::Result<()> {
         let package = self.model.open()?;
         let config = &package.info.config;
-        let weights = super::weights(&package)?;
+        let weights = common::weights(&package)?;
         network::check(config, &weights)?;
         let windows = Part::learn(&self.dataset, config, self.windows)?;
         let mut engine = self.model.load(shared, &package)?;
@@ -80,7 +81,7 @@ impl Whiten {
         info.provenance.source.push_str("; codes whitened");
         info.metrics.retain(|name, _| name != "kl_bits" && name != "active_units");
         Package::write(&self.out, &info, &weights)?;
-        weights.write(&super::weights_beside(&self.out))?;
+        weights.write(&common::weights_beside(&self.out))?;
         let places = [self.model.folder(), &self.dataset, &self.out].map(card::place);
         let [model, dataset, out] = places;
         let section = format!(
@@ -92,6 +93,6 @@ impl Whiten {
             self.windows
         );
         card::put(&self.out, "whiten", &section)?;
-        super::print(&format!("{told}\nwrote {}\n", self.out.display()))
+        common::print(&format!("{told}\nwrote {}\n", self.out.display()))
     }
 }

@@ -11,7 +11,8 @@ use interlude_models::config::Config;
 use interlude_models::onnx::{Attribute, ElementType, Graph};
 
 use super::adam;
-use super::model::{self, Built, GradientError, Shape};
+use super::model::{self, Built, GradientError};
+use super::shape::Shape;
 
 /// What begins the name of an input or output that belongs to a variable's gradient.
 const ACCUMULATION: &str = "_grad.accumulation.";

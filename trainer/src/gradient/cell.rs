@@ -6,7 +6,7 @@
 
 use interlude_models::onnx::{Graph, Value};
 
-use super::lstm::State;
+use super::state::State;
 
 mod kernel;
 mod operators;

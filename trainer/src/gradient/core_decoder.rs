@@ -5,10 +5,10 @@ use interlude_models::onnx::{Attribute, ElementType, Graph, Value};
 
 use super::dense::Dense;
 use super::dropout::Dropout;
-use super::lstm::State;
 use super::output::Output;
 use super::part::Part;
 use super::stack::{Stack, StackPass};
+use super::state::State;
 use super::variables::Variables;
 
 /// The stack between its two dense layers.

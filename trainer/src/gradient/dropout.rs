@@ -3,7 +3,7 @@
 
 use interlude_models::onnx::{ElementType, Graph, Value};
 
-use super::posterior::float;
+use super::tensors::float;
 use super::variables::dims;
 
 /// What the names of the noise inputs begin with; the layer's name follows.

@@ -5,8 +5,10 @@
 
 use interlude_models::onnx::{Graph, Value};
 
-use super::lstm::{self, Direction, Lstm, State, Trace, reshape};
+use super::lstm::{self, Direction, Lstm, Trace};
 use super::part::{Part, one_hot};
+use super::state::State;
+use super::tensors::reshape;
 use super::variables::Variables;
 
 /// A layer.

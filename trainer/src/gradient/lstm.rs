@@ -13,6 +13,8 @@
 use interlude_models::onnx::{Attribute, ElementType, Graph, Value};
 
 use super::cell::{self, Step};
+use super::state::State;
+use super::tensors::reshape;
 
 /// Added to the forget gate at run time; it is not part of the stored bias.
 pub const FORGET_BIAS: f32 = 1.0;
@@ -37,23 +39,6 @@ impl Direction {
     /// `count` equal entries of a direction attribute of `Scan`.
     fn attribute(self, count: usize) -> Attribute {
         Attribute::Ints(vec![i64::from(self == Self::Backward); count])
-    }
-}
-
-/// A layer's state: output `h` and cell `c`, each `[batch, units]`.
-#[derive(Clone, Debug)]
-pub struct State {
-    /// Output.
-    pub h: Value,
-    /// Cell.
-    pub c: Value,
-}
-
-impl State {
-    /// Rows as columns, or the other way round.
-    fn turned(&self, graph: &mut Graph) -> Self {
-        let [h, c] = [&self.h, &self.c].map(|value| graph.transpose(value, &[1, 0]));
-        Self { h, c }
     }
 }
 
@@ -234,11 +219,4 @@ impl Lstm {
 /// A tensor as a matrix of `rows` times `width`.
 pub fn rows(graph: &mut Graph, x: &Value, rows: usize, width: usize) -> Value {
     reshape(graph, x, &[rows, width])
-}
-
-/// A tensor in another shape of known extents.
-pub fn reshape(graph: &mut Graph, x: &Value, shape: &[usize]) -> Value {
-    let shape: Vec<i64> =
-        shape.iter().map(|&extent| i64::try_from(extent).expect("extents are small")).collect();
-    graph.reshape(x, &shape)
 }

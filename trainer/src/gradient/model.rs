@@ -1,6 +1,6 @@
 //! The whole training graph of a model, and the graph that evaluates it.
 //!
-//! Inputs of a training graph, as [`Batch`](crate::train::program::Batch) describes them: what the
+//! Inputs of a training graph, as [`Batch`](crate::train::batch::Batch) describes them: what the
 //! model reads and is to write, `noise`, the scalars `beta`, `clip`, `step_size`; with scheduled
 //! sampling `uniform` and `sampled` in place of the decoder's `inputs`; with dropout a mask for each
 //! LSTM layer; all variables and their moments. Outputs: the scalars of [`REPORT`] and the updated
@@ -13,7 +13,6 @@
 use interlude_models::config::{Config, OutputKind, SEGMENTS, Scheme};
 use interlude_models::onnx::{ElementType, Graph, Value};
 use interlude_models::tokens::Tokens;
-use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::adam::{self, Settings, Update};
@@ -22,10 +21,11 @@ use super::core_decoder::Choices;
 use super::decoder::{Decoder, Feeding, Windows};
 use super::dropout::Dropout;
 use super::encoder::Encoder;
-use super::lstm::reshape;
 use super::part::Part;
 use super::pieces::{self, Pieces};
-use super::posterior::{Divergence, Draw, Posterior, mean};
+use super::posterior::{Divergence, Draw, Posterior};
+use super::shape::Shape;
+use super::tensors::{as_float, mean, reshape};
 use super::variables::{Variables, dims};
 
 /// Scalar outputs of every training graph: the loss, its reconstruction part, the mean divergence
@@ -33,34 +33,6 @@ use super::variables::{Variables, dims};
 pub const REPORT: [&str; 5] = ["loss", "r_loss", "kl", "accuracy", GLOBAL_NORM];
 /// The one that graphs do not have which only give gradients out: a part of a batch has none.
 pub const GLOBAL_NORM: &str = "global_norm";
-
-/// What of a hierarchical model stays as it is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Frozen {
-    /// Nothing: all is trained.
-    #[default]
-    Nothing,
-    /// The way of the posterior's mean: the upper encoder, the mean, the conductor. The posterior's
-    /// deviation is trained.
-    Means,
-    /// All that is between the lower encoder and the decoders: the deviation too.
-    Between,
-}
-
-impl Frozen {
-    /// Whether a variable stays as it is.
-    pub fn holds(self, variable: &str) -> bool {
-        let means =
-            ["encoder/hierarchical_level_1/", "encoder/mu/", "decoder/hierarchical_level_0/"];
-        let begins = |part: &str| variable.starts_with(part);
-        match self {
-            Self::Nothing => false,
-            Self::Means => means.into_iter().any(begins),
-            Self::Between => means.into_iter().chain(["encoder/sigma/"]).any(begins),
-        }
-    }
-}
 
 /// A configuration that the gradient graph cannot express.
 #[derive(Debug, Error, PartialEq)]
@@ -90,34 +62,6 @@ pub enum GradientError {
     SamplingAndDropout(String),
 }
 
-/// What a training graph is built for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Shape {
-    /// Steps of a window.
-    pub steps: usize,
-    /// Examples in a batch.
-    pub batch: usize,
-    /// Examples that losses and gradients are means over: those of the batch, or of a larger one
-    /// that it is a part of. The losses, accuracies and gradients of all parts add up.
-    pub whole: usize,
-    /// Whether the decoder's inputs come from scheduled sampling.
-    pub sampling: bool,
-    /// What has no gradient.
-    pub frozen: Frozen,
-}
-
-impl Shape {
-    /// Of whole batches.
-    pub fn new(steps: usize, batch: usize, sampling: bool) -> Self {
-        Self { steps, batch, whole: batch, sampling, frozen: Frozen::Nothing }
-    }
-
-    /// Of a part of a batch with so many examples.
-    pub fn part(self, batch: usize) -> Self {
-        Self { batch, ..self }
-    }
-}
-
 /// A graph ready for a session.
 #[derive(Debug)]
 pub struct Built {
@@ -129,14 +73,6 @@ pub struct Built {
     pub updates: Vec<Update>,
     /// Outputs that carry the gradient of a variable: variable and output.
     pub gradients: Vec<(String, String)>,
-}
-
-/// A size as a float.
-///
-/// # Panics
-/// When the size does not fit in 16 bits: batches are far smaller.
-pub fn as_float(size: usize) -> f32 {
-    f32::from(u16::try_from(size).expect("batch sizes are below 65536"))
 }
 
 /// A graph under construction with the parts of a model, whose variables are declared.

@@ -4,9 +4,10 @@ mod categorical;
 mod groove;
 mod nade;
 
-use interlude_models::onnx::{Attribute, ElementType, Graph, Value};
+use interlude_models::onnx::{ElementType, Graph, Value};
 
 use super::part::Part;
+use super::tensors::{argmax, as_float};
 use super::variables::Variables;
 use nade::Nade;
 
@@ -104,7 +105,7 @@ impl Output {
         targets: &[Value],
         examples: usize,
     ) -> Prediction {
-        let examples = graph.scalar(super::model::as_float(examples));
+        let examples = graph.scalar(as_float(examples));
         let (sum, accuracy, kept) = match self {
             Self::Categorical(vocabularies) => {
                 let (mut sums, mut accuracies, mut kept) = (Vec::new(), Vec::new(), Vec::new());
@@ -190,14 +191,4 @@ fn join(graph: &mut Graph, parts: &[Value]) -> Value {
         [only] => only.clone(),
         _ => graph.concat(&parts.iter().collect::<Vec<_>>(), 1),
     }
-}
-
-/// Position of the largest element of each row.
-fn argmax(graph: &mut Graph, x: &Value) -> Value {
-    graph.op("ArgMax", &[x], &[("axis", Attribute::Int(1)), ("keepdims", Attribute::Int(0))])
-}
-
-/// A tensor as rows of a width.
-fn rows(graph: &mut Graph, x: &Value, width: usize) -> Value {
-    graph.reshape(x, &[-1, i64::try_from(width).expect("widths are small")])
 }

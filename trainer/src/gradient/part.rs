@@ -2,7 +2,7 @@
 
 use interlude_models::onnx::{Attribute, Graph, Value};
 
-use super::lstm::reshape;
+use super::tensors::reshape;
 
 /// A stretch of a layer's input, and how it is given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

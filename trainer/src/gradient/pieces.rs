@@ -6,8 +6,8 @@
 use interlude_models::onnx::{Attribute, ElementType, Graph, Value};
 
 use super::dropout::Dropout;
-use super::lstm::reshape;
-use super::model::Shape;
+use super::shape::Shape;
+use super::tensors::reshape;
 use super::variables::{Variables, dims};
 
 /// Rows, examples times steps, of a piece at most.

@@ -1,9 +1,10 @@
 //! The posterior q(z | x): mean, standard deviation, a draw from it, and its divergence from the
 //! prior.
 
-use interlude_models::onnx::{Attribute, ElementType, Graph, Value};
+use interlude_models::onnx::{Graph, Value};
 
 use super::dense::Dense;
+use super::tensors::{as_float, float, mean};
 use super::variables::Variables;
 
 /// The two dense layers that make `mu` and `sigma` from an embedding.
@@ -93,7 +94,7 @@ impl Posterior {
         divergence: &Divergence,
         (dz, beta, examples): (&Value, &Value, usize),
     ) -> Value {
-        let examples = graph.scalar(super::model::as_float(examples));
+        let examples = graph.scalar(as_float(examples));
         let counts = graph.op("Greater", &[&divergence.nats, &divergence.free], &[]);
         let counts = float(graph, &counts);
         let counts = graph.unsqueeze(&counts, &[1]);
@@ -119,14 +120,4 @@ impl Posterior {
     pub fn latent(&self) -> usize {
         self.latent
     }
-}
-
-/// The mean of all elements, a scalar.
-pub fn mean(graph: &mut Graph, x: &Value) -> Value {
-    graph.op("ReduceMean", &[x], &[("keepdims", Attribute::Int(0))])
-}
-
-/// Truth values or integers as floats.
-pub fn float(graph: &mut Graph, x: &Value) -> Value {
-    graph.op("Cast", &[x], &[("to", Attribute::Int(ElementType::F32 as i64))])
 }

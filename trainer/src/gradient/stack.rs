@@ -6,8 +6,9 @@ use interlude_models::onnx::{Graph, Value};
 use super::dense::Dense;
 use super::dropout::Dropout;
 use super::layer::{Back, Layer, Pass};
-use super::lstm::{Direction, State};
+use super::lstm::Direction;
 use super::part::Part;
+use super::state::State;
 use super::variables::Variables;
 
 /// The layers, and the dense layer that gives their initial states.

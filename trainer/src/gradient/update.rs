@@ -5,7 +5,8 @@ use interlude_models::network::variables;
 use interlude_models::onnx::{ElementType, Graph};
 
 use super::adam;
-use super::model::{self, Built, Frozen};
+use super::model::{self, Built};
+use super::shape::Frozen;
 use super::variables::{Variables, dims};
 
 /// A graph that adds up the gradients of so many parts of a batch, clips them and updates all

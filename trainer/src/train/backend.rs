@@ -4,14 +4,16 @@
 use interlude_models::config::Config;
 use interlude_models::runtime::{Provider, Runtime};
 
+use super::batch::{Batch, Report};
 use super::device::Device;
 use super::distributed::{Agreement, Distributed};
+use super::error::ProgramError;
 use super::parallel::{Parallel, parts};
-use super::program::{Batch, Program, ProgramError, Purpose, Report};
+use super::program::{Program, Purpose};
 use super::ranks::Ranks;
 use super::state::State;
 use super::training_api::TrainingApi;
-use crate::gradient::model::Shape;
+use crate::gradient::shape::Shape;
 
 /// What runs the steps of a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -8,14 +8,14 @@ use interlude_models::runtime::Runtime;
 use super::backend::{Backend, Stepper};
 use super::batches::{Batches, Making};
 use super::distributed::Agreement;
+use super::error::ProgramError;
 use super::initial;
-use super::program::ProgramError;
 use super::ranks::Ranks;
 use super::schedule;
 use super::state::State;
 use crate::dataset::Windows;
 use crate::gradient::adam;
-use crate::gradient::model::Shape;
+use crate::gradient::shape::Shape;
 
 /// Sizes that are tried, smallest first.
 const SIZES: [usize; 6] = [32, 64, 128, 256, 512, 1024];

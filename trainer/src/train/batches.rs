@@ -8,8 +8,8 @@ use rand::seq::SliceRandom;
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+use super::batch::Batch;
 use super::mixing::{self, transpose};
-use super::program::Batch;
 use super::schedule::Rates;
 use crate::dataset::{Windows, layout};
 

@@ -12,10 +12,13 @@ use ort::memory::{AllocationDevice, Allocator, AllocatorType, MemoryInfo, Memory
 use ort::session::{IoBinding, Session};
 use ort::value::{Tensor, TensorValueType};
 
+use super::batch::{Batch, Report};
+use super::error::ProgramError;
 use super::inputs::Inputs;
-use super::program::{Batch, ProgramError, Report, start};
+use super::program::start;
 use super::state::State;
-use crate::gradient::model::{self, GLOBAL_NORM, REPORT, Shape};
+use crate::gradient::model::{self, GLOBAL_NORM, REPORT};
+use crate::gradient::shape::Shape;
 
 /// The steps of one window length and batch size.
 #[derive(Debug)]

@@ -8,11 +8,13 @@
 use interlude_models::config::Config;
 use interlude_models::runtime::Runtime;
 
-use super::program::{Batch, Gradients, Program, ProgramError, Purpose, Report};
+use super::batch::{Batch, Report};
+use super::error::ProgramError;
+use super::program::{Gradients, Program, Purpose};
 use super::ranks::Ranks;
 use super::state::State;
 use super::update::Update;
-use crate::gradient::model::Shape;
+use crate::gradient::shape::Shape;
 
 /// The steps of one process among several.
 #[derive(Debug)]
@@ -103,7 +105,7 @@ mod tests {
     use super::*;
     use crate::dataset::Windows;
     use crate::gradient::adam::BETA_2;
-    use crate::gradient::model::Frozen;
+    use crate::gradient::shape::Frozen;
 
     const SHAPE: Shape =
         Shape { steps: 32, batch: 5, whole: 5, sampling: false, frozen: Frozen::Nothing };

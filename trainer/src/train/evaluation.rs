@@ -9,9 +9,11 @@ use ort::session::{IoBinding, Session};
 use ort::value::Tensor;
 use serde::{Deserialize, Serialize};
 
+use super::batch::Batch;
 use super::batches::plain;
+use super::error::ProgramError;
 use super::inputs::Inputs;
-use super::program::{Batch, ProgramError, start};
+use super::program::start;
 use super::state::State;
 use crate::dataset::Windows;
 use crate::evaluate::activity::Activity;

@@ -12,7 +12,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use prost::Message;
 
 use super::evaluation::Scores;
-use super::metrics::Line;
+use super::line::Line;
 use crate::dataset::records;
 
 /// What the first event of a file says.

@@ -11,12 +11,12 @@
 //! it uninitialised; its table of functions lies as far from its exported function as in the
 //! original.
 
-use std::ffi::{OsStr, OsString, c_void};
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use interlude_models::runtime::Runtime;
+use interlude_models::runtime::{Runtime, RuntimeError};
 use libloading::Library;
 use ort::sys::OrtApiBase;
 use thiserror::Error;
@@ -73,6 +73,17 @@ pub enum HostError {
         /// Where it should be.
         path: PathBuf,
     },
+    /// The module cannot be loaded a second time.
+    #[error("cannot load a copy of `{}`: {source}", module.display())]
+    Copy {
+        /// The module.
+        module: PathBuf,
+        /// Reason.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// ONNX Runtime refuses.
+    #[error(transparent)]
+    Runtime(#[from] RuntimeError),
     /// Python does not start.
     #[error("cannot start `{}`: {source}", program.display())]
     Start {
@@ -196,7 +207,7 @@ pub fn is_inside() -> bool {
 fn table_of_copy(
     module: &Path,
     base: *const OrtApiBase,
-) -> Result<*const OrtApiBase, Box<dyn std::error::Error>> {
+) -> Result<*const OrtApiBase, Box<dyn std::error::Error + Send + Sync>> {
     let copy = tempfile::NamedTempFile::new()?;
     std::fs::copy(module, copy.path())?;
     // SAFETY: Python has loaded the module already, so nothing of it is run here.
@@ -213,36 +224,22 @@ fn table_of_copy(
     Ok(table)
 }
 
-/// Entry point for ONNX Runtime, which takes this library for one of custom operators: runs the
-/// command line behind [`MARK`] and ends the process.
+/// Goes on inside the training build, of which ONNX Runtime gave the table of functions: starts the
+/// runtime with it, and returns the arguments behind [`MARK`], the first of which is this program.
+///
+/// # Errors
+/// [`HostError::Copy`] and [`HostError::Runtime`].
 ///
 /// # Safety
-/// ONNX Runtime calls it with its table of functions.
-#[unsafe(no_mangle)]
-unsafe extern "system" fn RegisterCustomOps(
-    _options: *mut c_void,
-    base: *const OrtApiBase,
-) -> *mut c_void {
+/// `base` is the table that ONNX Runtime hands to libraries of custom operators.
+pub unsafe fn enter(base: *const OrtApiBase) -> Result<Vec<OsString>, HostError> {
     INSIDE.store(true, Ordering::Relaxed);
     let module = PathBuf::from(std::env::var_os(LIBRARY_VARIABLE).unwrap_or_default());
-    let base = match table_of_copy(&module, base) {
-        Ok(base) => base,
-        Err(error) => {
-            eprintln!("interlude: cannot load a copy of `{}`: {error}", module.display());
-            std::process::exit(1)
-        }
-    };
-    let arguments: Vec<OsString> =
-        std::env::args_os().skip_while(|argument| argument != MARK).skip(1).collect();
+    let base = table_of_copy(&module, base)
+        .map_err(|source| HostError::Copy { module: module.clone(), source })?;
     // SAFETY: the copy's table lies where it says, and the copy is never unloaded.
-    let code = match unsafe { Runtime::adopt(base, &module) } {
-        Ok(_) => crate::commands::main(arguments),
-        Err(error) => {
-            eprintln!("interlude: {error}");
-            ExitCode::FAILURE
-        }
-    };
-    std::process::exit(i32::from(code != ExitCode::SUCCESS))
+    unsafe { Runtime::adopt(base, &module) }?;
+    Ok(std::env::args_os().skip_while(|argument| argument != MARK).skip(1).collect())
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use prost::Message;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::program::{Batch, columns};
+use super::batch::{Batch, columns};
 use crate::gradient::dropout;
 
 /// A tensor for each input that a batch fills.

@@ -8,11 +8,13 @@ use std::ops::Range;
 use interlude_models::config::{Config, SEGMENTS};
 use interlude_models::runtime::Runtime;
 
-use super::program::{Batch, Gradients, Program, ProgramError, Purpose, Report};
+use super::batch::{Batch, Report};
+use super::error::ProgramError;
+use super::program::{Gradients, Program, Purpose};
 use super::ranks::share;
 use super::state::State;
 use super::update::Update;
-use crate::gradient::model::Shape;
+use crate::gradient::shape::Shape;
 
 /// Columns that the products of a part have at least; with fewer they are slow.
 const COLUMNS: usize = 32;

@@ -1,133 +1,20 @@
 //! A training graph in a session of ONNX Runtime, bound to the state it changes.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Range;
 
 use interlude_models::config::Config;
-use interlude_models::runtime::{Provider, Runtime, RuntimeError};
+use interlude_models::runtime::{Provider, Runtime};
 use ort::memory::Allocator;
 use ort::session::{IoBinding, Session};
 use ort::value::Tensor;
-use thiserror::Error;
 
+use super::batch::{Batch, Report};
+use super::error::ProgramError;
 use super::inputs::Inputs;
-use super::state::{State, StateError};
-use super::training_api::CheckpointError;
+use super::state::State;
 use crate::gradient::cell::operators;
-use crate::gradient::model::{self, Built, Frozen, GLOBAL_NORM, GradientError, REPORT, Shape};
-
-/// A graph cannot be built, loaded or run.
-#[derive(Debug, Error)]
-pub enum ProgramError {
-    /// The configuration cannot be trained.
-    #[error(transparent)]
-    Gradient(#[from] GradientError),
-    /// ONNX Runtime refuses the graph or fails in it.
-    #[error("ONNX Runtime: {0}")]
-    Runtime(#[from] ort::Error),
-    /// The session's options are refused.
-    #[error(transparent)]
-    Session(#[from] RuntimeError),
-    /// The state does not fit.
-    #[error(transparent)]
-    State(#[from] StateError),
-    /// A process would have nothing to do.
-    #[error(
-        "a batch of {batch} cannot be shared by {ranks} processes; take fewer, or a larger \
-         --batch-size"
-    )]
-    Ranks {
-        /// Examples in a batch.
-        batch: usize,
-        /// Processes.
-        ranks: usize,
-    },
-    /// The training API's checkpoint does not serve.
-    #[error(transparent)]
-    Checkpoint(#[from] CheckpointError),
-}
-
-/// What a step is given besides the state. What a model does not read stays empty: models of tokens
-/// have `tokens` and `inputs`, those of numbers or bits `encoder_inputs` and `targets`.
-#[derive(Clone, Debug, Default)]
-pub struct Batch {
-    /// Tokens of the windows, `[steps, batch, parts]`; a model of one token a step has one part.
-    pub tokens: Vec<i64>,
-    /// Tokens before each step, a part's vocabulary's size for none, `[steps, batch, parts]`; unused
-    /// with scheduled sampling.
-    pub inputs: Vec<i64>,
-    /// What the encoder reads, `[steps, batch, input depth]`.
-    pub encoder_inputs: Vec<f32>,
-    /// What the decoder is to write, `[steps, batch, output depth]`.
-    pub targets: Vec<f32>,
-    /// Controls of encoder and decoder, `[steps, batch, control depth]`.
-    pub controls: Vec<f32>,
-    /// Standard normal noise, `[batch, latent]`.
-    pub noise: Vec<f32>,
-    /// Uniform noise in `(0, 1)`, `[steps, batch, output depth]`; scheduled sampling only.
-    pub uniform: Vec<f32>,
-    /// Whether what was decoded is the next input, `[steps, batch]`; scheduled sampling only.
-    pub sampled: Vec<bool>,
-    /// Seed of the dropout masks, another one for each step.
-    pub dropout_seed: u64,
-    /// Which examples of a larger batch these are, and its size: noise of dropout is drawn for all
-    /// of it.
-    pub part: Option<(Range<usize>, usize)>,
-    /// Weight of the divergence.
-    pub beta: f32,
-    /// Norm or value to which gradients are clipped.
-    pub clip: f32,
-    /// Adam's step size with its correction of bias.
-    pub step_size: f32,
-}
-
-impl Batch {
-    /// Some examples of a batch of `whole` windows of so many steps.
-    pub fn part(&self, examples: Range<usize>, steps: usize, whole: usize) -> Self {
-        let of = (steps, whole);
-        Self {
-            tokens: columns(&self.tokens, &examples, of),
-            inputs: columns(&self.inputs, &examples, of),
-            encoder_inputs: columns(&self.encoder_inputs, &examples, of),
-            targets: columns(&self.targets, &examples, of),
-            controls: columns(&self.controls, &examples, of),
-            noise: columns(&self.noise, &examples, (1, whole)),
-            uniform: columns(&self.uniform, &examples, of),
-            sampled: columns(&self.sampled, &examples, of),
-            part: Some((examples, whole)),
-            ..*self
-        }
-    }
-}
-
-/// Some examples of a tensor `[steps, batch, …]`.
-pub(super) fn columns<T: Copy>(
-    values: &[T],
-    examples: &Range<usize>,
-    (steps, batch): (usize, usize),
-) -> Vec<T> {
-    let width = values.len() / (steps * batch);
-    if width == 0 {
-        return Vec::new();
-    }
-    let rows = values.chunks_exact(batch * width);
-    rows.flat_map(|row| &row[examples.start * width..examples.end * width]).copied().collect()
-}
-
-/// What a step found, all before its update.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Report {
-    /// Loss in nats.
-    pub loss: f32,
-    /// Reconstruction part of the loss in nats.
-    pub r_loss: f32,
-    /// Mean divergence in nats, free bits not taken off.
-    pub kl: f32,
-    /// Norm of all gradients together; 0 where they are only given out.
-    pub global_norm: f32,
-    /// Share of right tokens.
-    pub accuracy: f32,
-}
+use crate::gradient::model::{self, Built, GLOBAL_NORM, REPORT};
+use crate::gradient::shape::{Frozen, Shape};
 
 /// A graph of one window length and batch size.
 #[derive(Debug)]

@@ -12,13 +12,14 @@ use interlude_models::runtime::Runtime;
 use interlude_models::weights::{Tensor, Weights};
 
 use super::backend::{Backend, Stepper};
+use super::batch::Report;
 use super::batches::{Batches, Making};
 use super::delay;
 use super::distributed::Agreement;
 use super::evaluation::{Evaluation, Scores};
 use super::initial;
-use super::metrics::{Line, Metrics};
-use super::program::Report;
+use super::line::Line;
+use super::metrics::Metrics;
 use super::ranks::Ranks;
 use super::report;
 use super::schedule::{self, Rates, Schedule};
@@ -26,7 +27,7 @@ use super::snapshot::{self, Progress, Sums};
 use super::state::State;
 use crate::dataset::Windows;
 use crate::gradient::adam;
-use crate::gradient::model::{Frozen, Shape};
+use crate::gradient::shape::{Frozen, Shape};
 
 /// Folder of the model that an evaluation found best so far.
 pub const BEST: &str = "best";

@@ -28,7 +28,7 @@ use thiserror::Error;
 
 use super::delay;
 use crate::gradient::adam;
-use crate::gradient::model::Frozen;
+use crate::gradient::shape::Frozen;
 
 /// The phases of a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

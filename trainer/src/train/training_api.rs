@@ -14,15 +14,16 @@ use ort::training::{Checkpoint, Trainer};
 use ort::value::Tensor;
 use prost::Message;
 
+use super::batch::{Batch, Report};
+use super::error::{CheckpointError, ProgramError};
 use super::inputs::Inputs;
-use super::program::{Batch, ProgramError, Report};
 use super::state::State;
 use crate::gradient::adam::first_moment;
 use crate::gradient::artifacts::Artifacts;
-use crate::gradient::model::{REPORT, Shape};
+use crate::gradient::model::REPORT;
+use crate::gradient::shape::Shape;
 
 mod checkpoint;
-pub use checkpoint::CheckpointError;
 
 /// Whether the runtime that is loaded offers the training API.
 pub fn is_offered() -> bool {

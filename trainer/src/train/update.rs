@@ -6,10 +6,13 @@ use ort::memory::Allocator;
 use ort::session::{IoBinding, Session};
 use ort::value::Tensor;
 
+use super::batch::Batch;
+use super::error::ProgramError;
 use super::inputs::Inputs;
-use super::program::{Batch, Gradients, ProgramError, start};
+use super::program::{Gradients, start};
 use super::state::State;
-use crate::gradient::model::{Frozen, GLOBAL_NORM};
+use crate::gradient::model::GLOBAL_NORM;
+use crate::gradient::shape::Frozen;
 use crate::gradient::update::{gradient_of, update};
 
 /// A session that is bound to the state and to the gradients of the parts of a batch.

@@ -132,7 +132,7 @@ impl Code {
 impl Report {
     /// Tells the report on standard output. A reader that has seen enough is no error.
     pub(super) fn print(&self) -> anyhow::Result<()> {
-        crate::commands::print(&(self.to_json()? + "\n"))
+        crate::commands::common::print(&(self.to_json()? + "\n"))
     }
 
     pub(super) fn to_json(&self) -> anyhow::Result<String> {

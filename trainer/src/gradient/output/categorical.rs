@@ -3,8 +3,7 @@
 use interlude_models::onnx::{Attribute, Graph, Value};
 
 use super::super::part::one_hot;
-use super::super::posterior::{float, mean};
-use super::argmax;
+use super::super::tensors::{argmax, float, mean};
 
 /// What the forward pass found.
 pub(super) struct Found {

@@ -5,7 +5,7 @@
 
 use interlude_models::onnx::{Graph, Value};
 
-use super::super::posterior::{float, mean};
+use super::super::tensors::{float, mean, rows};
 
 /// Drum classes.
 pub(super) const CLASSES: usize = 9;
@@ -23,7 +23,7 @@ pub(super) struct Kept {
 /// The loss summed over all rows, and the share of right hits.
 pub(super) fn forward(graph: &mut Graph, logits: &Value, targets: &Value) -> (Value, Value, Kept) {
     let squashed = squash(graph, logits);
-    let targets = super::rows(graph, targets, 3 * CLASSES);
+    let targets = rows(graph, targets, 3 * CLASSES);
     let targets: [Value; 3] =
         graph.split(&targets, &[CLASSES; 3], 1).try_into().expect("three parts");
     let [p, velocities, offsets] = &squashed;

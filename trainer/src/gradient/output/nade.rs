@@ -7,7 +7,7 @@
 
 use interlude_models::onnx::{Attribute, ElementType, Graph, Value};
 
-use super::super::posterior::{float, mean};
+use super::super::tensors::{float, mean, rows};
 use super::super::variables::Variables;
 
 /// Keeps logarithms finite; in single precision it decides what a saturated bit costs.
@@ -69,7 +69,7 @@ impl Nade {
         targets: &Value,
     ) -> (Value, Value, Kept) {
         let (hidden, biases) = self.parts(graph, logits);
-        let targets = super::rows(graph, targets, self.bits);
+        let targets = rows(graph, targets, self.bits);
         let targets = graph.transpose(&targets, &[1, 0]);
         let (last, probabilities) = self.scan(graph, &hidden, &biases, Some(&targets));
         let (one, epsilon, half) = (graph.scalar(1.0), graph.scalar(EPSILON), graph.scalar(0.5));

@@ -8,8 +8,8 @@ use flatbuffers::{
     VOffsetT, Vector, Verifiable, Verifier, WIPOffset,
 };
 use interlude_models::weights::{Tensor as Weight, Weights};
-use thiserror::Error;
 
+use super::super::error::CheckpointError;
 use crate::gradient::adam::{first_moment, second_moment};
 
 /// What the file begins with, after the offset of its root.
@@ -24,32 +24,6 @@ const GROUP: &str = "group0";
 const MOMENTS: [&str; 2] = ["momentum0", "momentum1"];
 /// Largest size of a FlatBuffer, with room for names and offsets.
 const LARGEST: usize = (1 << 31) - (1 << 24);
-
-/// A checkpoint cannot be made, written or read.
-#[derive(Debug, Error)]
-pub enum CheckpointError {
-    /// The tensors do not fit into the format.
-    #[error(
-        "the model's {bytes} bytes do not fit into a checkpoint of the training API, which ends at \
-         2 GiB; train with --backend onnx"
-    )]
-    TooLarge {
-        /// Bytes of variables and moments.
-        bytes: usize,
-    },
-    /// The temporary file cannot be written or read.
-    #[error("cannot exchange a checkpoint with the training API: {0}; check the temporary folder")]
-    Io(#[from] std::io::Error),
-    /// What was read is no checkpoint.
-    #[error("the training API wrote a checkpoint that cannot be read: {0}")]
-    Format(String),
-}
-
-impl From<InvalidFlatbuffer> for CheckpointError {
-    fn from(error: InvalidFlatbuffer) -> Self {
-        Self::Format(error.to_string())
-    }
-}
 
 /// Where a table keeps the offset of its `index`-th field.
 const fn field(index: VOffsetT) -> VOffsetT {

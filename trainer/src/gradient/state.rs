@@ -1,0 +1,20 @@
+//! The state of an LSTM layer.
+
+use interlude_models::onnx::{Graph, Value};
+
+/// A layer's state: output `h` and cell `c`, each `[batch, units]`.
+#[derive(Clone, Debug)]
+pub struct State {
+    /// Output.
+    pub h: Value,
+    /// Cell.
+    pub c: Value,
+}
+
+impl State {
+    /// Rows as columns, or the other way round.
+    pub(super) fn turned(&self, graph: &mut Graph) -> Self {
+        let [h, c] = [&self.h, &self.c].map(|value| graph.transpose(value, &[1, 0]));
+        Self { h, c }
+    }
+}
