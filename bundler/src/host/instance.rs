@@ -231,6 +231,22 @@ impl Instance {
         value.ok_or_else(|| HostError::Value { name: name.to_owned(), text: text.to_owned() })
     }
 
+    /// The text by which the plug-in shows a CLAP value.
+    ///
+    /// # Errors
+    /// [`HostError::UnknownParameter`] or [`HostError::Value`].
+    pub fn text_of(&mut self, name: &str, value: f64) -> Result<String, HostError> {
+        let id = self.parameter(name)?.id;
+        let handle = self.plugin.plugin_handle();
+        let mut buffer = [0; 128];
+        let text = handle
+            .get_extension::<PluginParams>()
+            .zip(ClapId::from_raw(id))
+            .and_then(|(params, id)| params.value_to_text(&handle, id, value, &mut buffer).ok())
+            .map(|text| String::from_utf8_lossy(text).trim_end_matches('\0').to_owned());
+        text.ok_or_else(|| HostError::Value { name: name.to_owned(), text: value.to_string() })
+    }
+
     /// The plug-in's state as it would be kept in a song.
     ///
     /// # Errors
