@@ -1,4 +1,4 @@
-//! Chords as the 49 classes of the models, and their symbols.
+//! Chords as the classes of the models, and their symbols.
 //!
 //! Class 0 is no chord; 1, 13, 25 and 37 begin the twelve roots from C of major, minor, augmented
 //! and diminished chords.
@@ -12,6 +12,8 @@ const ROOTS: [&str; 12] = ["C", "C#", "D", "Eb", "E", "F", "F#", "G", "Ab", "A",
 const KINDS: [&str; 4] = ["", "m", "aug", "dim"];
 /// Distances of third and fifth from those of a major chord, by kind.
 const TRIADS: [(i16, i16); 4] = [(0, 0), (-1, 0), (0, 1), (-1, -1)];
+/// Classes of chords: none, and each kind on each root.
+pub const CLASSES: usize = 1 + ROOTS.len() * KINDS.len();
 
 /// Written qualities and their third and fifth, as in [`TRIADS`]. A longer one stands before any
 /// that it begins with.
@@ -97,7 +99,7 @@ fn extension(rest: &str) -> Option<(usize, i16)> {
     None
 }
 
-/// The symbol of a class: `N.C.`, `C`, `Ebm`, `F#aug`, `Bdim`; `None` above 48.
+/// The symbol of a class: `N.C.`, `C`, `Ebm`, `F#aug`, `Bdim`; `None` from [`CLASSES`] on.
 pub fn chord_symbol(class: u8) -> Option<String> {
     let Some(index) = class.checked_sub(1) else { return Some("N.C.".to_owned()) };
     let (kind, root) = (usize::from(index / 12), usize::from(index % 12));
@@ -118,7 +120,7 @@ mod tests {
     /// Each class has a symbol that is read as this class.
     #[test]
     fn symbols_are_read_back() {
-        for class in 0..49 {
+        for class in (0..).take(CLASSES) {
             let symbol = chord_symbol(class).unwrap();
             assert_eq!(chord_class(&symbol), Some(class), "{symbol}");
         }

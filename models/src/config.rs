@@ -7,81 +7,9 @@ mod overrides;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::families::{ControlKind, Family, Groove, Melody};
+pub use crate::families::{DrumMap, DrumRoll, GrooveTask, OutputKind, SEGMENTS, Scheme};
 pub use overrides::HParamsError;
-
-/// How clips become tokens.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Scheme {
-    /// Melody, 90 tokens. Programs outside `0..32` are ignored when `melodic_programs_only`.
-    Melody {
-        /// Whether only notes of programs `0..32` count.
-        melodic_programs_only: bool,
-    },
-    /// Melody with one of 49 chords as control.
-    MelodyChords,
-    /// Drums as one of 512 combinations of 9 classes.
-    Drums,
-    /// Drums as independent bits, one for each class.
-    DrumRoll(DrumMap),
-    /// Melody, bass and drums together.
-    Trio,
-    /// Hits, velocities and timing offsets of 9 drum classes.
-    Groove(GrooveTask),
-}
-
-/// How drum pitches are gathered into classes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum DrumMap {
-    /// 9 classes.
-    Reduced,
-    /// 61 classes, one for each pitch.
-    Full,
-}
-
-impl DrumMap {
-    /// Number of classes.
-    pub fn classes(self) -> usize {
-        match self {
-            Self::Reduced => 9,
-            Self::Full => 61,
-        }
-    }
-}
-
-/// What a groove model is asked to restore; it says what is taken away from the encoder's input.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum GrooveTask {
-    /// Nothing: the input is the groove itself.
-    Reconstruct,
-    /// Velocities and offsets (humanize).
-    Humanize,
-    /// All but the rhythm, tapped on one drum, velocities fixed.
-    TapFixedVelocity,
-    /// As [`GrooveTask::TapFixedVelocity`], with notes dropped at random while training.
-    TapFixedVelocityNoteDropout,
-    /// The closed hi-hat.
-    AddClosedHat,
-    /// Nothing, with the hits given as control.
-    HitsControl,
-}
-
-/// The shape of the decoder's output at one step.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OutputKind {
-    /// One token out of a vocabulary.
-    Categorical,
-    /// Several tokens, each out of its own vocabulary, from one LSTM stack.
-    MultiCategorical,
-    /// Several tokens, each from an LSTM stack of its own.
-    SplitCategorical,
-    /// Bits that depend on each other in order.
-    Nade,
-    /// 9 hits, 9 velocities, 9 offsets.
-    Groove,
-}
 
 /// How the scheduled-sampling probability grows with the step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -166,19 +94,16 @@ impl Default for HParams {
     }
 }
 
-/// Segments of a hierarchical model and steps in each: `[16, 16]` in all of them.
-pub const SEGMENTS: usize = 16;
-
 /// A model's configuration: what it reads and writes, and how it is built and trained.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Config {
     /// Name, such as `cat-mel_2bar_small`.
     pub name: String,
-    /// How clips become tokens.
+    /// The family: how clips become tokens.
     pub scheme: Scheme,
-    /// Whether the encoder works on 16 segments, then on their embeddings.
+    /// Whether the encoder works on segments, then on their embeddings.
     pub hierarchical_encoder: bool,
-    /// Whether a conductor gives each of 16 segments its own embedding.
+    /// Whether a conductor gives each segment its own embedding.
     pub hierarchical_decoder: bool,
     /// Sizes and training settings.
     pub hparams: HParams,
@@ -187,15 +112,14 @@ pub struct Config {
 }
 
 impl Config {
+    /// What the family answers for.
+    pub fn family(&self) -> &dyn Family {
+        self.scheme.family()
+    }
+
     /// Width of one encoder input step, without controls.
     pub fn input_depth(&self) -> usize {
-        match self.scheme {
-            Scheme::Melody { .. } | Scheme::MelodyChords => 90,
-            Scheme::Drums => 10,
-            Scheme::DrumRoll(map) => map.classes() + 1,
-            Scheme::Trio => 692,
-            Scheme::Groove(_) => 27,
-        }
+        self.family().input_depth()
     }
 
     /// Width of one decoder output step; the sum of [`Config::outputs`].
@@ -205,34 +129,27 @@ impl Config {
 
     /// Width of one control step; 0 without control.
     pub fn control_depth(&self) -> usize {
-        match self.scheme {
-            Scheme::MelodyChords => 49,
-            Scheme::Groove(GrooveTask::HitsControl) => 9,
-            _ => 0,
-        }
+        self.family().control_kind().map_or(0, ControlKind::depth)
     }
 
     /// Widths of the parts of one output step: vocabularies, or the number of bits or values.
     pub fn outputs(&self) -> &'static [usize] {
-        match self.scheme {
-            Scheme::Melody { .. } | Scheme::MelodyChords => &[90],
-            Scheme::Drums => &[512],
-            Scheme::DrumRoll(DrumMap::Reduced) => &[9],
-            Scheme::DrumRoll(DrumMap::Full) => &[61],
-            Scheme::Trio => &[90, 90, 512],
-            Scheme::Groove(_) => &[27],
-        }
+        self.family().outputs()
     }
 
     /// The shape of the decoder's output.
     pub fn output_kind(&self) -> OutputKind {
-        match self.scheme {
-            Scheme::Melody { .. } | Scheme::MelodyChords | Scheme::Drums => OutputKind::Categorical,
-            Scheme::DrumRoll(_) => OutputKind::Nade,
-            Scheme::Trio if self.hierarchical_decoder => OutputKind::SplitCategorical,
-            Scheme::Trio => OutputKind::MultiCategorical,
-            Scheme::Groove(_) => OutputKind::Groove,
-        }
+        self.family().output_kind(self.hierarchical_decoder)
+    }
+
+    /// Whether encoder or decoder work on segments.
+    pub fn is_hierarchical(&self) -> bool {
+        self.hierarchical_encoder || self.hierarchical_decoder
+    }
+
+    /// Segments of a window in hierarchical models of the family; 1 where there are none.
+    pub fn segments(&self) -> usize {
+        self.family().segments().unwrap_or(1)
     }
 
     /// Checks that sizes are within what the original's classes allow and memory can bear, for
@@ -242,10 +159,10 @@ impl Config {
     /// [`InvalidConfig`] names the setting, its value and what it should be.
     pub fn validate(&self) -> Result<(), InvalidConfig> {
         let hparams = &self.hparams;
-        let invalid = |setting, value: &dyn std::fmt::Debug, expected| InvalidConfig {
+        let invalid = |setting, value: &dyn std::fmt::Debug, expected: &str| InvalidConfig {
             setting,
             value: format!("{value:?}"),
-            expected,
+            expected: String::from(expected),
         };
         let size = |setting, value: usize| match value {
             1..=LARGEST_SIZE => Ok(()),
@@ -278,14 +195,18 @@ impl Config {
                 }
             }
         }
-        if self.hierarchical_encoder || self.hierarchical_decoder {
-            if !hparams.max_seq_len.is_multiple_of(SEGMENTS) {
-                let expected = "a multiple of 16 for a hierarchical model";
-                return Err(invalid("max_seq_len", &hparams.max_seq_len, expected));
-            }
-            if !matches!(self.scheme, Scheme::Melody { .. } | Scheme::Trio) {
-                let expected = "melody or trio for a hierarchical model";
+        if self.is_hierarchical() {
+            let Some(segments) = self.family().segments() else {
+                let expected = "one that has segments, as melody and trio have, for a \
+                                hierarchical model";
                 return Err(invalid("scheme", &self.scheme, expected));
+            };
+            if !hparams.max_seq_len.is_multiple_of(segments) {
+                return Err(InvalidConfig {
+                    setting: "max_seq_len",
+                    value: hparams.max_seq_len.to_string(),
+                    expected: format!("a multiple of {segments} for a hierarchical model"),
+                });
             }
         }
         for (setting, value) in [
@@ -323,7 +244,7 @@ impl Config {
     /// Steps decoded from one embedding: all of them, or one segment of a hierarchical decoder.
     pub fn segment_steps(&self) -> usize {
         if self.hierarchical_decoder {
-            self.hparams.max_seq_len / SEGMENTS
+            self.hparams.max_seq_len / self.segments()
         } else {
             self.hparams.max_seq_len
         }
@@ -354,7 +275,7 @@ pub struct InvalidConfig {
     /// Its value.
     pub value: String,
     /// What it should be, in words.
-    pub expected: &'static str,
+    pub expected: String,
 }
 
 /// An unknown name.
@@ -380,8 +301,8 @@ pub fn by_name(name: &str) -> Result<Config, UnknownConfig> {
 
 /// All configurations.
 pub fn all() -> Vec<Config> {
-    let melody_2bar = Scheme::Melody { melodic_programs_only: true };
-    let melody_16bar = Scheme::Melody { melodic_programs_only: false };
+    let melody_2bar = Scheme::Melody(Melody { melodic_programs_only: true });
+    let melody_16bar = Scheme::Melody(Melody { melodic_programs_only: false });
     let two_bars = HParams {
         sampling_schedule: SamplingSchedule::InverseSigmoid,
         sampling_rate: 1000.0,
@@ -442,41 +363,42 @@ pub fn all() -> Vec<Config> {
     let drums_big = HParams { free_bits: 48.0, max_beta: 0.2, ..big };
     let four_bars = HParams { max_seq_len: 64, ..groove.clone() };
 
+    let of_task = |task| Scheme::Groove(Groove(task));
     vec![
         flat("cat-mel_2bar_small", melody_2bar, melody_small, 5),
         flat("cat-mel_2bar_big", melody_2bar, melody_big, 5),
         flat("cat-mel_2bar_med_chords", Scheme::MelodyChords, chords, 3),
         flat("cat-drums_2bar_small", Scheme::Drums, drums_small, 0),
         flat("cat-drums_2bar_big", Scheme::Drums, drums_big, 0),
-        flat("nade-drums_2bar_reduced", Scheme::DrumRoll(DrumMap::Reduced), nade.clone(), 0),
-        flat("nade-drums_2bar_full", Scheme::DrumRoll(DrumMap::Full), nade, 0),
+        flat(
+            "nade-drums_2bar_reduced",
+            Scheme::DrumRoll(DrumRoll(DrumMap::Reduced)),
+            nade.clone(),
+            0,
+        ),
+        flat("nade-drums_2bar_full", Scheme::DrumRoll(DrumRoll(DrumMap::Full)), nade, 0),
         flat("flat-mel_16bar", melody_16bar, flat_16bar, 0),
         hierarchical("hierdec-mel_16bar", melody_16bar, false, hierdec.clone()),
         hierarchical("hier-mel_16bar", melody_16bar, true, hier.clone()),
         flat("flat-trio_16bar", Scheme::Trio, flat_trio, 0),
         hierarchical("hierdec-trio_16bar", Scheme::Trio, false, trio(&hierdec)),
         hierarchical("hier-trio_16bar", Scheme::Trio, true, trio(&hier)),
-        flat("groovae_4bar", Scheme::Groove(GrooveTask::Reconstruct), four_bars, 0),
-        flat("groovae_2bar_humanize", Scheme::Groove(GrooveTask::Humanize), groove.clone(), 0),
+        flat("groovae_4bar", of_task(GrooveTask::Reconstruct), four_bars, 0),
+        flat("groovae_2bar_humanize", of_task(GrooveTask::Humanize), groove.clone(), 0),
         flat(
             "groovae_2bar_tap_fixed_velocity",
-            Scheme::Groove(GrooveTask::TapFixedVelocity),
+            of_task(GrooveTask::TapFixedVelocity),
             groove.clone(),
             0,
         ),
         flat(
             "groovae_2bar_tap_fixed_velocity_note_dropout",
-            Scheme::Groove(GrooveTask::TapFixedVelocityNoteDropout),
+            of_task(GrooveTask::TapFixedVelocityNoteDropout),
             groove.clone(),
             0,
         ),
-        flat(
-            "groovae_2bar_add_closed_hh",
-            Scheme::Groove(GrooveTask::AddClosedHat),
-            groove.clone(),
-            0,
-        ),
-        flat("groovae_2bar_hits_control_tfds", Scheme::Groove(GrooveTask::HitsControl), groove, 0),
+        flat("groovae_2bar_add_closed_hh", of_task(GrooveTask::AddClosedHat), groove.clone(), 0),
+        flat("groovae_2bar_hits_control_tfds", of_task(GrooveTask::HitsControl), groove, 0),
     ]
 }
 

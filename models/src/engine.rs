@@ -17,12 +17,13 @@ pub use crate::noise::NoiseKey;
 pub use decoder::{Decoder, Sample};
 pub use taste::Taste;
 
-use crate::config::{Config, Scheme};
+use crate::config::Config;
+use crate::families::line;
 use crate::network::Part;
 use crate::network::interface::categorical;
 use crate::package::Package;
 use crate::runtime::{Provider, Runtime, RuntimeError};
-use crate::tokens::{Controls, TokenError, Tokens, melody_pitch};
+use crate::tokens::{Controls, TokenError, Tokens};
 use session::Network;
 
 /// Examples that are encoded in one run at most, which bounds memory.
@@ -381,7 +382,7 @@ impl Engine {
             return Err(EngineError::Settings(text));
         }
         check_count(settings.controls.as_deref(), z.len())?;
-        let is_melody = matches!(self.config.scheme, Scheme::Melody { .. } | Scheme::MelodyChords);
+        let is_melody = self.config.outputs() == [line::VOCABULARY];
         if !settings.tastes.is_empty() && (settings.tastes.len() != z.len() || !is_melody) {
             let text = "tastes are for models of melodies, one for each latent code".to_owned();
             return Err(EngineError::Settings(text));
@@ -418,7 +419,7 @@ fn leaning(
     let mut noise = noise.unwrap_or_else(|| vec![0.0; examples * width]);
     let rows = noise.chunks_exact_mut(width).zip(&settings.tastes).zip(tokens);
     for ((noise, taste), tokens) in rows {
-        let pitch = |&token: &i64| u8::try_from(token).ok().and_then(melody_pitch);
+        let pitch = |&token: &i64| u8::try_from(token).ok().and_then(line::pitch);
         taste.lean(noise, tokens.iter().rev().find_map(pitch), temperature);
     }
     (temperature, Some(noise))

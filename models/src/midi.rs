@@ -76,7 +76,7 @@ pub struct TimeSignature {
 pub struct ChordChange {
     /// Seconds from the start.
     pub time: f64,
-    /// The chord, as the models number them (see [`crate::tokens::Controls::Chords`]); `None` for a
+    /// The chord, as the models number them (see [`crate::chords`]); `None` for a
     /// symbol that is not understood, or a chord that has no number.
     pub chord: Option<u8>,
 }

@@ -12,7 +12,7 @@ pub struct NoiseKey {
     pub cycle: u64,
 }
 
-/// Random words set apart for one step: above the 692 values of a trio's output.
+/// Random words set apart for one step: above the values of the widest output, a trio's.
 const WORDS_PER_STEP: u128 = 1024;
 
 /// What the noise is added to.

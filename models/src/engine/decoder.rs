@@ -6,7 +6,6 @@ use ort::session::SessionInputValue;
 use ort::value::DynValue;
 
 use super::{Engine, EngineError};
-use crate::config::OutputKind;
 use crate::network::interface::{Widths, categorical};
 use crate::noise::{NoiseKey, NoiseKind, step_noise};
 
@@ -56,7 +55,7 @@ impl<'e> Decoder<'e> {
         if batch > 0
             && let Some(conductor) = &mut engine.conductor
         {
-            let count = batch * crate::config::SEGMENTS * crate::network::embedding_size(config);
+            let count = batch * config.segments() * crate::network::embedding_size(config);
             let z = conductor.tensor(&[batch, size], embeddings)?;
             let outputs = conductor.run(vec![("z".into(), z.into())])?;
             embeddings = outputs.elements::<f32>("embeddings", count)?.to_vec();
@@ -104,10 +103,8 @@ impl<'e> Decoder<'e> {
 
     /// Noise of the coming step, `[batch, noise]`, one key for each example.
     pub fn noise(&self, keys: &[NoiseKey]) -> Vec<f32> {
-        let kind = match self.engine.config.output_kind() {
-            OutputKind::Nade | OutputKind::Groove => NoiseKind::Logistic,
-            _ => NoiseKind::Gumbel,
-        };
+        let kind =
+            if categorical(&self.engine.config) { NoiseKind::Gumbel } else { NoiseKind::Logistic };
         let noise = |&key| step_noise(key, self.step, kind, self.widths.noise);
         keys.iter().flat_map(noise).collect()
     }
@@ -179,7 +176,8 @@ impl<'e> Decoder<'e> {
 
     /// Sets the states that a segment, or the whole window of a flat decoder, begins with.
     fn enter_segment(&mut self, segment: usize) -> Result<(), EngineError> {
-        let segments = if self.engine.conductor.is_some() { crate::config::SEGMENTS } else { 1 };
+        let config = &self.engine.config;
+        let segments = if config.hierarchical_decoder { config.segments() } else { 1 };
         let width = self.embeddings.len() / (self.batch * segments);
         let rows = self.embeddings.chunks_exact(width).skip(segment).step_by(segments);
         let embedding: Vec<f32> = rows.flatten().copied().collect();

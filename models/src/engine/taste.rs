@@ -1,7 +1,8 @@
 //! What a melody leans to while it is decoded: the notes of a scale, a range of pitches, common
 //! intervals. It is added to the logits by way of the noise.
 
-use crate::tokens::{Tokens, melody_pitch};
+use crate::families::line;
+use crate::tokens::Tokens;
 
 /// Logarithm of how common an interval is in melodies, by semitones, less its mean over them all:
 /// leaning to common ones then leaves the number of notes as it is. Counted in 164,000 intervals of
@@ -40,7 +41,7 @@ impl Taste {
         let mut pitches = Vec::new();
         for end in ends {
             let Tokens::Melody(tokens) = end else { return None };
-            pitches.extend(tokens.iter().copied().filter_map(melody_pitch));
+            pitches.extend(tokens.iter().copied().filter_map(line::pitch));
         }
         let bits = |root: u16, scale: &[u16; 7]| {
             scale.iter().fold(0u16, |bits, step| bits | 1 << ((root + step) % 12))
@@ -67,7 +68,7 @@ impl Taste {
     pub(super) fn lean(&self, noise: &mut [f32], last: Option<u8>, temperature: f32) {
         let share = self.strength / temperature;
         for (token, noise) in (0u8..).zip(noise) {
-            let Some(pitch) = melody_pitch(token) else { continue };
+            let Some(pitch) = line::pitch(token) else { continue };
             let in_scale = self.scale >> (pitch % 12) & 1 == 1;
             let in_range = (self.range[0]..=self.range[1]).contains(&pitch);
             let mut liked = if in_scale && in_range { WITHIN } else { -OUTSIDE };
@@ -97,11 +98,11 @@ mod tests {
         let (a, b) = (melody(&[60, 62, 64, 65, 67, 69, 71]), melody(&[72, 71, 69, 67]));
         let taste = Taste::of(&[&a, &b]).expect("a key");
         let added = |t: f32, last| {
-            let mut noise = vec![0.0; 90];
+            let mut noise = vec![0.0; line::VOCABULARY];
             taste.at(t).lean(&mut noise, last, 1.0);
             noise
         };
-        assert_eq!(added(0.0, Some(60)), vec![0.0; 90]);
+        assert_eq!(added(0.0, Some(60)), vec![0.0; line::VOCABULARY]);
         assert!(added(1.0, Some(60)).iter().all(|value| value.abs() < 1e-4));
         let free = added(0.5, None);
         let at = |noise: &[f32], pitch: usize| noise[pitch - 19];

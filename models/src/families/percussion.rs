@@ -1,16 +1,57 @@
-//! Drums: which classes sound on each step.
+//! Drums: which classes sound on each step. What drums, drum rolls, trios and grooves share.
 
+use serde::{Deserialize, Serialize};
+
+use super::family::{Column, ColumnKind, Voice};
 use super::order::{frozenset_hash, int_hash, tuple_hash};
-use super::quantise::{Part, bar_at_or_after};
-use super::{OUTPUT_VELOCITY, beats, step_of};
+use super::place::Place;
+use super::quantise::{
+    OUTPUT_VELOCITY, Stretch, bar_at_or_after, beats, split_on_time_changes, step_of,
+};
+use super::search::{Cut, Limit, Unique, for_each_window, of_stretches};
+use super::window::{Tokens, Window};
 use crate::clip::{DRUM_CHANNEL, Note, STEPS_PER_BAR};
-use crate::config::DrumMap;
+use crate::midi::{NoteSequence, SequenceNote};
 
 const BAR: u64 = STEPS_PER_BAR as u64;
 
-/// Pitches of the 9 classes: kick, snare, closed hat, open hat, low, middle and high tom, crash,
-/// ride. The first of each stands for it when notes are made.
-const REDUCED: [&[u8]; 9] = [
+/// Classes of drums of the reduced map.
+pub const CLASSES: usize = 9;
+/// Sets of the classes that can sound together: tokens of drums.
+pub const COMBINATIONS: usize = 1 << CLASSES;
+/// Names of the classes.
+pub const CLASS_NAMES: [&str; CLASSES] =
+    ["kick", "snare", "closed hat", "open hat", "low tom", "mid tom", "high tom", "crash", "ride"];
+
+/// The voice of drums.
+pub(super) const DRUMS: Voice = Voice { name: "drums", channel: DRUM_CHANNEL, is_drums: true };
+/// What is read of a clip, in words.
+pub(super) const WANTED: &str = "General MIDI drums";
+/// Bits of drum classes in one column of a dataset.
+const WORD: usize = 16;
+
+/// How drum pitches are gathered into classes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DrumMap {
+    /// The classes of [`CLASS_NAMES`].
+    Reduced,
+    /// One class for each pitch.
+    Full,
+}
+
+impl DrumMap {
+    /// Number of classes.
+    pub const fn classes(self) -> usize {
+        match self {
+            Self::Reduced => CLASSES,
+            Self::Full => FULL.len(),
+        }
+    }
+}
+
+/// Pitches of the classes of [`CLASS_NAMES`]. The first of each stands for it when notes are made.
+const REDUCED: [&[u8]; CLASSES] = [
     &[36, 35],
     &[38, 27, 28, 31, 32, 33, 34, 37, 39, 40, 56, 65, 66, 75, 85],
     &[42, 44, 54, 68, 69, 70, 71, 73, 78, 80, 22],
@@ -22,7 +63,7 @@ const REDUCED: [&[u8]; 9] = [
     &[51, 53, 59, 82],
 ];
 
-/// Pitches of the 61 classes.
+/// Pitches of the classes of the full map.
 const FULL: [u8; 61] = [
     36, 35, 38, 27, 28, 31, 32, 33, 34, 37, 39, 40, 56, 65, 66, 75, 85, 42, 44, 54, 68, 69, 70, 71,
     73, 78, 80, 46, 67, 72, 74, 79, 81, 45, 29, 41, 61, 64, 84, 48, 47, 60, 63, 77, 86, 87, 50, 30,
@@ -30,7 +71,7 @@ const FULL: [u8; 61] = [
 ];
 
 /// The class of a pitch, `None` for one that no class has.
-pub(super) fn class(map: DrumMap, pitch: u8) -> Option<usize> {
+pub(crate) fn class(map: DrumMap, pitch: u8) -> Option<usize> {
     match map {
         DrumMap::Reduced => REDUCED.iter().position(|pitches| pitches.contains(&pitch)),
         DrumMap::Full => FULL.iter().position(|of_class| *of_class == pitch),
@@ -47,7 +88,7 @@ pub(super) fn class_pitch(map: DrumMap, class: usize) -> u8 {
 
 /// Hits on the grid of a part: step and class bits, steps ascending; `None` if the part's bars
 /// have not 16 steps.
-pub(super) fn hits(part: &Part, map: DrumMap) -> Option<Vec<(u64, u64)>> {
+pub(super) fn hits(part: &Stretch, map: DrumMap) -> Option<Vec<(u64, u64)>> {
     let notes = part.grid_notes()?;
     let sounding = notes.iter().filter(|grid| grid.note.is_drum && grid.note.velocity > 0);
     Some(gather(sounding.filter_map(|grid| Some((grid.start_step, class(map, grid.note.pitch)?)))))
@@ -140,4 +181,96 @@ pub(super) fn to_notes(steps: impl Iterator<Item = u64>, map: DrumMap) -> Vec<No
         }
     }
     notes
+}
+
+/// Whether a note of a sequence is a drum with a class.
+pub(super) fn is_usable(map: DrumMap, note: &SequenceNote) -> bool {
+    note.is_drum && class(map, note.pitch).is_some()
+}
+
+/// The channel of a note in a window of drums, if it was read.
+pub(super) fn channel(map: DrumMap, note: &SequenceNote) -> Option<u8> {
+    (is_usable(map, note) && note.velocity > 0).then_some(DRUM_CHANNEL)
+}
+
+/// The windows of a sequence.
+pub(super) fn windows(
+    sequence: &NoteSequence,
+    map: DrumMap,
+    steps: usize,
+    limit: Limit,
+) -> Vec<(Window, Place)> {
+    of_stretches(sequence, limit, |stretch, _| {
+        let Some(hits) = hits(stretch, map) else { return Vec::new() };
+        let Cut { gap_steps, max_steps } = Cut::DEFAULT;
+        let mut unique = Unique::new();
+        for_each_track(&hits, gap_steps, max_steps, |first, track| {
+            for_each_window(track, steps, |start, window| {
+                unique.push(window.to_vec(), Place::new(stretch, first + start, Vec::new()));
+                !unique.is_full()
+            })
+        });
+        let windows = unique.limited(limit, |window| window_hash(window));
+        let window = |(window, place)| (Tokens::Drums(window).into(), place);
+        windows.into_iter().map(window).collect()
+    })
+}
+
+/// Bars of the longest track of a sequence.
+pub(super) fn longest(sequence: &NoteSequence, map: DrumMap) -> usize {
+    let Cut { gap_steps, max_steps } = Cut::DEFAULT;
+    let mut steps = 0;
+    for hits in split_on_time_changes(sequence).iter().filter_map(|it| hits(it, map)) {
+        for_each_track(&hits, gap_steps, max_steps, |_, track| {
+            steps = steps.max(track.len());
+            true
+        });
+    }
+    steps / STEPS_PER_BAR
+}
+
+/// A row with 1 for each bit that is set, the first class first.
+pub(super) fn write_bits(bits: u64, row: &mut [f32]) {
+    for (class, value) in row.iter_mut().enumerate() {
+        *value = f32::from(u8::from(bits >> class & 1 == 1));
+    }
+}
+
+/// The bits of a row: values above one half.
+pub(super) fn read_bits(row: &[f32]) -> u64 {
+    row.iter().enumerate().map(|(class, &value)| u64::from(value > 0.5) << class).sum()
+}
+
+/// A row of an encoder: the bits of the classes, and 1 for a step without any.
+pub(super) fn write_encoder_row(bits: u64, row: &mut [f32]) {
+    let Some((rest, row)) = row.split_last_mut() else { return };
+    write_bits(bits, row);
+    *rest = f32::from(u8::from(bits == 0));
+}
+
+/// How many classes are hit on all steps.
+pub(super) fn count(steps: &[u64]) -> usize {
+    steps.iter().map(|bits| bits.count_ones() as usize).sum()
+}
+
+/// The columns of a dataset: the bits of the classes, 16 in a column, the first class lowest.
+pub(super) fn columns(map: DrumMap) -> Vec<Column> {
+    let bits = (0..map.classes()).step_by(WORD).map(|first| (map.classes() - first).min(WORD));
+    bits.map(|bits| Column { kind: ColumnKind::Drums, limit: 1 << bits }).collect()
+}
+
+/// Class bits as numbers of these columns.
+pub(super) fn numbers(map: DrumMap, steps: &[u64]) -> Vec<u16> {
+    let columns = map.classes().div_ceil(WORD);
+    let word = |bits: u64, column: usize| {
+        u16::try_from(bits >> (WORD * column) & 0xffff).expect("16 bits are left")
+    };
+    steps.iter().flat_map(|&bits| (0..columns).map(move |column| word(bits, column))).collect()
+}
+
+/// Class bits of such numbers.
+pub(super) fn from_numbers(map: DrumMap, numbers: &[u16]) -> Vec<u64> {
+    let bits =
+        |step: &[u16]| step.iter().rev().fold(0, |bits, &word| bits << WORD | u64::from(word));
+    numbers.chunks_exact(map.classes().div_ceil(WORD)).map(bits).collect()
 }

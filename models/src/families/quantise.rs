@@ -3,18 +3,19 @@
 //! Rules of note-seq: a sequence is cut at every change of tempo or time signature, each part is
 //! set on its own grid, and only parts whose bar has 16 steps (4/4, 2/2, 8/8) are used.
 
-use super::step_of;
-use crate::clip::{Clip, Note, STEPS_PER_BAR};
+use crate::clip::{BEATS_PER_STEP, Clip, Note, STEPS_PER_BAR};
 use crate::midi::{ChordChange, NoteSequence, SequenceNote, TimeSignature};
 
 /// Quarter notes per minute where a sequence names no tempo.
 const DEFAULT_QPM: f64 = 120.0;
+/// Velocity of notes that are made from tokens without one.
+pub const OUTPUT_VELOCITY: u8 = 80;
 /// Steps in a quarter note.
 const STEPS_PER_QUARTER: f64 = 4.0;
 
 /// A stretch of constant tempo and time signature, in seconds from its own start.
 #[derive(Clone, Debug)]
-pub(super) struct Part {
+pub(super) struct Stretch {
     /// Where it begins in its sequence, in seconds.
     pub(super) start: f64,
     pub(super) notes: Vec<SequenceNote>,
@@ -34,7 +35,7 @@ pub(super) struct GridNote {
     pub(super) note: SequenceNote,
 }
 
-impl Part {
+impl Stretch {
     /// A clip at 120 quarter notes per minute in 4/4. Notes that are no well-formed ones are left
     /// out.
     pub(super) fn of_clip(clip: &Clip) -> Self {
@@ -109,7 +110,7 @@ impl Part {
 }
 
 /// The whole sequence as one part, or `None` if it changes tempo or time signature.
-pub(super) fn whole(sequence: &NoteSequence) -> Option<Part> {
+pub(super) fn whole(sequence: &NoteSequence) -> Option<Stretch> {
     let qpm = sequence.tempos.first().map_or(DEFAULT_QPM, |tempo| tempo.qpm);
     let first_tempo = sequence.tempos.iter().min_by(|a, b| a.time.total_cmp(&b.time));
     let constant_tempo = sequence.tempos.iter().all(|tempo| tempo.qpm == qpm)
@@ -122,7 +123,7 @@ pub(super) fn whole(sequence: &NoteSequence) -> Option<Part> {
         sequence.time_signatures.iter().all(|next| meter(next) == (numerator, denominator))
             && first_signature.is_none_or(|first| first.time == 0.0 || meter(first) == (4, 4));
 
-    (constant_tempo && constant_meter).then(|| Part {
+    (constant_tempo && constant_meter).then(|| Stretch {
         start: 0.0,
         notes: sequence.notes.clone(),
         qpm,
@@ -144,7 +145,7 @@ enum Change {
 ///
 /// A note belongs to the part it starts in and is cut at that part's end. Changes at 0 or from the
 /// end of the last note on cut nothing.
-pub(super) fn split_on_time_changes(sequence: &NoteSequence) -> Vec<Part> {
+pub(super) fn split_on_time_changes(sequence: &NoteSequence) -> Vec<Stretch> {
     if sequence.total_time <= 0.0 {
         return Vec::new();
     }
@@ -174,9 +175,9 @@ pub(super) fn split_on_time_changes(sequence: &NoteSequence) -> Vec<Part> {
     }
     let ends: Vec<f64> =
         parts.iter().skip(1).map(|part| part.0).chain([sequence.total_time]).collect();
-    let mut parts: Vec<Part> = parts
+    let mut parts: Vec<Stretch> = parts
         .into_iter()
-        .map(|(start, qpm, (numerator, denominator))| Part {
+        .map(|(start, qpm, (numerator, denominator))| Stretch {
             start,
             notes: Vec::new(),
             qpm,
@@ -209,7 +210,7 @@ pub(super) fn split_on_time_changes(sequence: &NoteSequence) -> Vec<Part> {
 }
 
 /// Gives each part the chord in force at its start and the changes inside it.
-fn split_chords(sequence: &NoteSequence, parts: &mut [Part], ends: &[f64]) {
+fn split_chords(sequence: &NoteSequence, parts: &mut [Stretch], ends: &[f64]) {
     let mut chords = sequence.chords.clone();
     chords.sort_by(|a, b| a.time.total_cmp(&b.time));
     let mut next = chords.iter().peekable();
@@ -226,6 +227,26 @@ fn split_chords(sequence: &NoteSequence, parts: &mut [Part], ends: &[f64]) {
         }
         start = end;
     }
+}
+
+/// Beats of a number of steps.
+pub(crate) fn beats(steps: usize) -> f64 {
+    let steps = u32::try_from(steps).unwrap_or(u32::MAX);
+    f64::from(steps) * BEATS_PER_STEP
+}
+
+/// The step nearest to a beat, halves up; `None` for what is no time in a clip.
+pub(super) fn step_of(beat: f64) -> Option<u64> {
+    if !(0.0..1e9).contains(&beat) {
+        return None;
+    }
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "between 0 and 4e9, as checked above"
+    )]
+    let step = (beat / BEATS_PER_STEP + 0.5) as u64;
+    Some(step)
 }
 
 /// The first step of a bar at or after `step`.

@@ -10,15 +10,16 @@
 use std::io::{self, Write};
 
 use super::build::Builder;
-use super::interface::{self, GROOVE_CLASSES, Part};
+use super::interface::{self, Part};
 use super::variables::{Core, conductor_cell, cores, decoder_cell, embedding_size};
-use crate::config::{Config, OutputKind, SEGMENTS};
+use crate::config::{Config, OutputKind};
+use crate::families::percussion::CLASSES;
 use crate::onnx::{Attribute, ElementType, Value, extent};
 use crate::weights::Weights;
 
 /// Builds `decoder_conductor.onnx`; the weights go to `data`.
 ///
-/// The conductor runs 16 steps on an input of zeros from states that the latent code sets.
+/// The conductor runs a step for each segment on an input of zeros from states that the latent code sets.
 pub(crate) fn build_conductor(
     config: &Config,
     weights: &Weights,
@@ -33,7 +34,7 @@ pub(crate) fn build_conductor(
     let graph = &mut builder.graph;
     let shape = graph.op("Shape", &[&z], &[]);
     let batch = graph.slice(&shape, 0, 1, 0);
-    let (segments, one) = (graph.ints(&[extent(SEGMENTS)]), graph.ints(&[1]));
+    let (segments, one) = (graph.ints(&[extent(config.segments())]), graph.ints(&[1]));
     let shape = graph.concat(&[&segments, &batch, &one], 0);
     // ConstantOfShape gives zeros.
     let mut x = graph.op("ConstantOfShape", &[&shape], &[]);
@@ -110,7 +111,9 @@ pub(crate) fn build_step(
     let sample = match config.output_kind() {
         OutputKind::Nade => nade_sample(&mut builder, config, &logits, &inputs),
         OutputKind::Groove => groove_sample(&mut builder, &logits, &inputs),
-        _ => categorical_sample(&mut builder, config.outputs(), &logits, &inputs),
+        OutputKind::Categorical | OutputKind::MultiCategorical | OutputKind::SplitCategorical => {
+            categorical_sample(&mut builder, config.outputs(), &logits, &inputs)
+        }
     };
     let next_state = join(&mut builder, &next_states);
     builder.output("sample", &sample);
@@ -323,10 +326,11 @@ fn nade_sample(
     graph.transpose(&outputs[1], &[1, 0])
 }
 
-/// 9 drawn hits, 9 velocities, 9 offsets; `[batch, 27]`. Temperature touches the hits only.
+/// Drawn hits, velocities, offsets of each class; `[batch, 3 · classes]`. Temperature touches the hits
+/// only.
 fn groove_sample(builder: &mut Builder<'_>, logits: &Value, inputs: &StepInputs) -> Value {
     let graph = &mut builder.graph;
-    let parts = graph.split(logits, &[GROOVE_CLASSES; 3], 1);
+    let parts = graph.split(logits, &[CLASSES; 3], 1);
     let hits = draw_bits(graph, &parts[0], &inputs.noise, &inputs.temperature);
     let velocities = graph.sigmoid(&parts[1]);
     let offsets = graph.tanh(&parts[2]);

@@ -8,7 +8,7 @@ use std::io::{self, Write};
 use super::build::Builder;
 use super::interface::Part;
 use super::variables::{encoder_cell, encoder_levels};
-use crate::config::{Config, SEGMENTS};
+use crate::config::Config;
 use crate::onnx::{Attribute, Value, extent};
 use crate::weights::Weights;
 
@@ -33,11 +33,12 @@ pub(crate) fn build(
     let embedding = match levels.as_slice() {
         [(lower, depth), (upper, embedding)] => {
             // Every segment is an example of its own in the lower level.
-            let steps = extent(config.hparams.max_seq_len / SEGMENTS);
+            let count = config.segments();
+            let steps = extent(config.hparams.max_seq_len / count);
             inputs = builder.graph.reshape(&inputs, &[-1, steps, extent(*depth)]);
-            lengths = segment_lengths(&mut builder, &lengths);
+            lengths = segment_lengths(&mut builder, &lengths, count);
             let segments = stack(&mut builder, lower, sizes, &inputs, &lengths);
-            let shape = [-1, extent(SEGMENTS), extent(*embedding)];
+            let shape = [-1, extent(count), extent(*embedding)];
             let segments = builder.graph.reshape(&segments, &shape);
             let sizes = config.upper_encoder_sizes();
             stack(&mut builder, upper, sizes, &segments, &Value::none())
@@ -63,14 +64,15 @@ fn deviation(builder: &mut Builder<'_>, embedding: &Value, mu: &Value) -> Value 
     builder.graph.op("Expand", &[&bias, &shape], &[])
 }
 
-/// Lengths `[batch]` divided equally over the segments: `[batch · 16]`. A length is 0 or whole.
-fn segment_lengths(builder: &mut Builder<'_>, lengths: &Value) -> Value {
+/// Lengths `[batch]` divided equally over so many segments: `[batch · segments]`. A length is 0 or
+/// whole.
+fn segment_lengths(builder: &mut Builder<'_>, lengths: &Value, segments: usize) -> Value {
     let graph = &mut builder.graph;
-    let count = graph.int(extent(SEGMENTS));
+    let count = graph.int(extent(segments));
     let count = graph.op("Cast", &[&count], &[("to", Attribute::Int(6))]);
     let each = graph.div(lengths, &count);
     let each = graph.unsqueeze(&each, &[1]);
-    let repeats = graph.ints(&[1, extent(SEGMENTS)]);
+    let repeats = graph.ints(&[1, extent(segments)]);
     let all = graph.op("Tile", &[&each, &repeats], &[]);
     graph.reshape(&all, &[-1])
 }

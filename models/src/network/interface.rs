@@ -6,7 +6,7 @@
 //! | file | inputs | outputs |
 //! | --- | --- | --- |
 //! | `encoder.onnx` | `inputs` \[batch, steps, depth\], `lengths` \[batch\] int32, with controls `controls` \[batch, steps, control depth\] | `mu`, `sigma` \[batch, z\] |
-//! | `decoder_conductor.onnx` (hierarchical only) | `z` \[batch, z\] | `embeddings` \[batch, 16, embedding\] |
+//! | `decoder_conductor.onnx` (hierarchical only) | `z` \[batch, z\] | `embeddings` \[batch, segments, embedding\] |
 //! | `decoder_init.onnx` | `embedding` \[batch, embedding or z\] | `state` \[batch, state\], `context` \[batch, context\] |
 //! | `decoder_step.onnx` | `previous`, `context`, `state`, `noise` \[batch, noise\], `temperature` \[\], with controls `control` \[batch, control depth\] | `sample`, `logits` \[batch, logits\], `next_state` |
 //!
@@ -15,7 +15,8 @@
 //! \[batch, depth\] floats, all zeros for "none yet".
 
 use super::variables::{Core, cores, embedding_size, projection_size};
-use crate::config::{Config, OutputKind, SEGMENTS};
+use crate::config::{Config, OutputKind};
+use crate::families::percussion;
 use crate::onnx::{Dim, ElementType};
 
 /// An input or output of a graph.
@@ -109,7 +110,7 @@ fn encoder(config: &Config) -> Interface {
 }
 
 fn conductor(config: &Config) -> Interface {
-    let embeddings = vec![BATCH, Dim::Size(SEGMENTS), Dim::Size(embedding_size(config))];
+    let embeddings = vec![BATCH, Dim::Size(config.segments()), Dim::Size(embedding_size(config))];
     Interface {
         inputs: vec![floats("z", vec![BATCH, Dim::Size(config.hparams.z_size)])],
         outputs: vec![floats("embeddings", embeddings)],
@@ -159,11 +160,8 @@ fn step(config: &Config) -> Interface {
 
 /// Whether a step's output is made of tokens rather than of bits or values.
 pub fn categorical(config: &Config) -> bool {
-    !matches!(config.output_kind(), OutputKind::Nade | OutputKind::Groove)
+    config.output_kind().is_tokens()
 }
-
-/// Drum classes of a groove: the bits among its 27 values.
-pub(crate) const GROOVE_CLASSES: usize = 9;
 
 /// Widths of what passes between the decoder's graphs, for one example.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -187,8 +185,12 @@ impl Widths {
             state: cores.len() * 2 * sizes.iter().sum::<usize>(),
             context: cores.len() * 4 * sizes.first().copied().unwrap_or(0),
             noise: match config.output_kind() {
-                OutputKind::Groove => GROOVE_CLASSES,
-                _ => config.output_depth(),
+                // Its hits are drawn, its values are not.
+                OutputKind::Groove => percussion::CLASSES,
+                OutputKind::Categorical
+                | OutputKind::MultiCategorical
+                | OutputKind::SplitCategorical
+                | OutputKind::Nade => config.output_depth(),
             },
             logits: cores.iter().map(|core: &Core| projection_size(config, core)).sum(),
         }

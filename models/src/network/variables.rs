@@ -118,7 +118,10 @@ pub(crate) fn projection_size(config: &Config, core: &Core) -> usize {
     let outputs: usize = core.outputs.iter().sum();
     match config.output_kind() {
         OutputKind::Nade => config.hparams.nade_num_hidden + outputs,
-        _ => outputs,
+        OutputKind::Categorical
+        | OutputKind::MultiCategorical
+        | OutputKind::SplitCategorical
+        | OutputKind::Groove => outputs,
     }
 }
 

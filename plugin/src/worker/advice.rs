@@ -3,7 +3,7 @@
 
 use interlude_models::{
     clip::{BEATS_PER_STEP, Clip, Note},
-    config::{Config, GrooveTask, Scheme},
+    config::Config,
     package::Package,
 };
 
@@ -22,18 +22,17 @@ enum Kind {
     Drums,
     /// Any key is a tap.
     Taps,
-    Trio,
+    /// Several voices, which play anything.
+    Band,
 }
 
 impl Kind {
     fn of(config: &Config) -> Self {
-        match config.scheme {
-            Scheme::Melody { .. } | Scheme::MelodyChords => Self::Melody,
-            Scheme::Groove(
-                GrooveTask::TapFixedVelocity | GrooveTask::TapFixedVelocityNoteDropout,
-            ) => Self::Taps,
-            Scheme::Drums | Scheme::DrumRoll(_) | Scheme::Groove(_) => Self::Drums,
-            Scheme::Trio => Self::Trio,
+        match config.family().voices() {
+            _ if config.family().reads_taps() => Self::Taps,
+            [voice] if voice.is_drums => Self::Drums,
+            [_] => Self::Melody,
+            _ => Self::Band,
         }
     }
 }
@@ -56,7 +55,7 @@ pub(super) fn unreadable(letter: char, clip: &Clip, config: &Config, name: &str)
                 format!("Slot {letter} holds drums, and `{name}` plays melodies."),
                 "give the slot a melody",
             ),
-            Kind::Melody | Kind::Trio => {
+            Kind::Melody | Kind::Band => {
                 let reason = format!(
                     "The notes in slot {letter} are too low or too high for `{name}`, which reads \
                      those on a piano, from A0 to C8."
@@ -103,8 +102,8 @@ fn remedy(clip: &Clip, name: &str, instead: &str) -> String {
         .filter_map(|model| {
             let config = Package::open(&model.dir).ok()?.info.config;
             let fits = reading::read(&config, clip, None).is_ok() && !is_misread(clip, &config);
-            // A trio plays anything; a model of the clip's own kind is the better advice.
-            fits.then(|| (Kind::of(&config) == Kind::Trio, model.name))
+            // A band plays anything; a model of the clip's own kind is the better advice.
+            fits.then(|| (Kind::of(&config) == Kind::Band, model.name))
         })
         .collect();
     fitting.sort();

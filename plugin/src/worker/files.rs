@@ -8,7 +8,7 @@ use std::{fs, io::Write, path::Path};
 
 use interlude_models::{
     clip::{Clip, DRUM_CHANNEL, Note},
-    config::{Config, Scheme},
+    config::Config,
     midi::{self, NoteSequence, SequenceNote, Tempo, Warning},
     tokens::{self, Controls, Limit, TokenError, Window},
 };
@@ -78,14 +78,13 @@ fn found(config: &Config, sequence: &NoteSequence) -> Result<Vec<Window>, TokenE
     let windows = tokens::extract(config, sequence, Limit::All)?;
     let has_drums = sequence.notes.iter().any(|note| note.is_drum);
     let has_others = sequence.notes.iter().any(|note| !note.is_drum);
-    match config.scheme {
-        Scheme::Groove(_) if has_drums && has_others => {
-            let mut drums = sequence.clone();
-            drums.notes.retain(|note| note.is_drum);
-            tokens::extract(config, &drums, Limit::All)
-        }
-        _ => Ok(windows),
+    let plays_drums = config.family().voices().iter().all(|voice| voice.is_drums);
+    if plays_drums && config.family().reads(false) && has_drums && has_others {
+        let mut drums = sequence.clone();
+        drums.notes.retain(|note| note.is_drum);
+        return tokens::extract(config, &drums, Limit::All);
     }
+    Ok(windows)
 }
 
 /// The bars of a sequence that a model can read as if they had been captured: all of it when it is no

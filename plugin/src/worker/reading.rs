@@ -12,7 +12,7 @@ use std::borrow::Cow;
 
 use interlude_models::{
     clip::{BEATS_PER_STEP, Clip, DRUM_CHANNEL, Note},
-    config::{Config, GrooveTask, Scheme},
+    config::Config,
     tokens::{self, Controls, TokenError, Tokens},
 };
 
@@ -27,12 +27,8 @@ pub(super) fn read(
     given: Option<&Controls>,
 ) -> Result<(Tokens, Option<Controls>), TokenError> {
     let steps = config.hparams.max_seq_len;
-    let clip = match config.scheme {
-        Scheme::Groove(GrooveTask::TapFixedVelocity | GrooveTask::TapFixedVelocityNoteDropout) => {
-            Cow::Owned(taps(clip))
-        }
-        _ => Cow::Borrowed(clip),
-    };
+    let reads_taps = config.family().reads_taps();
+    let clip = if reads_taps { Cow::Owned(taps(clip)) } else { Cow::Borrowed(clip) };
     let clip = repeated(clip, beats(steps));
     let tokens = tokens::from_clip(config, &clip)?;
     let fits = |controls: &&Controls| controls.len() == steps && controls.rows(config).is_ok();

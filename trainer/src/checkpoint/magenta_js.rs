@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::{Component, Path};
 
 use interlude_models::config::{DrumMap, GrooveTask, SEGMENTS, Scheme};
+use interlude_models::families::{DrumRoll, Groove, Melody};
 use serde::Deserialize;
 
 use super::data::{Coding, Data, Piece};
@@ -218,23 +219,23 @@ pub(crate) fn hint(files: &Files) -> Result<Option<Hint>, CheckpointError> {
     }
     let schemes = match (model.data_converter.kind.as_str(), model.chord_encoder.as_deref()) {
         ("MelodyConverter", None) => vec![
-            Scheme::Melody { melodic_programs_only: true },
-            Scheme::Melody { melodic_programs_only: false },
+            Scheme::Melody(Melody { melodic_programs_only: true }),
+            Scheme::Melody(Melody { melodic_programs_only: false }),
         ],
         ("MelodyConverter", Some("TriadChordEncoder")) => vec![Scheme::MelodyChords],
         ("DrumsConverter", None) => vec![Scheme::Drums],
         ("DrumRollConverter", None) => match arguments.pitch_classes.as_ref().map(Vec::len) {
-            Some(61) => vec![Scheme::DrumRoll(DrumMap::Full)],
-            _ => vec![Scheme::DrumRoll(DrumMap::Reduced)],
+            Some(61) => vec![Scheme::DrumRoll(DrumRoll(DrumMap::Full))],
+            _ => vec![Scheme::DrumRoll(DrumRoll(DrumMap::Reduced))],
         },
         ("TrioConverter", None) => vec![Scheme::Trio],
-        ("GrooveConverter", None) => vec![Scheme::Groove(if arguments.tapify {
+        ("GrooveConverter", None) => vec![Scheme::Groove(Groove(if arguments.tapify {
             GrooveTask::TapFixedVelocity
         } else if arguments.humanize {
             GrooveTask::Humanize
         } else {
             GrooveTask::Reconstruct
-        })],
+        }))],
         (converter, chords) => {
             return Err(refused(format!(
                 "converter `{}`{} is none that can be imported",

@@ -11,13 +11,13 @@ use anyhow::{Context, anyhow, bail};
 use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 use interlude_models::clip::Clip;
-use interlude_models::config::{Config, GrooveTask, Scheme};
+use interlude_models::config::Config;
 use interlude_models::engine::{Engine, EngineOptions, Taste};
 use interlude_models::latent::constraint::{self, Constraint};
 use interlude_models::latent::personal::Personal;
 use interlude_models::package::Package;
 use interlude_models::runtime::{Provider, Runtime};
-use interlude_models::tokens::{Controls, Tokens, to_clip};
+use interlude_models::tokens::{ControlKind, Controls, Tokens, to_clip};
 
 use super::common::{self, Shared};
 use crate::generate::chords::progression;
@@ -437,8 +437,9 @@ impl Making {
 
     /// What the model is told while it decodes: what is asked for, else what the input has.
     fn controls(&self, config: &Config, input: Option<&Input>) -> anyhow::Result<Option<Controls>> {
-        let takes_chords = config.scheme == Scheme::MelodyChords;
-        let takes_hits = config.scheme == Scheme::Groove(GrooveTask::HitsControl);
+        let kind = config.family().control_kind();
+        let takes_chords = kind == Some(ControlKind::Chords);
+        let takes_hits = kind == Some(ControlKind::Hits);
         if self.chords.is_some() && !takes_chords {
             bail!("`{}` takes no chords; leave out --chords", config.name);
         }

@@ -33,7 +33,7 @@ pub fn limits(config: &Config) -> Vec<u32> {
         Scheme::Melody { .. } => vec![90],
         Scheme::MelodyChords => vec![90, 49],
         Scheme::Drums => vec![512],
-        Scheme::DrumRoll(map) => words(map).map(|bits| 1 << bits).collect(),
+        Scheme::DrumRoll(roll) => words(roll.0).map(|bits| 1 << bits).collect(),
         Scheme::Trio => vec![90, 90, 512],
         Scheme::Groove(_) => [[2; CLASSES], [VELOCITIES; CLASSES], [OFFSETS; CLASSES]].concat(),
     }

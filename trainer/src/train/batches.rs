@@ -3,7 +3,7 @@
 //! Everything is a function of the seed and of how many steps and examples came before, so a
 //! resumed run goes on exactly as one that was never stopped.
 
-use interlude_models::config::{Config, GrooveTask, OutputKind, SEGMENTS, Scheme};
+use interlude_models::config::{Config, OutputKind, SEGMENTS};
 use rand::seq::SliceRandom;
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -235,7 +235,7 @@ impl<'a> Filling<'a> {
         if self.parts == 0 {
             let targets = window.tokens.output_rows(config).expect("tokens of the dataset fit");
             let mut heard = window.tokens;
-            let drops = config.scheme == Scheme::Groove(GrooveTask::TapFixedVelocityNoteDropout);
+            let drops = config.family().drops_hits();
             if let Some(generator) = generator.filter(|_| drops) {
                 let probability = LARGEST_NOTE_DROPOUT * generator.random::<f32>();
                 heard.drop_hits(probability, || generator.random());

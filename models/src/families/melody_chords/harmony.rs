@@ -7,7 +7,7 @@
 
 use std::sync::LazyLock;
 
-use super::quantise::Part;
+use crate::families::quantise::Stretch;
 
 /// Semitones above the root, and the kind that the models know a chord by (0 major, 1 minor,
 /// 2 augmented, 3 diminished).
@@ -38,7 +38,7 @@ const CONCENTRATION: f64 = 100.0;
 type Pitches = [f64; 12];
 
 /// Steps of a frame, by time signature.
-fn steps_per_frame(part: &Part) -> Option<u32> {
+fn steps_per_frame(part: &Stretch) -> Option<u32> {
     match (part.numerator, part.denominator) {
         (4, 4) => Some(8),
         (2, 2) => Some(16),
@@ -46,13 +46,13 @@ fn steps_per_frame(part: &Part) -> Option<u32> {
     }
 }
 
-fn seconds_per_frame(part: &Part) -> Option<f64> {
+fn seconds_per_frame(part: &Stretch) -> Option<f64> {
     Some(f64::from(steps_per_frame(part)?) / part.steps_per_second())
 }
 
 /// Number of frames of a part, at most 1,000. `None` where the original finds no chords: a time
 /// signature without a rule, or more frames.
-pub(super) fn frames(part: &Part) -> Option<usize> {
+pub(in crate::families) fn frames(part: &Stretch) -> Option<usize> {
     let frames = (part.total_time / seconds_per_frame(part)?).ceil();
     if !(1.0..=1000.0).contains(&frames) {
         return None;
@@ -67,7 +67,7 @@ pub(super) fn frames(part: &Part) -> Option<usize> {
 }
 
 /// A chord class for each frame of a part, with the steps of a frame. `None` as for [`frames`].
-pub(super) fn infer(part: &Part) -> Option<(u64, Vec<u8>)> {
+pub(in crate::families) fn infer(part: &Stretch) -> Option<(u64, Vec<u8>)> {
     let (frames, seconds_per_frame) = (frames(part)?, seconds_per_frame(part)?);
     let observed = frame_pitches(part, seconds_per_frame, frames);
     let path = viterbi(&observed);
@@ -95,7 +95,7 @@ fn is_unpitched(program: u8) -> bool {
 }
 
 /// Seconds that each pitch class sounds in each frame, as vectors of length 1 (or 0).
-fn frame_pitches(part: &Part, seconds_per_frame: f64, frames: usize) -> Vec<Pitches> {
+fn frame_pitches(part: &Stretch, seconds_per_frame: f64, frames: usize) -> Vec<Pitches> {
     let boundary = |index: usize| {
         #[expect(clippy::cast_precision_loss, reason = "at most 1000")]
         let boundary = seconds_per_frame * (index + 1) as f64;

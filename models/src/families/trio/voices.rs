@@ -1,10 +1,13 @@
-//! Trios: melody, bass and drums of one piece, told apart by program and channel.
+//! Melody, bass and drums of one piece, told apart by program and channel.
 
-use super::drums;
-use super::melody::{self, Cut};
-use super::quantise::{GridNote, Part, bar_at_or_after};
+use std::ops::Range;
+
+use super::{BASS, MAP};
 use crate::clip::{Note, STEPS_PER_BAR};
-use crate::config::DrumMap;
+use crate::families::line;
+use crate::families::percussion;
+use crate::families::quantise::{GridNote, Stretch, bar_at_or_after};
+use crate::families::search::Cut;
 use crate::midi::SequenceNote;
 
 /// Instrument numbers above this do not take part.
@@ -16,8 +19,8 @@ const GAP_BARS: usize = 2;
 /// Bars of a window.
 const WINDOW_BARS: usize = 16;
 
-/// Channel of the bass.
-const BASS_CHANNEL: u8 = 1;
+/// Programs of basses.
+pub(super) const BASS_PROGRAMS: Range<u8> = 32..40;
 /// Program of the bass: electric bass, fingered.
 const BASS_PROGRAM: u8 = 33;
 
@@ -33,11 +36,12 @@ enum Role {
 
 impl Role {
     fn of(note: &SequenceNote) -> Option<Self> {
-        match note.program {
-            _ if note.is_drum => Some(Self::Drums),
-            0..32 => Some(Self::Melody),
-            32..40 => Some(Self::Bass),
-            _ => None,
+        if note.is_drum {
+            Some(Self::Drums)
+        } else if line::MELODIC_PROGRAMS.contains(&note.program) {
+            Some(Self::Melody)
+        } else {
+            BASS_PROGRAMS.contains(&note.program).then_some(Self::Bass)
         }
     }
 }
@@ -49,7 +53,7 @@ pub(super) fn has_all_roles(notes: &[SequenceNote]) -> bool {
 }
 
 /// An instrument that can take part.
-struct Voice {
+struct Candidate {
     role: Role,
     instrument: u32,
     /// A token for each step of the part.
@@ -80,7 +84,7 @@ impl Work {
 /// bars are covered by all three. The outer bars need one of the three only, so that a window cut
 /// out of a piece is found again. `None` if the part has no notes, no bars of 16 steps, or if `work`
 /// does not suffice.
-pub(super) fn windows(part: &Part, count: usize, work: &mut Work) -> Option<Vec<Found>> {
+pub(super) fn windows(part: &Stretch, count: usize, work: &mut Work) -> Option<Vec<Found>> {
     let notes = part.grid_notes()?;
     let end = notes.iter().map(|grid| grid.end_step).max()?.max(part.step(part.total_time));
     let bars = (bar_at_or_after(end) / STEPS_PER_BAR as u64).min(MAX_BARS);
@@ -107,7 +111,7 @@ pub(super) fn windows(part: &Part, count: usize, work: &mut Work) -> Option<Vec<
     Some(windows)
 }
 
-fn add_windows(group: &[&Voice; 3], bars: usize, count: usize, windows: &mut Vec<Found>) {
+fn add_windows(group: &[&Candidate; 3], bars: usize, count: usize, windows: &mut Vec<Found>) {
     let start = group.iter().any(|voice| voice.covers_start);
     let end = group.iter().any(|voice| voice.covers_end);
     // Consecutive covered bars that end at the current one.
@@ -135,7 +139,7 @@ fn add_windows(group: &[&Voice; 3], bars: usize, count: usize, windows: &mut Vec
 }
 
 /// The instruments with one role and something to play, by number.
-fn voices(notes: Vec<GridNote>, bars: usize, work: &mut Work) -> Option<Vec<Voice>> {
+fn voices(notes: Vec<GridNote>, bars: usize, work: &mut Work) -> Option<Vec<Candidate>> {
     let mut by_number: Vec<Vec<GridNote>> = Vec::new();
     for grid in notes.into_iter().filter(|grid| grid.note.instrument <= MAX_INSTRUMENT) {
         let number = usize::try_from(grid.note.instrument).unwrap_or(0);
@@ -148,7 +152,7 @@ fn voices(notes: Vec<GridNote>, bars: usize, work: &mut Work) -> Option<Vec<Voic
     Some(by_number.into_iter().filter_map(|notes| voice(notes, bars)).collect())
 }
 
-fn voice(notes: Vec<GridNote>, bars: usize) -> Option<Voice> {
+fn voice(notes: Vec<GridNote>, bars: usize) -> Option<Candidate> {
     let first = notes.first()?.note;
     let role = Role::of(&first)?;
     if notes.iter().any(|grid| Role::of(&grid.note) != Some(role)) {
@@ -165,7 +169,7 @@ fn voice(notes: Vec<GridNote>, bars: usize) -> Option<Voice> {
             played[near].contains(&true)
         })
         .collect();
-    Some(Voice {
+    Some(Candidate {
         role,
         instrument: first.instrument,
         steps,
@@ -196,9 +200,9 @@ fn covered_bars(notes: &[GridNote], bars: usize) -> Vec<bool> {
 }
 
 fn melody_steps(mut notes: Vec<GridNote>, steps: usize) -> Option<Vec<u16>> {
-    notes.retain(|grid| melody::has_token(grid.note.pitch));
+    notes.retain(|grid| line::has_token(grid.note.pitch));
     let length = u64::try_from(steps).unwrap_or(u64::MAX);
-    let lines = melody::lines(notes, Cut { gap_steps: u64::MAX, max_steps: length });
+    let lines = line::lines(notes, Cut { gap_steps: u64::MAX, max_steps: length });
     let tokens = lines.first()?.tokens_of_part(length);
     Some(tokens.into_iter().map(u16::from).collect())
 }
@@ -207,7 +211,7 @@ fn drum_steps(notes: &[GridNote], steps: usize) -> Option<Vec<u16>> {
     let mut tokens = vec![0; steps];
     let mut found = false;
     for grid in notes.iter().filter(|grid| grid.note.velocity > 0) {
-        let Some(class) = drums::class(DrumMap::Reduced, grid.note.pitch) else { continue };
+        let Some(class) = percussion::class(MAP, grid.note.pitch) else { continue };
         found = true;
         let index = usize::try_from(grid.start_step).unwrap_or(usize::MAX);
         if let Some(token) = tokens.get_mut(index) {
@@ -222,20 +226,21 @@ fn drum_steps(notes: &[GridNote], steps: usize) -> Option<Vec<u16>> {
 /// Drums are the notes of the drum channel, the bass those of channel 1 or of a bass program, the
 /// melody all others. Where a role has no note it rests.
 pub(super) fn from_notes(notes: &[Note], steps: usize) -> Option<Vec<Step>> {
-    let is_bass = |note: &Note| note.channel == BASS_CHANNEL || (32..40).contains(&note.program);
+    let is_bass =
+        |note: &Note| note.channel == BASS.channel || BASS_PROGRAMS.contains(&note.program);
     let pitched = |bass: bool| notes.iter().filter(move |note| is_bass(note) == bass);
-    let melody = melody::from_notes(pitched(false), steps);
-    let bass = melody::from_notes(pitched(true), steps);
+    let melody = line::from_notes(pitched(false), steps);
+    let bass = line::from_notes(pitched(true), steps);
     let drums = if notes.iter().any(Note::is_drum) {
-        drums::from_notes(notes, DrumMap::Reduced, steps)
+        percussion::from_notes(notes, MAP, steps)
     } else {
         None
     };
     if melody.is_none() && bass.is_none() && drums.is_none() {
         return None;
     }
-    let melody = melody.unwrap_or_else(|| vec![melody::NO_EVENT; steps]);
-    let bass = bass.unwrap_or_else(|| vec![melody::NO_EVENT; steps]);
+    let melody = melody.unwrap_or_else(|| vec![line::NO_EVENT; steps]);
+    let bass = bass.unwrap_or_else(|| vec![line::NO_EVENT; steps]);
     let drums = drums.unwrap_or_else(|| vec![0; steps]);
     let voices = melody.into_iter().zip(bass).zip(drums);
     Some(
@@ -250,10 +255,10 @@ pub(super) fn from_notes(notes: &[Note], steps: usize) -> Option<Vec<Step>> {
 /// The notes of a trio: melody on channel 0, bass on channel 1, drums on their own.
 pub(super) fn to_notes(steps: &[Step]) -> Vec<Note> {
     let voice = |index: usize| {
-        steps.iter().map(move |step| u8::try_from(step[index]).unwrap_or(melody::NO_EVENT))
+        steps.iter().map(move |step| u8::try_from(step[index]).unwrap_or(line::NO_EVENT))
     };
-    let mut notes = melody::to_notes(voice(0), 0, 0);
-    notes.extend(melody::to_notes(voice(1), BASS_CHANNEL, BASS_PROGRAM));
-    notes.extend(drums::to_notes(steps.iter().map(|step| step[2].into()), DrumMap::Reduced));
+    let mut notes = line::to_notes(voice(0), 0, 0);
+    notes.extend(line::to_notes(voice(1), BASS.channel, BASS_PROGRAM));
+    notes.extend(percussion::to_notes(steps.iter().map(|step| step[2].into()), MAP));
     notes
 }

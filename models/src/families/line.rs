@@ -1,12 +1,18 @@
-//! Melodies: one pitch at a time out of 88, as tokens 0 (no event), 1 (note off) and `p − 19`.
+//! Lines of one pitch at a time out of 88, as tokens 0 (no event), 1 (note off) and `p − 19`. What
+//! melodies and trios share.
 
 use std::collections::HashMap;
+use std::ops::{Range, RangeInclusive};
 
+use super::family::Voice;
 use super::order::{int_hash, set_order, tuple_hash};
-use super::quantise::{GridNote, Part, bar_at_or_after};
-use super::{OUTPUT_VELOCITY, beats, step_of};
+use super::place::Place;
+use super::quantise::{
+    GridNote, OUTPUT_VELOCITY, Stretch, bar_at_or_after, beats, split_on_time_changes, step_of,
+};
+use super::search::{Cut, for_each_window};
 use crate::clip::{Note, STEPS_PER_BAR};
-use crate::midi::SequenceNote;
+use crate::midi::{NoteSequence, SequenceNote};
 
 /// Lowest pitch with a token.
 const LOWEST_PITCH: u8 = 21;
@@ -15,36 +21,50 @@ const HIGHEST_PITCH: u8 = 108;
 /// The token of pitch `p` is `p − PITCH_OFFSET`.
 const PITCH_OFFSET: u8 = 19;
 /// The token of a step on which nothing begins or ends.
-pub(super) const NO_EVENT: u8 = 0;
+pub const NO_EVENT: u8 = 0;
 /// The token of a step on which the sounding note ends.
-pub(super) const NOTE_OFF: u8 = 1;
+pub const NOTE_OFF: u8 = 1;
+/// Tokens that are pitches.
+pub const PITCHES: RangeInclusive<u8> = NOTE_OFF + 1..=HIGHEST_PITCH - PITCH_OFFSET;
 /// Number of tokens.
-pub(super) const VOCABULARY: u8 = 90;
+pub const VOCABULARY: usize = 1 + (HIGHEST_PITCH - PITCH_OFFSET) as usize;
+/// The voice of a single line.
+pub(super) const MELODY: Voice = Voice { name: "melody", channel: 0, is_drums: false };
+/// Programs of melodic instruments: pianos to guitars.
+pub(super) const MELODIC_PROGRAMS: Range<u8> = 0..32;
+/// What is read, in words.
+pub(super) const WANTED: &str = "notes from A0 to C8, not drums";
+/// What a passage takes, in words.
+pub(super) const PASSAGE: &str = ", and less than a bar of silence between notes";
 
 const BAR: u64 = STEPS_PER_BAR as u64;
 
-/// What ends a melody.
-#[derive(Clone, Copy)]
-pub(super) struct Cut {
-    /// Steps of silence that end it.
-    pub(super) gap_steps: u64,
-    /// Steps after which it is cut off.
-    pub(super) max_steps: u64,
-}
-
-impl Cut {
-    /// One bar of silence; cut off after 100 bars.
-    pub(super) const DEFAULT: Self = Self { gap_steps: BAR, max_steps: 100 * BAR };
-}
-
 /// The pitch of a token, `None` for the two that are no pitch and those out of range.
 pub(crate) fn pitch(token: u8) -> Option<u8> {
-    (token > NOTE_OFF && token < VOCABULARY).then(|| token + PITCH_OFFSET)
+    PITCHES.contains(&token).then(|| token + PITCH_OFFSET)
 }
 
 /// Whether a pitch has a token.
 pub(super) fn has_token(pitch: u8) -> bool {
     (LOWEST_PITCH..=HIGHEST_PITCH).contains(&pitch)
+}
+
+/// Whether a token is one.
+pub(super) fn is_token(token: impl Into<usize>) -> bool {
+    token.into() < VOCABULARY
+}
+
+/// Whether a note of a sequence can be in a line.
+pub(super) fn is_usable(note: &SequenceNote, melodic_programs_only: bool) -> bool {
+    !note.is_drum
+        && has_token(note.pitch)
+        && (!melodic_programs_only || MELODIC_PROGRAMS.contains(&note.program))
+}
+
+/// The channel of a note in a window that was made of the line of one instrument.
+pub(super) fn channel(instruments: &[u32], note: &SequenceNote) -> Option<u8> {
+    let is_line = is_usable(note, false) && note.velocity > 0;
+    (is_line && instruments.contains(&note.instrument)).then_some(MELODY.channel)
 }
 
 /// A monophonic line on the grid of its part.
@@ -132,10 +152,11 @@ pub(super) fn lines(mut notes: Vec<GridNote>, cut: Cut) -> Vec<Line> {
 }
 
 /// Which notes of a part count.
-pub(super) fn usable_notes(part: &Part, melodic_programs_only: bool) -> Option<Vec<GridNote>> {
+pub(super) fn usable_notes(part: &Stretch, melodic_programs_only: bool) -> Option<Vec<GridNote>> {
     let mut notes = part.grid_notes()?;
     notes.retain(|grid| {
-        has_token(grid.note.pitch) && (!melodic_programs_only || grid.note.program < 32)
+        has_token(grid.note.pitch)
+            && (!melodic_programs_only || MELODIC_PROGRAMS.contains(&grid.note.program))
     });
     Some(notes)
 }
@@ -234,6 +255,44 @@ pub(super) fn to_notes(
         }
     }
     notes
+}
+
+/// Calls `each` with the place and the tokens of every window of a stretch until it returns `false`.
+pub(super) fn for_each_window_of(
+    stretch: &Stretch,
+    melodic_programs_only: bool,
+    steps: usize,
+    mut each: impl FnMut(Place, Vec<u8>) -> bool,
+) {
+    let Some(notes) = usable_notes(stretch, melodic_programs_only) else { return };
+    for notes in by_instrument(notes) {
+        let Some(instrument) = notes.first().map(|grid| grid.note.instrument) else { continue };
+        for line in lines(notes, Cut::DEFAULT) {
+            let more = for_each_window(&line.tokens(line.length), steps, |start, window| {
+                let mut window = window.to_vec();
+                clean(&mut window);
+                each(Place::new(stretch, line.start_step + start, vec![instrument]), window)
+            });
+            if !more {
+                return;
+            }
+        }
+    }
+}
+
+/// Bars of the longest line of a sequence.
+pub(super) fn longest(sequence: &NoteSequence, melodic_programs_only: bool) -> usize {
+    let stretches = split_on_time_changes(sequence);
+    let notes = stretches.iter().filter_map(|it| usable_notes(it, melodic_programs_only));
+    let instruments = notes.flat_map(by_instrument);
+    let lines = instruments.flat_map(|notes| lines(notes, Cut::DEFAULT));
+    let longest = lines.map(|line| line.length).max().unwrap_or(0);
+    usize::try_from(longest).unwrap_or(usize::MAX) / STEPS_PER_BAR
+}
+
+/// How many notes begin in tokens.
+pub(super) fn notes(tokens: impl Iterator<Item = u8>) -> usize {
+    tokens.filter(|token| PITCHES.contains(token)).count()
 }
 
 #[cfg(test)]

@@ -1,0 +1,145 @@
+//! The families of models, a module each: melodies, melodies with chords, drums, drum rolls, trios,
+//! grooves.
+//!
+//! [`Family`] is what each of them answers for; [`Scheme`] is the one list of them. Beside them lies
+//! what several share: the grid of 16ths, lines of one pitch at a time, classes of drums, the search
+//! for windows.
+
+mod drum_roll;
+mod drums;
+mod error;
+mod family;
+mod groove;
+pub mod line;
+mod melody;
+mod melody_chords;
+mod order;
+pub mod percussion;
+mod place;
+mod quantise;
+mod reason;
+mod search;
+#[cfg(test)]
+pub(crate) mod testing;
+mod trio;
+mod window;
+
+use serde::{Deserialize, Serialize};
+
+pub use drum_roll::DrumRoll;
+pub use drums::Drums;
+pub use error::TokenError;
+pub use family::{Column, ColumnKind, Family, OutputKind, SEGMENTS, Voice, Walk, Wanted};
+pub use groove::{Groove, GrooveTask, roland_to_general};
+pub use melody::Melody;
+pub use melody_chords::MelodyChords;
+pub use percussion::DrumMap;
+pub(crate) use place::drum_pitch;
+pub use place::{Place, Source, common_time};
+pub use quantise::OUTPUT_VELOCITY;
+pub(crate) use quantise::beats;
+pub(crate) use reason::reason;
+pub use search::Limit;
+pub(crate) use search::largest;
+pub use trio::Trio;
+pub use window::{ControlKind, Controls, GrooveStep, Tokens, Window};
+
+/// The families, with what their models differ in beside sizes. Files name them by these words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Scheme {
+    /// Melodies.
+    Melody(Melody),
+    /// Melodies with the chords under them.
+    MelodyChords,
+    /// Drums as one token for all that sounds together.
+    Drums,
+    /// Drums as bits, one for each class.
+    DrumRoll(DrumRoll),
+    /// Melody, bass and drums together.
+    Trio,
+    /// Hits, velocities and timing of drums.
+    Groove(Groove),
+}
+
+impl Scheme {
+    /// What answers for the family.
+    pub fn family(&self) -> &dyn Family {
+        match self {
+            Self::Melody(family) => family,
+            Self::MelodyChords => &MelodyChords,
+            Self::Drums => &Drums,
+            Self::DrumRoll(family) => family,
+            Self::Trio => &Trio,
+            Self::Groove(family) => family,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config;
+
+    /// Files name the families by these words, so models of today load tomorrow.
+    #[test]
+    fn files_name_families() {
+        let words: Vec<String> = config::all()
+            .into_iter()
+            .map(|config| {
+                let text = serde_json::to_string(&config.scheme).expect("plain data");
+                assert_eq!(serde_json::from_str::<Scheme>(&text).expect("read"), config.scheme);
+                text
+            })
+            .collect();
+        let melody = |only| format!(r#"{{"melody":{{"melodic_programs_only":{only}}}}}"#);
+        let groove = |task| format!(r#"{{"groove":"{task}"}}"#);
+        let expected = [
+            melody(true),
+            melody(true),
+            r#""melody-chords""#.to_owned(),
+            r#""drums""#.to_owned(),
+            r#""drums""#.to_owned(),
+            r#"{"drum-roll":"reduced"}"#.to_owned(),
+            r#"{"drum-roll":"full"}"#.to_owned(),
+            melody(false),
+            melody(false),
+            melody(false),
+            r#""trio""#.to_owned(),
+            r#""trio""#.to_owned(),
+            r#""trio""#.to_owned(),
+            groove("reconstruct"),
+            groove("humanize"),
+            groove("tap-fixed-velocity"),
+            groove("tap-fixed-velocity-note-dropout"),
+            groove("add-closed-hat"),
+            groove("hits-control"),
+        ];
+        assert_eq!(words, expected);
+    }
+
+    /// The numbers of each family agree with each other: voices with outputs, columns with numbers,
+    /// noise with the widest output.
+    #[test]
+    fn families_are_whole() {
+        for config in config::all() {
+            let (family, name) = (config.family(), &config.name);
+            let columns = family.columns();
+            assert!(columns.iter().all(|column| column.limit > 1), "{name}");
+            assert_eq!(family.drum_map().is_some(), family.voices().iter().any(|it| it.is_drums));
+            if config.output_kind().is_tokens() {
+                assert_eq!(family.voices().len(), family.outputs().len(), "{name}");
+                let silence = family.from_ids(&vec![0; family.outputs().len()]).expect(name);
+                assert_eq!((silence.len(), family.holds(&silence)), (1, Some(true)), "{name}");
+                assert_eq!(family.notes(&silence), 0, "{name}");
+                let window = family.from_numbers(&family.numbers(&silence.clone().into()));
+                assert_eq!(window.tokens, silence, "{name}");
+                assert!(family.from_values(&[]).is_err(), "{name}");
+            } else {
+                let silence = family.from_values(&vec![0.0; config.output_depth()]).expect(name);
+                assert_eq!((silence.len(), family.holds(&silence)), (1, Some(true)), "{name}");
+                assert!(family.ids(&silence).is_err() && family.from_ids(&[]).is_err(), "{name}");
+            }
+        }
+    }
+}

@@ -1,0 +1,254 @@
+//! What a family of models is: a contract that each module beside this one fulfils.
+
+use super::error::TokenError;
+use super::percussion::DrumMap;
+use super::place::Place;
+use super::search::Limit;
+use super::window::{ControlKind, Controls, Tokens, Window};
+use crate::clip::{Clip, Note};
+use crate::midi::{NoteSequence, SequenceNote};
+
+/// Segments of the windows of hierarchical models of melodies and trios, one for each of 16 bars.
+pub const SEGMENTS: usize = 16;
+
+/// A family of models: how music becomes the steps of a window and goes back, what networks see of
+/// them, and how they lie in datasets.
+///
+/// A method without a body is a decision that every family makes; the others say what holds for most.
+/// Tokens that a method is given are of the family's own kind, as [`Family::holds`] says; of others
+/// they make nothing.
+pub trait Family {
+    /// Width of one encoder input step, without controls.
+    fn input_depth(&self) -> usize;
+
+    /// Widths of the parts of one decoder output step: vocabularies, or the number of bits or values.
+    fn outputs(&self) -> &'static [usize];
+
+    /// How one output step is drawn, and so what the next one reads of it.
+    fn output_kind(&self, hierarchical_decoder: bool) -> OutputKind;
+
+    /// What the networks are told beside the music.
+    fn control_kind(&self) -> Option<ControlKind> {
+        None
+    }
+
+    /// Segments of a window in hierarchical models; `None` for a family that has none of those.
+    fn segments(&self) -> Option<usize> {
+        None
+    }
+
+    /// Whether tokens are in the range of their vocabularies; `None` for tokens of another kind.
+    fn holds(&self, tokens: &Tokens) -> Option<bool>;
+
+    /// Writes what the encoder reads of a step into a row of `input_depth` zeros.
+    fn write_input(&self, tokens: &Tokens, step: usize, row: &mut [f32]);
+
+    /// Writes what the decoder is to write on a step into a row of zeros, as wide as all
+    /// [`Family::outputs`]: one-hot for tokens, bits, or values.
+    fn write_output(&self, tokens: &Tokens, step: usize, row: &mut [f32]);
+
+    /// The token of each part of the output, step by step.
+    ///
+    /// # Errors
+    /// A sentence for outputs that are no tokens.
+    fn ids(&self, tokens: &Tokens) -> Result<Vec<u16>, &'static str> {
+        let _ = tokens;
+        Err(NO_IDS)
+    }
+
+    /// Tokens of the numbers that [`Family::ids`] gives; not necessarily in range.
+    ///
+    /// # Errors
+    /// A sentence for outputs that are no tokens, and for numbers that make no tokens.
+    fn from_ids(&self, ids: &[u16]) -> Result<Tokens, &'static str> {
+        let _ = ids;
+        Err(NO_IDS)
+    }
+
+    /// Tokens of decoder output that is bits or values, whole steps of it.
+    ///
+    /// # Errors
+    /// A sentence for outputs that are tokens.
+    fn from_values(&self, values: &[f32]) -> Result<Tokens, &'static str> {
+        let _ = values;
+        Err("its output has no values")
+    }
+
+    /// The voices that sound together, in the order of the outputs.
+    fn voices(&self) -> &'static [Voice];
+
+    /// How drum pitches are gathered, where there are drums.
+    fn drum_map(&self) -> Option<DrumMap>;
+
+    /// Whether notes have velocities and timing of their own, off the grid of 16ths.
+    fn is_performed(&self) -> bool {
+        false
+    }
+
+    /// Whether any note of a clip is a tap, whatever its pitch.
+    fn reads_taps(&self) -> bool {
+        false
+    }
+
+    /// Whether the encoder hears only some of the hits in training, see [`Tokens::drop_hits`].
+    fn drops_hits(&self) -> bool {
+        false
+    }
+
+    /// Whether notes of a program play a part that notes of others do not.
+    fn is_told_by(&self, program: u8) -> bool {
+        let _ = program;
+        false
+    }
+
+    /// One window of a clip's notes, `steps` long; `None` if no note has a place in it.
+    fn from_notes(&self, notes: &[Note], steps: usize) -> Option<Tokens>;
+
+    /// The notes of a window.
+    fn to_notes(&self, tokens: &Tokens) -> Vec<Note>;
+
+    /// The controls that follow from tokens alone.
+    fn controls_of_tokens(&self, tokens: &Tokens) -> Option<Controls> {
+        let _ = tokens;
+        None
+    }
+
+    /// The controls of a window that follow from the clip it was made of.
+    fn controls_of_clip(&self, clip: &Clip, tokens: &Tokens) -> Option<Controls> {
+        let _ = clip;
+        self.controls_of_tokens(tokens)
+    }
+
+    /// How windows lie in a sequence.
+    fn walk(&self) -> Walk;
+
+    /// The windows of a sequence, `steps` long, as the original finds them.
+    fn windows(&self, sequence: &NoteSequence, steps: usize, limit: Limit) -> Vec<(Window, Place)>;
+
+    /// The channel that a note of a sequence has in a window that was made of `instruments`, as
+    /// [`Place`] says; `None` for a note that was not read.
+    fn channel(&self, instruments: &[u32], note: &SequenceNote) -> Option<u8>;
+
+    /// What the family reads, in words.
+    fn wanted(&self) -> Wanted;
+
+    /// Whether notes on the drum channel, or the others, can be read.
+    fn reads(&self, is_drum: bool) -> bool;
+
+    /// Whether there is something to read in notes, however short.
+    fn has_usable(&self, notes: &[SequenceNote]) -> bool;
+
+    /// Bars of the longest passage, where it takes one instrument to have one.
+    fn longest(&self, sequence: &NoteSequence) -> Option<usize>;
+
+    /// Why a sequence in common time has no window, for reasons of the family's own. `name` is the
+    /// configuration's, `is_long` whether a passage is as long as a window.
+    fn refusal(&self, name: &str, sequence: &NoteSequence, is_long: bool) -> Option<TokenError> {
+        let _ = (name, sequence, is_long);
+        None
+    }
+
+    /// What the columns of a step in a dataset hold.
+    fn columns(&self) -> Vec<Column>;
+
+    /// The numbers of a window in a dataset, step by step, each below the limit of its column.
+    fn numbers(&self, window: &Window) -> Vec<u16>;
+
+    /// The window of such numbers.
+    fn from_numbers(&self, numbers: &[u16]) -> Window;
+
+    /// How many notes begin in a window; of several voices, in the one with the fewest.
+    fn notes(&self, tokens: &Tokens) -> usize;
+}
+
+const NO_IDS: &str = "its output has no classes";
+
+/// The shape of the decoder's output at one step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OutputKind {
+    /// One token out of a vocabulary.
+    Categorical,
+    /// Several tokens, each out of its own vocabulary, from one LSTM stack.
+    MultiCategorical,
+    /// Several tokens, each from an LSTM stack of its own.
+    SplitCategorical,
+    /// Bits that depend on each other in order.
+    Nade,
+    /// Hits, velocities and offsets of each class of drums.
+    Groove,
+}
+
+impl OutputKind {
+    /// Whether a step is made of tokens, rather than of bits or values.
+    pub const fn is_tokens(self) -> bool {
+        match self {
+            Self::Categorical | Self::MultiCategorical | Self::SplitCategorical => true,
+            Self::Nade | Self::Groove => false,
+        }
+    }
+}
+
+/// What sounds on its own in the music of a family.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Voice {
+    /// Name, one small word.
+    pub name: &'static str,
+    /// Zero-based MIDI channel of its notes.
+    pub channel: u8,
+    /// Whether it is drums; else it plays one note at a time.
+    pub is_drums: bool,
+}
+
+/// How windows lie in a sequence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Walk {
+    /// In each stretch of one tempo and time signature, a window may begin at any bar.
+    Bars,
+    /// The sequence is read as a whole, and a window begins where the one before ends.
+    Windows,
+}
+
+impl Walk {
+    /// Windows of `bars` bars after one of them that share bars with it.
+    pub const fn overlap(self, bars: usize) -> usize {
+        match self {
+            Self::Bars => bars.saturating_sub(1),
+            Self::Windows => 0,
+        }
+    }
+}
+
+/// What a family reads, in words that go on a sentence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// Of a file: "it needs …".
+    pub of_file: &'static str,
+    /// Of a clip: "it needs …".
+    pub of_clip: &'static str,
+    /// What else it takes for a passage to be long enough, after the number of its bars.
+    pub of_passage: &'static str,
+}
+
+/// A column of the steps of a dataset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Column {
+    /// What its numbers are.
+    pub kind: ColumnKind,
+    /// The first number that is not in it.
+    pub limit: u32,
+}
+
+/// What the numbers of a dataset's column are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ColumnKind {
+    /// Melody tokens.
+    Melody,
+    /// Classes of chords.
+    Chord,
+    /// Bits of drum classes, the first lowest.
+    Drums,
+    /// 1 for a hit of one class of drums, else 0.
+    Hit,
+    /// A velocity or offset that goes with a hit.
+    Value,
+}
