@@ -9,6 +9,7 @@ use thiserror::Error;
 
 use crate::families::{ControlKind, Family, Groove, Melody};
 pub use crate::families::{DrumMap, DrumRoll, GrooveTask, OutputKind, SEGMENTS, Scheme};
+pub use interlude_gradient::adam::ClipMode;
 pub use overrides::HParamsError;
 
 /// How the scheduled-sampling probability grows with the step.
@@ -21,16 +22,6 @@ pub enum SamplingSchedule {
     Exponential,
     /// `1 − k / (k + exp(step / k))` with `k = rate`.
     InverseSigmoid,
-}
-
-/// How gradients are clipped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ClipMode {
-    /// By the norm of all gradients together.
-    GlobalNorm,
-    /// Each element on its own.
-    Value,
 }
 
 /// Hyper-parameters, by the names of the original.

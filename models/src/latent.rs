@@ -6,7 +6,7 @@ pub mod constraint;
 pub mod flow;
 pub mod personal;
 
-use crate::random::{fill_normal, generator};
+use interlude_gradient::random::{fill_normal, generator};
 
 /// Sine of the angle below which two codes have the same direction.
 const SAME_DIRECTION: f64 = 1e-4;

@@ -1,7 +1,7 @@
 //! The noise of a decoding: its stream is the cycle, its position follows from the step. A loop
 //! repeats itself, and a bar can be made without those before it.
 
-use crate::random::{generator, uniform};
+use interlude_gradient::random::{generator, uniform};
 
 /// Whose noise it is: with the same key every decoding draws the same numbers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

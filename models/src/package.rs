@@ -26,10 +26,10 @@ use crate::latent::attributes::{self, Attributes, AttributesError};
 use crate::latent::constraint;
 use crate::latent::flow::{self, Flow, FlowError};
 use crate::network::{self, NetworkError, Part};
-use crate::onnx::proto::ModelProto;
-use crate::onnx::quantise::quantise;
-use crate::onnx::stored;
 use crate::weights::Weights;
+use interlude_onnx::proto::ModelProto;
+use interlude_onnx::quantise::quantise;
+use interlude_onnx::stored;
 
 /// Name of the file that describes a model.
 pub const INFO_FILE: &str = "model.json";

@@ -5,9 +5,9 @@
 
 pub mod networks;
 
+use interlude_gradient::fit::{Fit, FitError};
+use interlude_gradient::perceptron::initial;
 use interlude_models::engine::Posterior;
-use interlude_models::gradient::fit::{Fit, FitError};
-use interlude_models::gradient::perceptron::initial;
 use interlude_models::latent::constraint::ACTOR;
 use interlude_models::runtime::Runtime;
 use interlude_models::weights::Weights;

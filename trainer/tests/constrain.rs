@@ -4,10 +4,10 @@
 use std::fs;
 use std::path::Path;
 
+use interlude_gradient::fit::{Fit, Network};
+use interlude_gradient::perceptron::initial;
 use interlude_models::config::by_name;
 use interlude_models::engine::Posterior;
-use interlude_models::gradient::fit::{Fit, Network};
-use interlude_models::gradient::perceptron::initial;
 use interlude_models::latent::constraint::{ACTOR, Constraint, FILE, Range};
 use interlude_models::latent::prior;
 use interlude_models::package::{ModelInfo, Package};

@@ -1,11 +1,11 @@
 //! The gradient graph of every configuration against differences of its own loss.
 
+use interlude_gradient::dropout::Dropout;
 use interlude_models::config::{self, Config, OutputKind};
 use interlude_models::network;
 use interlude_models::runtime::Runtime;
 use interlude_models::weights::{Tensor, Weights};
 use interlude_trainer::dataset::{Windows, layout};
-use interlude_trainer::gradient::dropout::Dropout;
 use interlude_trainer::gradient::model::{self, GradientError};
 use interlude_trainer::gradient::pieces;
 use interlude_trainer::gradient::shape::{Frozen, Shape};

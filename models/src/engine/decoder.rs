@@ -46,7 +46,7 @@ impl<'e> Decoder<'e> {
             return Err(EngineError::NotFinite { index });
         }
         let previous = if categorical(config) {
-            let none = config.outputs().iter().map(|&size| crate::onnx::extent(size));
+            let none = config.outputs().iter().map(|&size| interlude_onnx::extent(size));
             Sample::Tokens(none.cycle().take(batch * config.outputs().len()).collect())
         } else {
             Sample::Values(vec![0.0; batch * config.output_depth()])

@@ -11,9 +11,9 @@ use super::{EngineError, EngineOptions};
 use crate::config::Config;
 use crate::network::Part;
 use crate::network::interface::Port;
-use crate::onnx::{Dim, ElementType};
 use crate::package::Package;
 use crate::runtime::Runtime;
+use interlude_onnx::{Dim, ElementType};
 
 /// A loaded graph.
 #[derive(Debug)]

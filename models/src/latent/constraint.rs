@@ -16,9 +16,9 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::files;
-use crate::gradient::perceptron::Trained;
-use crate::random::generator;
 use crate::weights::Weights;
+use interlude_gradient::perceptron::Trained;
+use interlude_gradient::random::generator;
 
 use super::prior;
 

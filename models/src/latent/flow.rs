@@ -1,5 +1,5 @@
 //! A learned prior: a flow from the standard normal distribution to where the codes of real music lie
-//! (Mittal 2021 with diffusion; here flow matching, see [`crate::gradient::flow`]).
+//! (Mittal 2021 with diffusion; here flow matching, see [`interlude_gradient::flow`]).
 //!
 //! The prior of a variational autoencoder is where codes would lie if training had no end. A sample of
 //! it is music that no one would write, and so is the straight way between two clips. Here noise is
@@ -11,13 +11,13 @@ mod file;
 
 use rand::RngExt;
 
-use crate::gradient::field::{Field, Plan, Way};
-use crate::gradient::fit::FitError;
-use crate::gradient::flow::TIMES;
-use crate::gradient::residual::Sizes;
-use crate::random::generator;
 use crate::runtime::Runtime;
 use crate::weights::Weights;
+use interlude_gradient::field::{Field, Plan, Way};
+use interlude_gradient::fit::FitError;
+use interlude_gradient::flow::TIMES;
+use interlude_gradient::random::generator;
+use interlude_gradient::residual::Sizes;
 
 pub use conditions::{Condition, Conditions, Known};
 pub use file::{FILE, FlowError};
@@ -314,7 +314,7 @@ impl Prior {
 mod tests {
     use rand_chacha::ChaCha8Rng;
 
-    use crate::random::fill_normal;
+    use interlude_gradient::random::fill_normal;
 
     use super::*;
 

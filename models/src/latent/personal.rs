@@ -11,9 +11,9 @@ mod training;
 pub use file::PersonalError;
 pub use training::{Progress, Settings, Training, train};
 
-use crate::gradient::perceptron::Trained;
-use crate::random::{fill_normal, generator};
 use crate::weights::Weights;
+use interlude_gradient::perceptron::Trained;
+use interlude_gradient::random::{fill_normal, generator};
 
 /// A trained personal model.
 #[derive(Clone, Debug, PartialEq)]

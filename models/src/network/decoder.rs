@@ -14,8 +14,8 @@ use super::interface::{self, Part};
 use super::variables::{Core, conductor_cell, cores, decoder_cell, embedding_size};
 use crate::config::{Config, OutputKind};
 use crate::families::percussion::CLASSES;
-use crate::onnx::{Attribute, ElementType, Value, extent};
 use crate::weights::Weights;
+use interlude_onnx::{Attribute, ElementType, Value, extent};
 
 /// Builds `decoder_conductor.onnx`; the weights go to `data`.
 ///
@@ -269,7 +269,7 @@ fn categorical_sample(
 
 /// 1 where `logit / temperature + noise ≥ 0`, else 0.
 fn draw_bits(
-    graph: &mut crate::onnx::Graph,
+    graph: &mut interlude_onnx::Graph,
     logit: &Value,
     noise: &Value,
     temperature: &Value,

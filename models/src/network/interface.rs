@@ -17,7 +17,7 @@
 use super::variables::{Core, cores, embedding_size, projection_size};
 use crate::config::{Config, OutputKind};
 use crate::families::percussion;
-use crate::onnx::{Dim, ElementType};
+use interlude_onnx::{Dim, ElementType};
 
 /// An input or output of a graph.
 #[derive(Clone, Debug, PartialEq)]

@@ -12,9 +12,9 @@ use prost::Message;
 use super::encoder::SIGMA_KERNEL;
 use super::{Part, build, variables};
 use crate::config::Config;
-use crate::onnx::proto::ModelProto;
-use crate::onnx::stored;
 use crate::weights::{Tensor, Weights};
+use interlude_onnx::proto::ModelProto;
+use interlude_onnx::stored;
 
 /// An index is told by two numbers below this, which a float holds exactly.
 const DIGIT: usize = 1 << 12;

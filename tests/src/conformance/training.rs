@@ -1,11 +1,11 @@
 //! Losses, gradients and steps of Adam of one fixture folder, by the trainer's own graphs.
 
 use anyhow::{Context, Result};
+use interlude_gradient::adam::{self, first_moment, second_moment};
 use interlude_models::config::{Config, OutputKind};
 use interlude_models::runtime::Runtime;
 use interlude_models::weights::Weights;
 use interlude_trainer::checkpoint::{Checkpoint, Moment};
-use interlude_trainer::gradient::adam::{self, first_moment, second_moment};
 use interlude_trainer::gradient::shape::Shape;
 use interlude_trainer::train::batch::Batch;
 use interlude_trainer::train::program::{Program, Purpose};

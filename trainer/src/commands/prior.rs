@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use interlude_models::gradient::flow::Settings;
+use interlude_gradient::flow::Settings;
 use interlude_models::latent::flow::{Conditions, FILE, Flow, sizes};
 use interlude_models::package::Package;
 use interlude_models::runtime::Runtime;

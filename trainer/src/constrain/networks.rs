@@ -1,10 +1,10 @@
 //! Losses and gradients of critic and actor.
 
-use interlude_models::gradient::fit::Network;
-use interlude_models::gradient::perceptron::Perceptron;
-use interlude_models::gradient::variables::Variables;
+use interlude_gradient::fit::Network;
+use interlude_gradient::perceptron::Perceptron;
+use interlude_gradient::variables::Variables;
 use interlude_models::latent::constraint::{self, ACTOR};
-use interlude_models::onnx::{Attribute, ElementType, Graph, Value};
+use interlude_onnx::{Attribute, ElementType, Graph, Value};
 
 /// Name of the critic's perceptron.
 pub const CRITIC: &str = "critic";

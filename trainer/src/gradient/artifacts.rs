@@ -4,15 +4,15 @@
 //! The training API runs three models: one that leaves gradients in buffers, one that evaluates,
 //! and an optimiser that changes variables and moments in place. Names of inputs and outputs are
 //! those that the API looks for (`orttraining/training_api` of ONNX Runtime 1.19). The optimiser's
-//! own correction of bias is off: the rate it is given is the step size of [`super::adam`], so both
+//! own correction of bias is off: the rate it is given is the step size of [`interlude_gradient::adam`], so both
 //! ways make the same step.
 
 use interlude_models::config::Config;
-use interlude_models::onnx::{Attribute, ElementType, Graph};
+use interlude_onnx::{Attribute, ElementType, Graph};
 
-use super::adam;
 use super::model::{self, Built, GradientError};
 use super::shape::Shape;
+use interlude_gradient::adam;
 
 /// What begins the name of an input or output that belongs to a variable's gradient.
 const ACCUMULATION: &str = "_grad.accumulation.";

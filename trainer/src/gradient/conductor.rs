@@ -1,11 +1,11 @@
 //! The conductor of a hierarchical decoder: from z one embedding for each segment.
 
-use interlude_models::onnx::{Graph, Value};
+use interlude_onnx::{Graph, Value};
 
-use super::dropout::Dropout;
-use super::part::Part;
-use super::stack::{Stack, StackPass};
-use super::variables::Variables;
+use interlude_gradient::dropout::Dropout;
+use interlude_gradient::part::Part;
+use interlude_gradient::stack::{Stack, StackPass};
+use interlude_gradient::variables::Variables;
 
 /// LSTM layers that read nothing: their only input is a zero.
 #[derive(Clone, Debug)]

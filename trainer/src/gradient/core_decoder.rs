@@ -1,15 +1,15 @@
 //! A core decoder: an LSTM stack that writes one step after the other, each fed with the output
 //! before it.
 
-use interlude_models::onnx::{Attribute, ElementType, Graph, Value};
+use interlude_onnx::{Attribute, ElementType, Graph, Value};
 
-use super::dense::Dense;
-use super::dropout::Dropout;
 use super::output::Output;
-use super::part::Part;
-use super::stack::{Stack, StackPass};
-use super::state::State;
-use super::variables::Variables;
+use interlude_gradient::dense::Dense;
+use interlude_gradient::dropout::Dropout;
+use interlude_gradient::part::Part;
+use interlude_gradient::stack::{Stack, StackPass};
+use interlude_gradient::state::State;
+use interlude_gradient::variables::Variables;
 
 /// The stack between its two dense layers.
 #[derive(Clone, Debug)]

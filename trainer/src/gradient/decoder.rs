@@ -6,15 +6,15 @@
 //! are called here are the columns of one step: tokens, or one row of numbers.
 
 use interlude_models::config::{Config, OutputKind};
-use interlude_models::onnx::{Attribute, Graph, Value};
+use interlude_onnx::{Attribute, Graph, Value};
 
 use super::conductor::Conductor;
 use super::core_decoder::{Choices, CoreDecoder, CorePass};
-use super::dropout::Dropout;
 use super::output::{Output, Prediction};
-use super::part::Part;
-use super::stack::StackPass;
-use super::variables::Variables;
+use interlude_gradient::dropout::Dropout;
+use interlude_gradient::part::Part;
+use interlude_gradient::stack::StackPass;
+use interlude_gradient::variables::Variables;
 
 /// Conductor and core decoders.
 #[derive(Clone, Debug)]
@@ -266,7 +266,7 @@ impl Decoder {
             let fed: Vec<Value> = (0..parts.len())
                 .map(|part| body.body_input(&format!("fed{part}"), element))
                 .collect();
-            let embedding = body.body_input("embedding", interlude_models::onnx::ElementType::F32);
+            let embedding = body.body_input("embedding", interlude_onnx::ElementType::F32);
             let own: Vec<Value> = (0..parts.len())
                 .map(|part| body.body_input(&format!("target{part}"), element))
                 .collect();

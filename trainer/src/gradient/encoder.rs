@@ -3,13 +3,13 @@
 //! In the lower of two levels each segment of a window is an example of its own; the upper one reads
 //! the embeddings of the segments.
 
-use interlude_models::onnx::{Graph, Value};
+use interlude_onnx::{Graph, Value};
 
-use super::dropout::Dropout;
-use super::layer::{Layer, Pass};
-use super::lstm::{self, Direction};
-use super::part::Part;
-use super::variables::Variables;
+use interlude_gradient::dropout::Dropout;
+use interlude_gradient::layer::{Layer, Pass};
+use interlude_gradient::lstm::{self, Direction};
+use interlude_gradient::part::Part;
+use interlude_gradient::variables::Variables;
 
 /// All levels, lowest first.
 #[derive(Clone, Debug)]

@@ -11,22 +11,22 @@
 //! flows through a sampled output, so this is exact.
 
 use interlude_models::config::{Config, OutputKind, SEGMENTS, Scheme};
-use interlude_models::onnx::{ElementType, Graph, Value};
 use interlude_models::tokens::Tokens;
+use interlude_onnx::{ElementType, Graph, Value};
 use thiserror::Error;
 
-use super::adam::{self, Settings, Update};
-use super::cell;
 use super::core_decoder::Choices;
 use super::decoder::{Decoder, Feeding, Windows};
-use super::dropout::Dropout;
 use super::encoder::Encoder;
-use super::part::Part;
 use super::pieces::{self, Pieces};
 use super::posterior::{Divergence, Draw, Posterior};
 use super::shape::Shape;
-use super::tensors::{as_float, mean, reshape};
-use super::variables::{Variables, dims};
+use interlude_gradient::adam::{self, Settings, Update};
+use interlude_gradient::cell;
+use interlude_gradient::dropout::Dropout;
+use interlude_gradient::part::Part;
+use interlude_gradient::tensors::{as_float, mean, reshape};
+use interlude_gradient::variables::{Variables, dims};
 
 /// Scalar outputs of every training graph: the loss, its reconstruction part, the mean divergence
 /// in nats before free bits, the share of right steps, and the norm of all gradients.

@@ -4,11 +4,11 @@ mod categorical;
 mod groove;
 mod nade;
 
-use interlude_models::onnx::{ElementType, Graph, Value};
+use interlude_onnx::{ElementType, Graph, Value};
 
-use super::part::Part;
-use super::tensors::{argmax, as_float};
-use super::variables::Variables;
+use interlude_gradient::part::Part;
+use interlude_gradient::tensors::{argmax, as_float};
+use interlude_gradient::variables::Variables;
 use nade::Nade;
 
 /// The kinds of output.

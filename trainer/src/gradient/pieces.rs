@@ -3,12 +3,12 @@
 //! What the forward pass keeps for the backward pass then is as small as a piece, and mostly stays
 //! in the processor's caches.
 
-use interlude_models::onnx::{Attribute, ElementType, Graph, Value};
+use interlude_onnx::{Attribute, ElementType, Graph, Value};
 
-use super::dropout::Dropout;
 use super::shape::Shape;
-use super::tensors::reshape;
-use super::variables::{Variables, dims};
+use interlude_gradient::dropout::Dropout;
+use interlude_gradient::tensors::reshape;
+use interlude_gradient::variables::{Variables, dims};
 
 /// Rows, examples times steps, of a piece at most.
 const ROWS: usize = 4096;

@@ -1,11 +1,11 @@
 //! The posterior q(z | x): mean, standard deviation, a draw from it, and its divergence from the
 //! prior.
 
-use interlude_models::onnx::{Graph, Value};
+use interlude_onnx::{Graph, Value};
 
-use super::dense::Dense;
-use super::tensors::{as_float, float, mean};
-use super::variables::Variables;
+use interlude_gradient::dense::Dense;
+use interlude_gradient::tensors::{as_float, float, mean};
+use interlude_gradient::variables::Variables;
 
 /// The two dense layers that make `mu` and `sigma` from an embedding.
 #[derive(Clone, Debug)]

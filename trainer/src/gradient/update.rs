@@ -2,12 +2,12 @@
 
 use interlude_models::config::Config;
 use interlude_models::network::variables;
-use interlude_models::onnx::{ElementType, Graph};
+use interlude_onnx::{ElementType, Graph};
 
-use super::adam;
 use super::model::{self, Built};
 use super::shape::Frozen;
-use super::variables::{Variables, dims};
+use interlude_gradient::adam;
+use interlude_gradient::variables::{Variables, dims};
 
 /// A graph that adds up the gradients of so many parts of a batch, clips them and updates all
 /// variables that are not frozen: the last part of [`model::training`]. For each such `V` it has an input

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::io;
 use std::path::Path;
 
+use interlude_gradient::flow::Example;
 use interlude_models::engine::{Engine, EngineError, Posterior};
-use interlude_models::gradient::flow::Example;
 use interlude_models::latent::flow::{Conditions, Known};
 use interlude_models::tokens::{Controls, Tokens};
 use interlude_models::weights::{Tensor, Weights};

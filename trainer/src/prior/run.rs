@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use interlude_models::gradient::field::Field;
-use interlude_models::gradient::fit::FitError;
-use interlude_models::gradient::flow::{Settings, TIMES, Training, is_state, tell_time};
-use interlude_models::gradient::residual::Sizes;
+use interlude_gradient::field::Field;
+use interlude_gradient::fit::FitError;
+use interlude_gradient::flow::{Settings, TIMES, Training, is_state, tell_time};
+use interlude_gradient::residual::Sizes;
 use interlude_models::latent::flow::{Conditions, Flow, FlowError, Known};
 use interlude_models::runtime::Runtime;
 use interlude_models::weights::{Weights, WeightsError};

@@ -14,8 +14,8 @@ use super::ranks::Ranks;
 use super::schedule;
 use super::state::State;
 use crate::dataset::Windows;
-use crate::gradient::adam;
 use crate::gradient::shape::Shape;
+use interlude_gradient::adam;
 
 /// Sizes that are tried, smallest first.
 const SIZES: [usize; 6] = [32, 64, 128, 256, 512, 1024];

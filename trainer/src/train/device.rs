@@ -134,10 +134,10 @@ mod tests {
 
     use super::*;
     use crate::dataset::Windows;
-    use crate::gradient::adam;
     use crate::train::batches::{Batches, Making};
     use crate::train::initial;
     use crate::train::program::{Program, Purpose};
+    use interlude_gradient::adam;
 
     // Steps with a state of their own, of standard operators, are those that change it in place: on
     // the processor losses and weights are equal, and the state is untouched until it is asked for.

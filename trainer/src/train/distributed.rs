@@ -104,8 +104,8 @@ mod tests {
     use super::super::parallel::Parallel;
     use super::*;
     use crate::dataset::Windows;
-    use crate::gradient::adam::BETA_2;
     use crate::gradient::shape::Frozen;
+    use interlude_gradient::adam::BETA_2;
 
     const SHAPE: Shape =
         Shape { steps: 32, batch: 5, whole: 5, sampling: false, frozen: Frozen::Nothing };

@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use interlude_models::onnx::ElementType;
-use interlude_models::onnx::proto::{DimensionValue, ModelProto, ValueInfoProto};
+use interlude_onnx::ElementType;
+use interlude_onnx::proto::{DimensionValue, ModelProto, ValueInfoProto};
 use ort::memory::Allocator;
 use ort::session::{IoBinding, SessionInputValue};
 use ort::value::Tensor;
@@ -13,7 +13,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::batch::{Batch, columns};
-use crate::gradient::dropout;
+use interlude_gradient::dropout;
 
 /// A tensor for each input that a batch fills.
 #[derive(Debug, Default)]

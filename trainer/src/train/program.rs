@@ -12,9 +12,9 @@ use super::batch::{Batch, Report};
 use super::error::ProgramError;
 use super::inputs::Inputs;
 use super::state::State;
-use crate::gradient::cell::operators;
 use crate::gradient::model::{self, Built, GLOBAL_NORM, REPORT};
 use crate::gradient::shape::{Frozen, Shape};
+use interlude_gradient::cell::operators;
 
 /// A graph of one window length and batch size.
 #[derive(Debug)]

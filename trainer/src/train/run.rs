@@ -26,8 +26,8 @@ use super::schedule::{self, Rates, Schedule};
 use super::snapshot::{self, Progress, Sums};
 use super::state::State;
 use crate::dataset::Windows;
-use crate::gradient::adam;
 use crate::gradient::shape::{Frozen, Shape};
+use interlude_gradient::adam;
 
 /// Folder of the model that an evaluation found best so far.
 pub const BEST: &str = "best";

@@ -27,8 +27,8 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::delay;
-use crate::gradient::adam;
 use crate::gradient::shape::Frozen;
+use interlude_gradient::adam;
 
 /// The phases of a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -10,7 +10,7 @@ use ort::memory::Allocator;
 use ort::value::Tensor;
 use thiserror::Error;
 
-use crate::gradient::adam::{first_moment, second_moment};
+use interlude_gradient::adam::{first_moment, second_moment};
 
 /// A fault of the state's tensors.
 #[derive(Debug, Error)]

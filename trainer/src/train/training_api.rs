@@ -4,8 +4,8 @@ use std::fs;
 use std::ptr;
 
 use interlude_models::config::Config;
-use interlude_models::onnx::proto::ModelProto;
 use interlude_models::runtime::{Provider, Runtime};
+use interlude_onnx::proto::ModelProto;
 use ort::AsPointer;
 use ort::memory::Allocator;
 use ort::session::SessionInputValue;
@@ -18,10 +18,10 @@ use super::batch::{Batch, Report};
 use super::error::{CheckpointError, ProgramError};
 use super::inputs::Inputs;
 use super::state::State;
-use crate::gradient::adam::first_moment;
 use crate::gradient::artifacts::Artifacts;
 use crate::gradient::model::REPORT;
 use crate::gradient::shape::Shape;
+use interlude_gradient::adam::first_moment;
 
 mod checkpoint;
 

@@ -9,9 +9,9 @@ use safetensors::tensor::SafeTensors;
 use thiserror::Error;
 
 use crate::files;
-use crate::gradient::fit::FitError;
-use crate::gradient::perceptron::Trained;
 use crate::weights::Weights;
+use interlude_gradient::fit::FitError;
+use interlude_gradient::perceptron::Trained;
 
 use super::{Personal, Sizes};
 

@@ -6,13 +6,13 @@ use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
 use crate::engine::Posterior;
-use crate::gradient::fit::{Fit, Network};
-use crate::gradient::perceptron::{Perceptron, initial};
-use crate::gradient::variables::Variables;
-use crate::onnx::{Attribute, ElementType, Graph, Value};
-use crate::random::{fill_normal, generator};
 use crate::runtime::Runtime;
 use crate::weights::{Tensor, Weights};
+use interlude_gradient::fit::{Fit, Network};
+use interlude_gradient::perceptron::{Perceptron, initial};
+use interlude_gradient::random::{fill_normal, generator};
+use interlude_gradient::variables::Variables;
+use interlude_onnx::{Attribute, ElementType, Graph, Value};
 
 use super::{Personal, PersonalError, Sizes};
 

@@ -1,9 +1,9 @@
 //! One token a step: softmax cross-entropy.
 
-use interlude_models::onnx::{Attribute, Graph, Value};
+use interlude_onnx::{Attribute, Graph, Value};
 
-use super::super::part::one_hot;
-use super::super::tensors::{argmax, float, mean};
+use interlude_gradient::part::one_hot;
+use interlude_gradient::tensors::{argmax, float, mean};
 
 /// What the forward pass found.
 pub(super) struct Found {

@@ -3,9 +3,9 @@
 //! The loss of a step is the log-loss of the hits plus the squared errors of the squashed velocities
 //! and offsets: `Σ −(y·ln(p + ε) + (1 − y)·ln(1 − p + ε)) + Σ (σ(v) − y)² + Σ (tanh(o) − y)²`.
 
-use interlude_models::onnx::{Graph, Value};
+use interlude_onnx::{Graph, Value};
 
-use super::super::tensors::{float, mean, rows};
+use interlude_gradient::tensors::{float, mean, rows};
 
 /// Drum classes.
 pub(super) const CLASSES: usize = 9;

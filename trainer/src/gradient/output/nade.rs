@@ -5,10 +5,10 @@
 //! `−Σ v_i·ln(ε + p_i) + (1 − v_i)·ln(ε + 1 − p_i)`. Both passes run over the bits in a `Scan`, all
 //! rows at once.
 
-use interlude_models::onnx::{Attribute, ElementType, Graph, Value};
+use interlude_onnx::{Attribute, ElementType, Graph, Value};
 
-use super::super::tensors::{float, mean, rows};
-use super::super::variables::Variables;
+use interlude_gradient::tensors::{float, mean, rows};
+use interlude_gradient::variables::Variables;
 
 /// Keeps logarithms finite; in single precision it decides what a saturated bit costs.
 const EPSILON: f32 = 1e-6;

@@ -10,7 +10,7 @@ use flatbuffers::{
 use interlude_models::weights::{Tensor as Weight, Weights};
 
 use super::super::error::CheckpointError;
-use crate::gradient::adam::{first_moment, second_moment};
+use interlude_gradient::adam::{first_moment, second_moment};
 
 /// What the file begins with, after the offset of its root.
 const IDENTIFIER: &str = "ODTC";

@@ -1,6 +1,6 @@
 //! Short ways to say what graphs need again and again.
 
-use interlude_models::onnx::{Attribute, ElementType, Graph, Value};
+use interlude_onnx::{Attribute, ElementType, Graph, Value};
 
 /// A tensor in another shape of known extents.
 pub fn reshape(graph: &mut Graph, x: &Value, shape: &[usize]) -> Value {

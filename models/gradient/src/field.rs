@@ -7,9 +7,9 @@
 use ort::session::Session;
 use ort::value::Tensor;
 
-use crate::onnx::Graph;
-use crate::runtime::{Provider, Runtime};
-use crate::weights::Weights;
+use interlude_onnx::Graph;
+use interlude_onnx::runtime::{Provider, Runtime};
+use interlude_onnx::weights::Weights;
 
 use super::fit::FitError;
 use super::flow::{TIMES, tell_time};

@@ -1,7 +1,7 @@
 //! Dropout of what LSTM layers read, as the original applies it: on the input of each layer, drawn
 //! anew at each step; outputs and states are left alone.
 
-use interlude_models::onnx::{ElementType, Graph, Value};
+use interlude_onnx::{ElementType, Graph, Value};
 
 use super::tensors::float;
 use super::variables::dims;

@@ -4,7 +4,7 @@
 //! standard ones. Those are thirty in a step, each of which reads and writes its values from end to
 //! end, where an operator of our own reads each value once.
 
-use interlude_models::onnx::{Graph, Value};
+use interlude_onnx::{Graph, Value};
 
 use super::state::State;
 
@@ -106,12 +106,12 @@ fn complement(graph: &mut Graph, x: &Value, y: &Value) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use interlude_models::onnx::ElementType;
-    use interlude_models::runtime::{Provider, Runtime};
+    use interlude_onnx::ElementType;
+    use interlude_onnx::runtime::{Provider, Runtime};
     use ort::value::Tensor;
 
     use super::*;
-    use crate::gradient::lstm::{Direction, Lstm};
+    use crate::lstm::{Direction, Lstm};
 
     const STEPS: usize = 5;
     const BATCH: usize = 4;

@@ -1,6 +1,6 @@
 //! Functions between layers: layer normalisation and SiLU, each with its gradient.
 
-use crate::onnx::{Attribute, Graph, Value};
+use interlude_onnx::{Attribute, Graph, Value};
 
 /// Keeps a row without variance finite.
 const EPSILON: f32 = 1e-5;

@@ -3,10 +3,20 @@
 //! `m ← β₁m + (1 − β₁)g`, `v ← β₂v + (1 − β₂)g²`, `w ← w − s·m / (√v + ε)` with the step size
 //! `s = lr·√(1 − β₂ᵗ)/(1 − β₁ᵗ)` given as an input.
 
-use crate::config::ClipMode;
-use crate::onnx::{Attribute, ElementType, Graph, Value};
+use interlude_onnx::{Attribute, ElementType, Graph, Value};
+use serde::{Deserialize, Serialize};
 
 use super::variables::{Variables, dims};
+
+/// How gradients are clipped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ClipMode {
+    /// By the norm of all gradients together.
+    GlobalNorm,
+    /// Each element on its own.
+    Value,
+}
 
 /// Decay of the first moment.
 pub const BETA_1: f64 = 0.9;

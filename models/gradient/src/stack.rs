@@ -1,7 +1,7 @@
 //! LSTM layers on top of each other, all started from one vector: what conductors and core decoders
 //! have in common.
 
-use interlude_models::onnx::{Graph, Value};
+use interlude_onnx::{Graph, Value};
 
 use super::dense::Dense;
 use super::dropout::Dropout;

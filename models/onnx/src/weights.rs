@@ -1,7 +1,7 @@
 //! Weights of a network by name, in memory and as a safetensors file.
 //!
-//! Names, shapes and layouts are those of the original checkpoints, see
-//! [`network::variables`](crate::network::variables).
+//! Names, shapes and layouts are those of the original checkpoints, as
+//! `interlude_models::network::variables` lists them.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -117,7 +117,7 @@ impl Weights {
     ///
     /// # Errors
     /// The tensor's name and element type.
-    pub(crate) fn of(file: &SafeTensors<'_>) -> Result<Self, (String, Dtype)> {
+    pub fn of(file: &SafeTensors<'_>) -> Result<Self, (String, Dtype)> {
         let mut weights = Self::default();
         for (name, view) in file.iter() {
             if view.dtype() != Dtype::F32 {

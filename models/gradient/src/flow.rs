@@ -8,10 +8,10 @@
 
 use rand_chacha::ChaCha8Rng;
 
-use crate::onnx::{Attribute, ElementType, Graph};
 use crate::random::{fill_normal, generator};
-use crate::runtime::Runtime;
-use crate::weights::Weights;
+use interlude_onnx::runtime::Runtime;
+use interlude_onnx::weights::Weights;
+use interlude_onnx::{Attribute, ElementType, Graph};
 
 use super::fit::{self, Fit, FitError, Network};
 use super::residual::{CONTEXT, INPUT, Residual, Sizes};
@@ -255,7 +255,7 @@ fn network(sizes: Sizes, batch: usize) -> Network {
 mod tests {
     use rand::RngExt;
 
-    use crate::gradient::field::{Field, Way};
+    use crate::field::{Field, Way};
 
     use super::*;
 

@@ -10,7 +10,7 @@
 //! into another order at every step, which with 64 examples takes a tenth of the time
 //! (`docs/benchmarks.md`).
 
-use interlude_models::onnx::{Attribute, ElementType, Graph, Value};
+use interlude_onnx::{Attribute, ElementType, Graph, Value};
 
 use super::cell::{self, Step};
 use super::state::State;

@@ -1,6 +1,6 @@
 //! What a layer reads at each step: parts that lie side by side.
 
-use interlude_models::onnx::{Attribute, Graph, Value};
+use interlude_onnx::{Attribute, Graph, Value};
 
 use super::tensors::reshape;
 

@@ -8,10 +8,10 @@ use ort::session::{IoBinding, Session};
 use ort::value::Tensor;
 use thiserror::Error;
 
-use crate::config::ClipMode;
-use crate::onnx::{ElementType, Graph};
-use crate::runtime::{Provider, Runtime, RuntimeError};
-use crate::weights::{self, Weights};
+use crate::adam::ClipMode;
+use interlude_onnx::runtime::{Provider, Runtime, RuntimeError};
+use interlude_onnx::weights::{self, Weights};
+use interlude_onnx::{ElementType, Graph};
 
 use super::adam::{self, BETA_2};
 use super::variables::Variables;

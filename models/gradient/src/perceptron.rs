@@ -3,8 +3,8 @@
 //! [`Perceptron`] is one inside a training graph, [`Trained`] one whose weights are known, to be run
 //! without any graph: such networks are so small that a session would cost more than it saves.
 
-use crate::onnx::{Attribute, ElementType, Graph, Value};
-use crate::weights::{Tensor, Weights};
+use interlude_onnx::weights::{Tensor, Weights};
+use interlude_onnx::{Attribute, ElementType, Graph, Value};
 
 use super::dense::Dense;
 use super::variables::Variables;

@@ -142,7 +142,7 @@ impl Attribute {
 /// A graph under construction.
 ///
 /// ```
-/// use interlude_models::onnx::{ElementType, Graph};
+/// use crate::{ElementType, Graph};
 ///
 /// let mut graph = Graph::new("double");
 /// let x = graph.input("x", ElementType::F32, &["batch".into(), 4.into()]);
@@ -433,7 +433,7 @@ fn extents(shape: &[usize]) -> Vec<i64> {
 
 /// An extent as ONNX stores it.
 #[expect(clippy::cast_possible_wrap, reason = "no extent in memory exceeds `isize::MAX`")]
-pub(crate) fn extent(size: usize) -> i64 {
+pub fn extent(size: usize) -> i64 {
     size as i64
 }
 

@@ -1,6 +1,6 @@
 //! A dense layer `y = x·W + b`.
 
-use crate::onnx::{Graph, Value};
+use interlude_onnx::{Graph, Value};
 
 use super::variables::Variables;
 

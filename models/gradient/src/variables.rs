@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::onnx::{Dim, ElementType, Graph, Value, extent};
+use interlude_onnx::{Dim, ElementType, Graph, Value, extent};
 
 /// A variable as an input of the graph.
 #[derive(Clone, Debug)]

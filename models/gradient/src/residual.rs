@@ -9,8 +9,8 @@
 //! All that depends on the context alone, [`Sizes::modulation`] numbers a row, is a graph of its own,
 //! so that it is computed once for many inputs.
 
-use crate::onnx::{ElementType, Graph, Value};
-use crate::weights::{Tensor, Weights};
+use interlude_onnx::weights::{Tensor, Weights};
+use interlude_onnx::{ElementType, Graph, Value};
 
 use super::activation::{Normal, Silu};
 use super::dense::Dense;

@@ -1,6 +1,6 @@
 //! The state of an LSTM layer.
 
-use interlude_models::onnx::{Graph, Value};
+use interlude_onnx::{Graph, Value};
 
 /// A layer's state: output `h` and cell `c`, each `[batch, units]`.
 #[derive(Clone, Debug)]
@@ -13,7 +13,7 @@ pub struct State {
 
 impl State {
     /// Rows as columns, or the other way round.
-    pub(super) fn turned(&self, graph: &mut Graph) -> Self {
+    pub(crate) fn turned(&self, graph: &mut Graph) -> Self {
         let [h, c] = [&self.h, &self.c].map(|value| graph.transpose(value, &[1, 0]));
         Self { h, c }
     }

@@ -7,7 +7,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
 /// A generator for a purpose, whose name keeps it apart from all others.
-pub(crate) fn generator(seed: u64, purpose: [u8; 8], stream: u64) -> ChaCha8Rng {
+pub fn generator(seed: u64, purpose: [u8; 8], stream: u64) -> ChaCha8Rng {
     let mut key = [0; 32];
     key[..8].copy_from_slice(&seed.to_le_bytes());
     key[8..16].copy_from_slice(&purpose);
@@ -17,12 +17,12 @@ pub(crate) fn generator(seed: u64, purpose: [u8; 8], stream: u64) -> ChaCha8Rng 
 }
 
 /// A number strictly between 0 and 1.
-pub(crate) fn uniform(generator: &mut ChaCha8Rng) -> f64 {
+pub fn uniform(generator: &mut ChaCha8Rng) -> f64 {
     (f64::from(generator.next_u32()) + 0.5) / 4_294_967_296.0
 }
 
 /// Fills a slice with standard normal numbers.
-pub(crate) fn fill_normal(generator: &mut ChaCha8Rng, values: &mut [f32]) {
+pub fn fill_normal(generator: &mut ChaCha8Rng, values: &mut [f32]) {
     #[expect(clippy::cast_possible_truncation, reason = "noise needs no more than f32")]
     let narrow = |value: f64| value as f32;
     for pair in values.chunks_mut(2) {

@@ -371,7 +371,7 @@ mod tests {
     use prost::Message;
 
     use super::*;
-    use crate::onnx::Graph;
+    use crate::Graph;
 
     /// A graph whose only weight, `[32, 64]`, lies in 8192 bytes of another file.
     fn model() -> ModelProto {

@@ -3,7 +3,7 @@
 //! The pre-activations of all steps are added up at once. Tokens pick rows of the kernel; what is
 //! the same at all steps is multiplied once; only the rest is a product over all steps.
 
-use interlude_models::onnx::{Graph, Value};
+use interlude_onnx::{Graph, Value};
 
 use super::lstm::{self, Direction, Lstm, Trace};
 use super::part::{Part, one_hot};
