@@ -13,6 +13,9 @@ const MOST_STALLED: f64 = 1.0 / 16.0;
 /// Where the host says no tempo, it is measured over up to so many beats, or else half as many.
 const LONGEST_MEASURE: f64 = 1.0;
 
+/// How far a host's exact positions, in beats, may be from getting on by what its blocks are long.
+const EXACT: f64 = 1e-8;
+
 /// Tempos of a song that are remembered.
 const MOST_CLOCKS: usize = 16;
 
@@ -24,6 +27,9 @@ pub struct Timeline {
     /// while playing: in a song of several tempos a start within one is then exact as well. The
     /// latest come first.
     clocks: [Option<(f64, f64)>; MOST_CLOCKS],
+    /// Whether the host's positions in beats go on exactly as its blocks do, so that one that lies on
+    /// a tick lies there by chance.
+    exact: bool,
 }
 
 /// The block before.
@@ -62,6 +68,7 @@ impl Timeline {
         }
         let mut block = *block;
         let measured = self.measure(&mut block);
+        self.look_for_rounding(&block);
         let (beats, motion) = self.arrive(&block);
         let stalled = match self.last {
             Some(last) if motion == Motion::Continue && last.segment.first == 0 => {
@@ -101,8 +108,11 @@ impl Timeline {
             motion,
             wrap: None,
         };
-        let (segment, wrapped) =
-            if plays { stretches(&block, segment, &mut visit) } else { (segment, None) };
+        let (segment, wrapped) = if plays {
+            stretches(&block, self.rounding(&block), segment, &mut visit)
+        } else {
+            (segment, None)
+        };
         // A loop that wraps at the first sample leaves nothing of where the block began.
         let wrapped_at_once = segment.first == 0 && segment.beats < beats;
         let (reported, stalled) = if wrapped_at_once {
@@ -144,7 +154,7 @@ impl Timeline {
 
     /// Where a block begins, and how it follows on the one before.
     fn arrive(&self, block: &Block) -> (f64, Motion) {
-        let anchor = block.by_samples().or_else(|| self.by_clock(block)).unwrap_or(block.beats);
+        let anchor = self.by_clock(block).or_else(|| self.by_samples(block)).unwrap_or(block.beats);
         let Some(last) = self.last else { return (anchor, Motion::Jump) };
         let tolerance = jitter(last.length);
         let near = |target: f64| (block.beats - target).abs() <= tolerance;
@@ -153,9 +163,9 @@ impl Timeline {
         let wrapped = last.wrapped.filter(|&start| near(start) && nearer(start, expected));
         if let Some(wrapped) = wrapped {
             let found = self.by_clock(block);
-            (found.unwrap_or_else(|| settle(block, &last, wrapped)), Motion::Wrap)
+            (found.unwrap_or_else(|| self.settle(block, &last, wrapped)), Motion::Wrap)
         } else if near(expected) {
-            (settle(block, &last, expected), Motion::Continue)
+            (self.settle(block, &last, expected), Motion::Continue)
         } else {
             (anchor, Motion::Jump)
         }
@@ -163,16 +173,68 @@ impl Timeline {
 }
 
 impl Timeline {
+    /// Finds out whether the host rounds its positions.
+    fn look_for_rounding(&mut self, block: &Block) {
+        let Some(last) = self.last.filter(|_| block.has_tempo && block.rounding() == 0.0) else {
+            return;
+        };
+        let off = (block.beats - last.reported - last.length).abs();
+        let same_tempo = last.segment.samples_per_beat == block.samples_per_beat;
+        if same_tempo && last.segment.first == 0 && off < jitter(last.length) {
+            self.exact = off < EXACT;
+        }
+    }
+
+    /// What the host's position leaves open, in beats.
+    fn rounding(&self, block: &Block) -> f64 {
+        if self.exact { 0.0 } else { block.rounding() }
+    }
+
+    /// The position by the host's sample clock, where that is of use.
+    fn by_samples(&self, block: &Block) -> Option<f64> {
+        block.by_samples().filter(|_| !self.exact)
+    }
+
     /// The position by the sample clock that was found while playing, if the host's own allows it.
     fn by_clock(&self, block: &Block) -> Option<f64> {
-        let samples = block.samples?;
+        let samples = block.samples.filter(|_| !self.exact)?;
         let same = |samples_per_beat: f64| {
             (samples_per_beat - block.samples_per_beat).abs() <= 1e-9 * samples_per_beat
         };
         let clocks = self.clocks.iter().flatten().filter(|clock| same(clock.0));
         clocks
             .map(|(samples_per_beat, zero)| samples / samples_per_beat + zero)
-            .find(|beats| (beats - block.beats).abs() < block.rounding() + 1e-9)
+            .find(|beats| (beats - block.beats).abs() < self.rounding(block) + 1e-9)
+    }
+
+    /// The position nearest to the expected one that the host's own, rounded as it may be, allows.
+    ///
+    /// What follows from the blocks before goes before the sample clock: in a song of several tempos
+    /// a position in samples may agree with that in beats by chance.
+    fn settle(&self, block: &Block, last: &Last, expected: f64) -> f64 {
+        let rounding = self.rounding(block);
+        let fits = |beats: &f64| (beats - block.beats).abs() <= rounding + 1e-9;
+        let before = last.segment.samples_per_beat;
+        if (block.samples_per_beat - before).abs() <= 1e-9 * before {
+            if fits(&expected) {
+                return expected;
+            }
+        } else {
+            if let Some(beats) = self.by_clock(block) {
+                return beats;
+            }
+            // The tempo has changed inside the last block: most likely on a beat or half of one.
+            let mut beat = (last.segment.beats * 2.0).ceil() / 2.0;
+            while beat < expected {
+                let rest = (expected - beat) * before / block.samples_per_beat;
+                if fits(&(beat + rest)) {
+                    return beat + rest;
+                }
+                beat += 0.5;
+            }
+        }
+        let by_samples = self.by_samples(block);
+        by_samples.unwrap_or_else(|| expected.clamp(block.beats - rounding, block.beats + rounding))
     }
 }
 
@@ -188,32 +250,11 @@ pub(crate) fn is_step_back(beats: f64, length: f64) -> bool {
     (0.0..MOST_STALLED + 2.0 * length).contains(&beats)
 }
 
-/// The position nearest to the expected one that the host's own, rounded as it may be, allows.
-fn settle(block: &Block, last: &Last, expected: f64) -> f64 {
-    if let Some(beats) = block.by_samples() {
-        return beats;
-    }
-    let rounding = block.rounding();
-    let fits = |beats: &f64| (beats - block.beats).abs() <= rounding + 1e-9;
-    let before = last.segment.samples_per_beat;
-    if (block.samples_per_beat - before).abs() > 1e-9 * before {
-        // The tempo has changed inside the last block: most likely on a beat or half of one.
-        let mut beat = (last.segment.beats * 2.0).ceil() / 2.0;
-        while beat < expected {
-            let rest = (expected - beat) * before / block.samples_per_beat;
-            if fits(&(beat + rest)) {
-                return beat + rest;
-            }
-            beat += 0.5;
-        }
-    }
-    expected.clamp(block.beats - rounding, block.beats + rounding)
-}
-
 /// Visits the stretches of a block from its first on, cut where the loop wraps. Gives the last one,
 /// and where the next block starts if the loop wraps between the two.
 fn stretches(
     block: &Block,
+    rounding: f64,
     mut segment: Segment,
     visit: &mut impl FnMut(&Segment),
 ) -> (Segment, Option<f64>) {
@@ -222,7 +263,7 @@ fn stretches(
             // A block may begin less than half a sample before the loop's end.
             let hair = (1e-9..0.5 / segment.samples_per_beat).contains(&(end - segment.beats));
             segment.offset(end) > i64::from(segment.first)
-                || segment.first == 0 && hair && block.rounding() == 0.0
+                || segment.first == 0 && hair && rounding == 0.0
         });
         let Some((start, end)) = segment.wrap else {
             visit(&segment);
@@ -232,7 +273,7 @@ fn stretches(
         // cut their blocks there.
         let rest = end - segment.position(block.frames);
         let slack = 1.0 / TICKS + 1.5 / segment.samples_per_beat;
-        let between = rest.abs() <= slack && block.rounding() > 0.0;
+        let between = rest.abs() <= slack && rounding > 0.0;
         match u32::try_from(segment.offset(end)) {
             Ok(offset) if offset < block.frames && !between => {
                 let begins = offset > segment.first;

@@ -155,6 +155,41 @@ fn tempo_changes_are_found() {
     assert!(worst < 2.0 && jumps == 1, "{worst} samples off, {jumps} jumps");
 }
 
+/// A song of several tempos, of which the last has its samples within a tick of where a song of that
+/// tempo alone would have them, is followed exactly all the same, whether the host rounds or not.
+#[test]
+fn agreement_by_chance_moves_nothing() {
+    let song = Song::new(&[(0.0, 176.5), (13.0, 114.7), (20.0, 148.5)]);
+    for round in [to_ticks as Rounding, |beats| beats] {
+        let (worst, jumps) = errors(&song, 0, 900_000, round, true, 0);
+        assert!(worst < 0.01 && jumps == 1, "{worst} samples off, {jumps} jumps");
+    }
+}
+
+/// The exact position of a host that rounds nothing is taken as it is also where it lies on a tick,
+/// although its samples are whole numbers and may be half a sample beside it.
+#[test]
+fn exact_hosts_start_exactly() {
+    let mut timeline = Timeline::default();
+    let tempo = 153.6;
+    let mut at = |beats: f64, frames: u32| {
+        let host = HostTransport {
+            playing: true,
+            beats: Some(beats),
+            samples: Some((beats * 48_000.0 * 60.0 / tempo + 0.3).round()),
+            tempo: Some(tempo),
+            ..HostTransport::default()
+        };
+        segments(&mut timeline, &Block::new(&host, 48_000.0, frames))[0].beats
+    };
+    let length = 64.0 * tempo / (48_000.0 * 60.0);
+    for block in 0..40 {
+        at(4.000_013 + f64::from(block) * length, 64);
+    }
+    assert_eq!(at(16.0, 64), 16.0);
+    assert_eq!(at(16.0 + 1.0 / 1920.0 + 1.0, 64), 17.0 + 1.0 / 1920.0);
+}
+
 /// In a song of several tempos a start within one that has been played before is exact.
 #[test]
 fn known_tempos_start_exactly() {
