@@ -238,6 +238,7 @@ impl Table {
     }
 
     fn skip(&mut self, case: &str, why: &str) {
+        interlude_skip::report(&format!("{} in {}", case, self.host), why);
         self.push(case, Outcome::Skipped(why.to_owned()));
     }
 

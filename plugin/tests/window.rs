@@ -46,28 +46,20 @@ impl Drop for Xvfb {
     }
 }
 
-/// Runs the named test again in a process with a display of its own. `true` in that process.
+/// Runs the named test again in a process with a display of its own. `true` in that process. The test is
+/// skipped where there can be no display.
+#[track_caller]
 fn with_display(test: &str) -> bool {
     if std::env::var_os(INSIDE).is_some() {
         return true;
     }
-    if Command::new("xdotool")
-        .arg("version")
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status()
-        .is_err()
-    {
-        eprintln!("skipped: this test needs the programs xdotool and Xvfb");
-        return false;
-    }
+    let reason = "the programs xdotool and Xvfb are missing";
+    let xdotool = Command::new("xdotool").arg("version").stdout(Stdio::null()).status();
     let mut server = Command::new("Xvfb");
     server.args(["-displayfd", "1", "-screen", "0", "1024x768x24", "-nolisten", "tcp"]);
-    let server = server.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
-    let Ok(mut server) = server else {
-        eprintln!("skipped: this test needs the programs xdotool and Xvfb");
-        return false;
-    };
+    server.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let server = xdotool.and_then(|_| server.spawn()).ok();
+    let Some(mut server) = interlude_skip::needs(server, reason) else { return false };
     let number = server.stdout.take().map(BufReader::new).and_then(|mut output| {
         let mut line = String::new();
         output.read_line(&mut line).ok().map(|_| line.trim().to_owned())

@@ -1,7 +1,7 @@
 //! The two back ends of training, and what happens where one of them is missing.
 //!
-//! The tests that need the official training build of ONNX Runtime say so and pass where it is not
-//! in `target/runtime-training` (`cargo xtask runtime --training` puts it there).
+//! The tests that need the official training build of ONNX Runtime are skipped where it is not in
+//! `target/runtime-training` (`cargo xtask runtime --training` puts it there).
 
 use std::fs;
 use std::path::Path;
@@ -69,21 +69,17 @@ fn errors(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-/// Whether the training build is there; says so when it is not.
-fn build_is_there() -> bool {
-    let found = TrainingBuild::find().is_some();
-    if !found {
-        println!("skipped: no training build; `cargo xtask runtime --training` gets it");
-    }
-    found
+/// The official training build; the calling test is skipped without it.
+#[track_caller]
+fn build() -> Option<TrainingBuild> {
+    let reason = "no training build of ONNX Runtime; `cargo xtask runtime --training` gets it";
+    interlude_skip::needs(TrainingBuild::find(), reason)
 }
 
 // Both back ends give the same losses for 100 steps, within 1e-4 of their size.
 #[test]
 fn both_back_ends_agree() {
-    if !build_is_there() {
-        return;
-    }
+    let Some(_) = build() else { return };
     let folder = tempfile::tempdir().expect("temporary folder");
     fs::create_dir(folder.path().join("data")).expect("made");
     dataset(&folder.path().join("data"));
@@ -103,9 +99,7 @@ fn both_back_ends_agree() {
 // A run of the training API that is stopped and taken up again ends as one that was not.
 #[test]
 fn the_training_api_resumes_exactly() {
-    if !build_is_there() {
-        return;
-    }
+    let Some(_) = build() else { return };
     let folder = tempfile::tempdir().expect("temporary folder");
     fs::create_dir(folder.path().join("data")).expect("made");
     dataset(&folder.path().join("data"));

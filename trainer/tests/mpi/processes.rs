@@ -1,7 +1,4 @@
-//! Training by several processes under `mpirun`, compiled with the feature `mpi` only:
-//! `cargo test -p interlude-trainer --features mpi --test mpi`.
-
-#![cfg(feature = "mpi")]
+//! Runs of one, two and four processes under `mpirun`.
 
 use std::fs;
 use std::path::Path;
