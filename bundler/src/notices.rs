@@ -76,7 +76,7 @@ pub fn of_crates(package: &str, features: &[String]) -> Result<String> {
     for package in crates {
         let name = format!("{} {}", package.name, package.version);
         let licence = package.license.as_deref().unwrap_or("see its licence file");
-        let home = package.repository.as_deref().unwrap_or("crates.io");
+        let home = package.repository.as_deref().unwrap_or("no repository named");
         writeln!(text, "{name}: {licence}, {home}")?;
         if let Some(folder) = Path::new(&package.manifest_path).parent() {
             for file in licence_files(folder) {
