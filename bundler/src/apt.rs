@@ -1,4 +1,4 @@
-//! Programs of the system: whether one is there, and Debian's tool that installs it.
+//! Programs of the system: detection, and installation by Debian's package tool.
 
 use std::{
     path::Path,
@@ -51,7 +51,7 @@ impl Apt {
     }
 }
 
-/// Whether a program starts with these arguments and says that all went well.
+/// Whether a program starts with these arguments and exits with 0.
 pub(crate) fn runs(program: &str, arguments: &[&str]) -> bool {
     Command::new(program)
         .args(arguments)

@@ -20,7 +20,7 @@ const CLIPS: &str = "bundler/clips";
 /// Licence files that travel with the plug-in beside the folder `licences`, from the workspace's root.
 const LICENCES: &[&str] = &["LICENSE-MIT", "LICENSE-APACHE", "NOTICES.md"];
 
-/// Build the plug-in and lay it out as CLAP and VST3, with runtime and model inside.
+/// Build the plug-in and bundle it as CLAP and VST3, with runtime and models.
 #[derive(clap::Args, Clone, Debug)]
 pub struct BundleCommand {
     /// Build without optimisation.
@@ -32,7 +32,7 @@ pub struct BundleCommand {
     /// Folder for the bundles [default: target/bundled, or target/bundled-debug].
     #[arg(long, value_name = "FOLDER")]
     pub out: Option<PathBuf>,
-    /// A model folder to ship instead of those in models/pretrained; may be given more than once.
+    /// Model folder to bundle instead of those in models/pretrained; may be repeated.
     #[arg(long, value_name = "FOLDER")]
     pub model: Vec<PathBuf>,
     /// Where ONNX Runtime comes from.
@@ -140,7 +140,7 @@ impl BundleCommand {
 /// A program or library that cargo has built of the plug-in.
 pub(crate) struct Built {
     pub(crate) binary: PathBuf,
-    /// The features that bring crates of their own in.
+    /// Features that add dependencies.
     pub(crate) features: Vec<String>,
 }
 
@@ -160,7 +160,7 @@ pub(crate) fn shipped() -> Result<Vec<PathBuf>> {
     Ok(models)
 }
 
-/// Puts a program or library in its place, with runtime, models, clips and licences.
+/// Copies a program or library to its place, with runtime, models, clips and licences.
 pub(crate) fn lay_out(
     bundle: &Bundle,
     built: &Built,
@@ -207,7 +207,7 @@ fn property_list() -> String {
     )
 }
 
-/// Bundle the plug-in and copy it into your own plug-in folders.
+/// Bundle the plug-in and install it into your plug-in folders.
 #[derive(clap::Args, Clone, Debug)]
 pub struct Install {
     /// How the bundles are made.
@@ -222,7 +222,7 @@ pub struct Install {
 }
 
 impl Install {
-    /// Bundles and installs. Models that someone put into an installed plug-in stay there.
+    /// Bundles and installs. Models that were added to an installed plug-in are kept.
     ///
     /// # Errors
     /// When bundling fails or a folder cannot be written; then the old plug-in stays as it was.
@@ -247,7 +247,8 @@ impl Install {
     }
 }
 
-/// Copies one bundle to where hosts find it. All is copied before the first old part is replaced.
+/// Copies one bundle to the folder of plug-ins. Everything is copied before the first old part is
+/// replaced.
 fn install_bundle(from: &Bundle, to: &Bundle) -> Result<()> {
     let top = to.parts.first().context("a bundle has at least one part")?;
     let staging = beside(top)?;

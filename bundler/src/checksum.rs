@@ -1,4 +1,4 @@
-//! Checksums of what was fetched.
+//! Checksums of downloads.
 
 use std::{fmt::Write as _, fs::File, io::Read, path::Path};
 

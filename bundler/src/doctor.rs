@@ -1,4 +1,5 @@
-//! `cargo xtask doctor`: what is missing on this machine, and the command that mends it.
+//! `cargo xtask doctor`: checks this machine's dependencies, with the command that installs what is
+//! missing.
 
 use std::process::Command;
 
@@ -11,14 +12,14 @@ use crate::{
     workspace::{self, MODEL, output_of},
 };
 
-/// Programs that are called while building, testing or fetching, with the Debian package of each.
+/// Programs needed for building, testing or downloading, with the Debian package of each.
 ///
 /// Windows and sound libraries are opened at run time, so no development packages are needed; the
 /// stand-alone program is the exception (see [`STANDALONE`]).
 const PROGRAMS: &[(&str, &str, &str)] = &[("cc", "gcc", "links every Rust program")];
 
-/// Libraries that the plug-in's editor opens at run time, with the Debian package of each. Hosts
-/// with a window have them; on a server they are missing and nothing else suffers.
+/// Libraries that the plug-in's editor opens at run time, with the Debian package of each. Systems
+/// with a desktop have them; without them only the editor does not open.
 const EDITOR: &[(&str, &str)] = &[
     ("libGL.so.1", "libgl1"),
     ("libX11.so.6", "libx11-6"),
@@ -36,18 +37,18 @@ const STANDALONE: &[(&str, &str)] = &[("alsa", "libasound2-dev"), ("jack", "libj
 const MPI: &[(&str, &[&str], &str)] =
     &[("mpirun", &["--version"], "openmpi-bin"), ("mpicc", &["--version"], "libopenmpi-dev")];
 
-/// Show what is missing on this machine and the command that mends it.
+/// Show what is missing on this machine and the command that installs it.
 #[derive(clap::Args, Clone, Debug, Default)]
 pub struct Doctor {
-    /// Install what is missing, where that needs no questions.
+    /// Install what is missing, where that needs no password.
     #[arg(long)]
     pub fix: bool,
-    /// Look at what the stand-alone program, the editor and training by MPI need, too.
+    /// Also check the dependencies of the stand-alone program, the editor and training by MPI.
     #[arg(long)]
     pub all: bool,
 }
 
-/// One thing that was looked at.
+/// Result of one check.
 struct Finding {
     name: String,
     /// What is there, or what is missing.
@@ -61,7 +62,7 @@ enum Remedy {
 }
 
 impl Doctor {
-    /// Prints the findings, and mends them when asked to.
+    /// Prints the findings, and installs what is missing when asked to.
     ///
     /// # Errors
     /// When something that building and playing needs is missing (after mending, if asked for).

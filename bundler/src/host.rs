@@ -1,4 +1,4 @@
-//! A headless host for CLAP plug-ins: loads a real `.clap` file and plays it as a workstation would.
+//! A headless host for CLAP plug-ins: loads a real `.clap` file and plays it as a DAW would.
 //!
 //! A [`PluginFile`] is the loaded library, an [`Instance`] one plug-in made from it, a [`Session`]
 //! an instance with a transport that rolls and a clock that counts frames. Everything runs on the
@@ -20,7 +20,7 @@ use std::{
 use clack_host::prelude::*;
 use thiserror::Error;
 
-/// What went wrong between the host and a plug-in.
+/// An error between the host and a plug-in.
 #[derive(Debug, Error)]
 pub enum HostError {
     /// The file is no CLAP plug-in, or the system cannot load it.
@@ -28,7 +28,7 @@ pub enum HostError {
     Load {
         /// The file.
         path: PathBuf,
-        /// What the loader says.
+        /// The loader's message.
         reason: String,
     },
     /// The file offers no plug-in with the id asked for.
@@ -84,7 +84,7 @@ pub enum HostError {
 pub struct Descriptor {
     /// Stable id, such as `studio.interlude.interlude`.
     pub id: String,
-    /// Name for people.
+    /// Display name.
     pub name: String,
 }
 

@@ -39,18 +39,18 @@ use compare::Findings;
 use place::Place;
 use reference::Reference;
 
-/// Play the plug-in in Ardour and qtractor, and compare every note with the headless host's.
+/// Test the plug-in in Ardour and qtractor: compare every note with the headless host.
 ///
-/// Ends with a table of host and case. What is missing is installed where that needs no questions.
+/// Ends with a table of host and case. What is missing is installed where that needs no password.
 #[derive(clap::Args, Clone, Debug)]
 pub struct Hosts {
-    /// Only starts, bounce and reopening, in Ardour.
+    /// Test only starts, export and reopening, in Ardour.
     #[arg(long)]
     quick: bool,
-    /// Play bundles that lie in this folder already, instead of building them.
+    /// Use existing bundles in this folder instead of building them.
     #[arg(long, value_name = "FOLDER")]
     bundles: Option<PathBuf>,
-    /// Only this host.
+    /// Test only this host.
     #[arg(long, value_name = "HOST")]
     only: Option<Which>,
     /// Where ONNX Runtime comes from.
@@ -194,7 +194,7 @@ fn folder() -> PathBuf {
     workspace::target().join("hosts")
 }
 
-/// What came of a case.
+/// Outcome of a case.
 #[derive(Debug)]
 enum Outcome {
     Right(String),

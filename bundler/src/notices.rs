@@ -1,4 +1,4 @@
-//! Gathers the licence texts of the Rust crates that are compiled into the plug-in.
+//! Collects the licence texts of the Rust crates that are compiled into the plug-in.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

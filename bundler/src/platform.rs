@@ -1,4 +1,4 @@
-//! What differs between operating systems: names of libraries, layouts of bundles, folders of users.
+//! Differences between operating systems: names of libraries, layouts of bundles, user folders.
 //!
 //! Linux is built and tested. The layouts of macOS and Windows follow the documentation of CLAP and
 //! VST3 and are untested.

@@ -15,13 +15,13 @@ use crate::{
 /// The feature of the plug-in with which the program is built.
 pub(crate) const FEATURE: &str = "interlude-plugin/standalone";
 
-/// Build Interlude as a program of its own, and start it.
+/// Build the stand-alone program, and start it.
 ///
 /// Options of the program can follow: `cargo xtask play --scale 2`. `cargo xtask play -- --help`
 /// lists them.
 #[derive(clap::Args, Clone, Debug)]
 pub struct Play {
-    /// Build and lay out, but do not start.
+    /// Build only, do not start.
     #[arg(long)]
     build_only: bool,
     /// Build without optimisation.
@@ -30,7 +30,7 @@ pub struct Play {
     /// Where ONNX Runtime comes from.
     #[command(flatten)]
     runtime: Origin,
-    /// What the program is told: MIDI files, --tempo, --scale, --midi and others.
+    /// Arguments of the program: MIDI files, --tempo, --scale, --midi and others.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGUMENTS")]
     arguments: Vec<String>,
 }

@@ -1,4 +1,4 @@
-//! `cargo xtask runtime`: gets ONNX Runtime from its official packages and checks it.
+//! `cargo xtask runtime`: downloads ONNX Runtime from its official packages and checks it.
 //!
 //! The library comes from the Python package `onnxruntime`, fetched by pip, or from the npm package
 //! `onnxruntime-node`. Both clients only download; nothing of the packages is run.
@@ -99,13 +99,13 @@ enum Source {
     Npm,
 }
 
-/// Get ONNX Runtime, check it, and put it into `target/runtime`.
+/// Download ONNX Runtime, check it, and put it into `target/runtime`.
 #[derive(clap::Args, Clone, Debug)]
 pub struct RuntimeCommand {
     /// Version of ONNX Runtime.
     #[arg(long, default_value = VERSION)]
     pub version: String,
-    /// Get the official training build, 1.19.2, into `target/runtime-training` instead.
+    /// Download the official training build, 1.19.2, into `target/runtime-training` instead.
     #[arg(long, conflicts_with_all = ["version", "onnxruntime"])]
     pub training: bool,
     /// Where it comes from.
@@ -118,7 +118,7 @@ pub struct RuntimeCommand {
 pub struct Origin {
     /// Use this library, or the library in this folder, instead of fetching one.
     ///
-    /// The environment variable ORT_DYLIB_PATH says the same.
+    /// Same as the environment variable ORT_DYLIB_PATH.
     #[arg(long, value_name = "PATH")]
     pub onnxruntime: Option<PathBuf>,
     /// Do not install missing system packages.

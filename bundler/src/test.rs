@@ -12,7 +12,7 @@ use crate::{
     workspace::{self, cargo, run},
 };
 
-/// Mend what is missing, then run all tests, the plug-in in the headless host among them.
+/// Install what is missing, then run all tests, including the plug-in in the headless host.
 ///
 /// The plug-in is a debug build that aborts when `process` allocates.
 #[derive(clap::Args, Clone, Debug)]
@@ -20,7 +20,7 @@ pub struct Test {
     /// Where ONNX Runtime comes from.
     #[command(flatten)]
     runtime: Origin,
-    /// What else `cargo test` is told, such as a filter.
+    /// Further arguments of `cargo test`, such as a filter.
     #[arg(last = true)]
     arguments: Vec<String>,
 }

@@ -1,4 +1,4 @@
-//! Where things lie in the workspace, and file operations that leave nothing half done.
+//! Paths of the workspace, and atomic file operations.
 
 use std::{
     ffi::OsStr,

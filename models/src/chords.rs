@@ -15,8 +15,8 @@ const TRIADS: [(i16, i16); 4] = [(0, 0), (-1, 0), (0, 1), (-1, -1)];
 /// Classes of chords: none, and each kind on each root.
 pub const CLASSES: usize = 1 + ROOTS.len() * KINDS.len();
 
-/// Written qualities and their third and fifth, as in [`TRIADS`]. A longer one stands before any
-/// that it begins with.
+/// Spellings of chord qualities with their third and fifth, as in [`TRIADS`]. A longer spelling
+/// precedes its prefixes.
 const QUALITIES: [(&str, (i16, i16)); 14] = [
     ("maj", (0, 0)),
     ("min", (-1, 0)),
@@ -66,8 +66,8 @@ pub fn chord_class(symbol: &str) -> Option<u8> {
     u8::try_from(1 + 12 * kind + usize::try_from(root).ok()?).ok()
 }
 
-/// The length of what follows a quality, and how far it moves the fifth; `None` for what the
-/// models cannot express or what is no part of a chord symbol.
+/// The length in bytes of the tensions after a quality, and by how many semitones they move the
+/// fifth; `None` for what the models cannot express or what is not part of a chord symbol.
 fn extension(rest: &str) -> Option<(usize, i16)> {
     let bass = rest.strip_prefix('/').filter(|bass| {
         bass.starts_with(|letter: char| LETTERS.iter().any(|(name, _)| *name == letter))

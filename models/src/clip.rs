@@ -1,4 +1,4 @@
-//! Notes on a beat grid: the currency of every crate.
+//! Clips: notes on a beat grid, the representation of music that all crates share.
 
 use serde::{Deserialize, Serialize};
 

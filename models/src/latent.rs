@@ -1,5 +1,5 @@
-//! Moving through latent space: blends of codes, codes from the prior, [`attributes`] to have more
-//! or less of, and models of codes.
+//! Operations in latent space: interpolation, samples of the prior, [`attributes`] vectors, and
+//! models of codes.
 
 pub mod attributes;
 pub mod constraint;
@@ -18,8 +18,8 @@ const OPPOSITE: f64 = 0.1;
 /// As the original: `ω = acos(â · b̂)`, `z = sin((1−t)ω)/sin ω · a + sin(tω)/sin ω · b`, with the
 /// angle of the normalised and the weights of the unnormalised codes. Where that divides by zero
 /// the result stays finite and continuous in `t`: between codes of nearly the same direction, or
-/// from and to zero, it is linear; between nearly opposite ones it turns half a circle through a
-/// direction at right angles while its length changes linearly.
+/// from and to zero, it is linear; between nearly opposite ones it follows half a circle through an
+/// orthogonal direction while its length changes linearly.
 ///
 /// # Panics
 /// When the codes differ in size.
@@ -56,7 +56,7 @@ pub fn slerp(a: &[f32], b: &[f32], t: f32) -> Vec<f32> {
     from.iter().zip(&aside).map(turn).map(narrow).collect()
 }
 
-/// A unit vector at right angles to the unit vector `from`, towards `to` where that says anything.
+/// A unit vector orthogonal to the unit vector `from`, towards `to` where that is defined.
 fn perpendicular(from: &[f64], to: &[f64]) -> Vec<f64> {
     let reject = |vector: &[f64]| -> Vec<f64> {
         let along: f64 = from.iter().zip(vector).map(|(a, b)| a * b).sum();
@@ -87,7 +87,8 @@ pub fn bilinear(corners: [&[f32]; 4], x: f32, y: f32) -> Vec<f32> {
     slerp(&slerp(a, b, x), &slerp(c, d, x), y)
 }
 
-/// A code from the prior, the standard normal distribution: the one with this index under a seed.
+/// A sample of the prior, the standard normal distribution in `size` dimensions, determined by seed
+/// and index.
 pub fn prior(seed: u64, index: u64, size: usize) -> Vec<f32> {
     let mut code = vec![0.0; size];
     fill_normal(&mut generator(seed, *b"prior\0\0\0", index), &mut code);

@@ -1,7 +1,7 @@
 //! MIDI files: read as note sequences in seconds, written from clips.
 //!
-//! Reading follows note-seq 0.0.5 with pretty_midi 0.2.10, because the models were trained on what
-//! those two make of a file; the rules are told in [`read`]. Writing follows them too.
+//! Reading follows note-seq 0.0.5 with pretty_midi 0.2.10, because the original models were trained
+//! on files read by those; the rules are in [`read`]. Writing follows them too.
 
 mod chunks;
 mod error;
@@ -39,7 +39,7 @@ pub struct SequenceNote {
     pub start: f64,
     /// End in seconds, after `start`.
     pub end: f64,
-    /// Number of the instrument: an index in the order in which instruments ended a note first.
+    /// Index of the instrument, in the order in which instruments first ended a note.
     pub instrument: u32,
     /// MIDI key, in `0..128`.
     pub pitch: u8,
@@ -100,7 +100,7 @@ pub struct NoteSequence {
     pub ticks_per_quarter: u16,
 }
 
-/// Notes of a file that the original reads none of, counted.
+/// Numbers of notes that the original does not read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Lost {
     /// Drums that end where they begin.
@@ -171,12 +171,12 @@ impl NoteSequence {
     }
 }
 
-/// Reads a MIDI file from its bytes, and tells what is wrong with it where its music, or that of some
-/// of its tracks, is whole all the same.
+/// Reads a MIDI file from its bytes, with warnings about damage that leaves its music, or that of
+/// some of its tracks, intact.
 ///
 /// # Errors
-/// [`MidiError`] for everything that is no type 0 or type 1 file in ticks, plain or within RIFF, and
-/// for files whose first track, or each with notes, is damaged.
+/// [`MidiError`] for anything but a type 0 or type 1 file in ticks, plain or within RIFF, and for
+/// files whose first track, or every track with notes, is damaged.
 pub fn from_bytes(bytes: &[u8]) -> Result<(NoteSequence, Vec<Warning>), MidiError> {
     read::sequence(riff::unwrap(bytes))
 }

@@ -1,8 +1,8 @@
 //! The networks of MusicVAE as ONNX graphs, from a configuration and weights.
 //!
 //! [`variables`] lists the trainable variables of a configuration as the original checkpoints name
-//! and lay them out; it is what importing, training and building graphs agree on. [`check`] tells
-//! whether weights fit.
+//! and lay them out; it is what importing, training and building graphs agree on. [`check`]
+//! verifies that weights fit.
 //!
 //! A model is three or four graphs, see [`interface`]: the encoder, and the decoder cut into what
 //! happens once for a window (or segment) and one step, so that music can be sampled, stopped and
@@ -30,7 +30,7 @@ use crate::weights::Weights;
 /// Why weights do not fit a configuration.
 #[derive(Debug, Error, PartialEq)]
 pub enum NetworkError {
-    /// A tensor is not there.
+    /// A tensor that is missing.
     #[error("weights for `{config}` lack the tensor `{tensor}` of shape {shape:?}")]
     Missing {
         /// Name of the configuration.
@@ -40,7 +40,7 @@ pub enum NetworkError {
         /// The shape it should have.
         shape: Vec<usize>,
     },
-    /// A tensor has another shape.
+    /// A tensor of another shape.
     #[error(
         "tensor `{tensor}` has shape {found:?}, but `{config}` with these hparams needs {expected:?}"
     )]

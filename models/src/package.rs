@@ -33,7 +33,7 @@ use interlude_onnx::stored;
 
 /// Name of the file that describes a model.
 pub const INFO_FILE: &str = "model.json";
-/// Name of the model card, a text for people.
+/// Name of the model card, a text in Markdown.
 pub const CARD_FILE: &str = "README.md";
 /// Version of the folder's layout that is written, and the newest that is read.
 pub const FORMAT: u32 = 1;
@@ -45,15 +45,15 @@ const LARGEST_INFO: u64 = 1 << 20;
 pub struct ModelInfo {
     /// Version of the folder's layout, [`FORMAT`].
     pub format: u32,
-    /// A name for people.
+    /// Title, shown to users.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub title: Option<String>,
-    /// How the model reads, computes and writes music.
+    /// Configuration: token scheme, networks, training settings.
     pub config: Config,
     /// Where the weights come from.
     #[serde(default)]
     pub provenance: Provenance,
-    /// Measured qualities by name, such as `reconstruction_accuracy`.
+    /// Measurements by name, such as `reconstruction_accuracy`, 0 to 1.
     #[serde(default)]
     pub metrics: BTreeMap<String, f64>,
 }
@@ -64,14 +64,13 @@ pub struct Provenance {
     /// The checkpoint or the training data, in words.
     #[serde(default)]
     pub source: String,
-    /// What the rates followed in training, phase by phase, when it was a schedule of its own and
-    /// not the configuration's hyper-parameters.
+    /// Schedule of the training, if it did not follow the configuration's hyper-parameters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schedule: Option<serde_json::Value>,
     /// Training step of the weights.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub step: Option<u64>,
-    /// Under which terms the model may be used.
+    /// Licence of the weights.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub licence: Option<String>,
 }
@@ -88,8 +87,8 @@ impl ModelInfo {
         }
     }
 
-    /// A name of the model's latent space: that of its configuration and the training step, which
-    /// models of other trainings rarely share.
+    /// Name of the model's latent space: configuration and training step, which other trainings
+    /// rarely share.
     pub fn latent_space(&self) -> String {
         match self.provenance.step {
             Some(step) => format!("{}, step {step}", self.config.name),
@@ -98,12 +97,12 @@ impl ModelInfo {
     }
 }
 
-/// A model's folder whose description was read and whose files are there.
+/// A model on disk: a folder whose description was read and whose files exist.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Package {
     /// The folder.
     pub dir: PathBuf,
-    /// What it says about itself.
+    /// The content of its `model.json`.
     pub info: ModelInfo,
 }
 
@@ -116,7 +115,7 @@ pub enum PackageError {
         /// The folder.
         dir: PathBuf,
     },
-    /// A file is not there.
+    /// A file that is missing.
     #[error(
         "the model folder `{}` lacks `{file}`; import, train or copy the model again", dir.display()
     )]
@@ -131,7 +130,7 @@ pub enum PackageError {
     Info {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The reason.
         reason: String,
     },
     /// The description's sizes are not usable.
@@ -156,23 +155,23 @@ pub enum PackageError {
     /// The weights do not fit the configuration.
     #[error(transparent)]
     Network(#[from] NetworkError),
-    /// A graph cannot have weights of 8 bits.
+    /// A graph that cannot be quantised.
     #[error("`{}` cannot be quantised: {reason}", path.display())]
     Quantise {
         /// The graph.
         path: PathBuf,
-        /// Why not.
+        /// The reason.
         reason: String,
     },
-    /// The weights cannot be had back from the graphs.
+    /// The weights could not be recovered from the graphs.
     #[error("the weights of `{}` cannot be read: {reason}; import, train or copy it again", path.display())]
     Weights {
         /// The graph, or the model's folder.
         path: PathBuf,
-        /// Why not.
+        /// The reason.
         reason: String,
     },
-    /// Something else is where the model should go.
+    /// The target exists and is not a model.
     #[error("`{}` exists and is no model folder; choose another place", dir.display())]
     Occupied {
         /// The place.
@@ -189,7 +188,7 @@ pub enum PackageError {
 }
 
 impl Package {
-    /// Reads a model's description and sees that its graphs are there; they are not read yet.
+    /// Reads a model's description and checks that its graphs exist; they are not read yet.
     ///
     /// # Errors
     /// [`PackageError`] for a folder or file that is missing, and a description that is damaged,
@@ -216,8 +215,8 @@ impl Package {
         Ok(Self { dir: dir.to_owned(), info })
     }
 
-    /// Builds the graphs of a model and writes its folder, whole or not at all. A model that is
-    /// there already is replaced.
+    /// Builds the graphs of a model and writes its folder, whole or not at all. An existing model
+    /// is replaced.
     ///
     /// # Errors
     /// [`PackageError`] when weights or sizes do not fit, or the place cannot be written to.
@@ -240,8 +239,8 @@ impl Package {
         })
     }
 
-    /// Writes this model with weights of 8 bits to another folder, whole or not at all, described by
-    /// `info` and by a model card. Its attributes, its actor and its learned prior go with it.
+    /// Writes this model with int8 weights to another folder, whole or not at all, with `info` and
+    /// a model card. Attribute vectors, actor and learned prior are copied.
     ///
     /// # Errors
     /// [`PackageError::Quantise`] names the graph that cannot be quantised, or is already; others
@@ -282,8 +281,8 @@ impl Package {
         })
     }
 
-    /// The weights that the model's graphs hold, by the names of
-    /// [`network::variables`]; those of 8 bits as what they stand for.
+    /// The weights that the model's graphs hold, by the names of [`network::variables`]; int8
+    /// weights are dequantised.
     ///
     /// # Errors
     /// [`PackageError::Weights`] for graphs that are damaged, or that another program wrote in its
@@ -303,7 +302,7 @@ impl Package {
         network::recover(&self.info.config, read, wrong)
     }
 
-    /// Has a new folder filled and puts it, with its description, where `dir` is.
+    /// Lets `fill` write a new folder, and renames it, with its description, to `dir`.
     fn replace(
         dir: &Path,
         info: &ModelInfo,
@@ -337,7 +336,7 @@ impl Package {
         Ok(Self { dir: dir.to_owned(), info: info.clone() })
     }
 
-    /// The directions of the model's attributes; none when it has no file of them.
+    /// The model's attribute vectors; none when it has no file of them.
     ///
     /// # Errors
     /// [`AttributesError`] for a file that is damaged or of another model.

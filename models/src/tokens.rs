@@ -1,4 +1,4 @@
-//! Clips to steps of a model and back.
+//! Conversion of clips to the tokens of a model and back.
 //!
 //! [`extract`] finds the windows of a file as the original does, [`from_clip`] takes one from a
 //! clip, [`to_clip`] goes back. [`Tokens::input_rows`] and its like are the numbers that networks
@@ -45,7 +45,7 @@ pub fn to_clip(config: &Config, tokens: &Tokens) -> Clip {
     Clip::new(config.family().to_notes(tokens), families::beats(tokens.len()))
 }
 
-/// The windows of a sequence, found as the original finds them.
+/// The windows of a sequence, in the order and selection of the original.
 ///
 /// Windows are made of whole bars of 16 steps, within one tempo and time signature. Melodies and
 /// drums move on by one bar from window to window and no window comes twice; grooves move on by
@@ -101,8 +101,7 @@ impl Controls {
         config.family().controls_of_tokens(tokens)
     }
 
-    /// Controls without content: no chord, or no hits. `None` for a configuration without
-    /// controls.
+    /// Empty controls: no chord, or no hits. `None` for a configuration without controls.
     pub fn none(config: &Config, steps: usize) -> Option<Self> {
         config.family().control_kind().map(|kind| kind.none(steps))
     }

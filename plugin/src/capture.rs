@@ -1,4 +1,4 @@
-//! Records armed slots from the notes of the host, on its bar grid.
+//! Capture: records armed slots from the notes of the host, on its bar grid.
 //!
 //! While a slot is armed and the transport rolls, recording starts at the next bar start and takes
 //! the bars of one cycle. Notes get positions in beats from that bar start; what is still held when
@@ -26,7 +26,7 @@ pub(crate) const MOST_NOTES: usize = 1024;
 /// window that ends there.
 const EARLY: f64 = 0.125;
 
-/// A finished recording on its way to the worker; its memory comes back to be used again.
+/// A finished recording on its way to the worker, which returns the memory for reuse.
 #[derive(Debug)]
 pub struct Take {
     slot: usize,
@@ -36,7 +36,7 @@ pub struct Take {
 }
 
 impl Take {
-    /// A take with room for all its notes.
+    /// A take with capacity for [`MOST_NOTES`] notes.
     pub fn new() -> Self {
         let any = Note { start: 0.0, end: 0.0, pitch: 0, velocity: 0, channel: 0, program: 0 };
         Self { slot: 0, notes: room_for(MOST_NOTES, any), length: 0.0, ends: 0.0 }
@@ -70,7 +70,7 @@ impl Default for Take {
     }
 }
 
-/// What a slot's recorder does.
+/// State of a slot's recorder.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub enum Phase {
     /// Not armed.
@@ -122,7 +122,7 @@ impl Default for Capture {
 }
 
 impl Capture {
-    /// Hands over an empty take to record into. Gives it back when none is missing.
+    /// Provides an empty take to record into. Returns it when none is missing.
     pub fn supply(&mut self, mut take: Box<Take>) -> Option<Box<Take>> {
         let Some((slot, recorder)) =
             self.recorders.iter_mut().enumerate().find(|(_, recorder)| recorder.take.is_none())
@@ -140,7 +140,7 @@ impl Capture {
         self.recorders.iter().any(|recorder| recorder.take.is_none())
     }
 
-    /// Throws away what is being recorded, as on a stop.
+    /// Discards the current recordings, as on a stop.
     pub fn stop(&mut self) {
         for recorder in &mut self.recorders {
             recorder.start = None;

@@ -1,8 +1,8 @@
-//! The editor's window, as a function of plain data.
+//! The editor, a function of plain data.
 //!
-//! [`draw`] paints a [`View`] and returns the [`Action`]s of the user. It knows neither plug-in
-//! nor host: whoever calls it fills the view from the parameters and the worker, and carries the
-//! actions out. [`EditorState`] holds what only concerns the window, such as an open file browser.
+//! [`draw`] paints a [`View`] and returns the [`Action`]s of the user. It depends on neither
+//! plug-in nor host: the caller fills the view from the parameters and the worker, and carries out
+//! the actions. [`EditorState`] holds what only concerns the window, such as an open file browser.
 
 mod browser;
 mod controls;
@@ -40,21 +40,21 @@ pub use view::{
 pub const DEFAULT_SIZE: [f32; 2] = [860.0, 610.0];
 /// The smallest size at which all controls fit, in logical pixels.
 pub const MINIMUM_SIZE: [f32; 2] = [640.0, 460.0];
-/// The morph that a double click on the slider brings back.
+/// Default of the morph, restored by a double click.
 pub const MORPH_DEFAULT: f32 = 0.0;
-/// The temperatures that the editor offers.
+/// Range of the temperature.
 pub const TEMPERATURE_RANGE: RangeInclusive<f32> = 0.05..=2.0;
-/// The temperature that a double click on the slider brings back.
+/// Default of the temperature, restored by a double click.
 pub const TEMPERATURE_DEFAULT: f32 = 0.5;
-/// The seeds that the editor offers.
+/// Range of the seed.
 pub const SEED_RANGE: RangeInclusive<i32> = 0..=9999;
-/// The seed that a double click on it brings back.
+/// Default of the seed, restored by a double click.
 pub const SEED_DEFAULT: i32 = 1;
 
-/// The pause between two frames of what moves by itself, without a change of the view.
+/// Interval between two frames of an animation, in seconds.
 const FRAME: std::time::Duration = std::time::Duration::from_millis(33);
 
-/// What the window remembers between frames and nobody else needs.
+/// State of the window between frames.
 #[derive(Debug, Default)]
 pub struct EditorState {
     styled: bool,
@@ -119,7 +119,7 @@ pub fn draw(ui: &mut Ui, view: &View, state: &mut EditorState) -> Vec<Action> {
 }
 
 impl EditorState {
-    /// Prepares for a new window: what the user held or had open is gone, what they chose stays.
+    /// Prepares for a new window: drags and open dialogues are dropped, choices are kept.
     pub fn reopen(&mut self) {
         *self = Self {
             dismissed: self.dismissed.take(),
@@ -156,7 +156,7 @@ impl EditorState {
     }
 }
 
-/// Where the parts of the window are.
+/// Layout of the window.
 struct Places {
     header: Rect,
     banner: Option<Rect>,
@@ -219,7 +219,7 @@ impl Places {
     }
 }
 
-/// Files that hang over the window or were dropped on it.
+/// Files dragged over the window or dropped on it.
 struct Files {
     above: Option<SlotId>,
     dropped: Vec<Action>,

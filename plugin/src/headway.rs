@@ -1,7 +1,9 @@
-//! How far a host is ahead of the wall clock, and how long it may therefore be made to wait.
+//! Detects offline rendering: how far a host is ahead of the wall clock, and how long `process` may
+//! therefore wait.
 //!
-//! A bounce calls `process` as fast as it can. Not every host says so where nice-plug reads it, so
-//! it is told from the clock: the song time of the blocks against the time between their calls.
+//! A bounce calls `process` as fast as it can. Not every host declares it where nice-plug reads it,
+//! so it is inferred from the clock: the song time of the blocks against the time between their
+//! calls.
 //!
 //! A host in real time is never made to wait. It is behind as often as ahead: what it plays fast to
 //! catch up after a stall only pays back what it lost, and what it plays ahead into its buffers, at
@@ -13,9 +15,10 @@
 
 use std::time::{Duration, Instant};
 
-/// Headway in seconds at which patience begins: more than drivers and hosts fill ahead.
+/// Lead over the wall clock in seconds from which waiting is allowed: more than drivers and hosts
+/// buffer ahead.
 const REAL_TIME: f64 = 0.25;
-/// Headway in seconds that no host has in real time.
+/// Lead in seconds that no host has in real time.
 const CERTAIN: f64 = 1.0;
 /// Most that a host can be behind, in seconds: it need not play fast for longer than that before it
 /// counts as ahead.
@@ -31,10 +34,10 @@ const FADING: f64 = 0.1;
 /// What a host is behind is forgotten in this many seconds: clocks of sound devices are not quite
 /// those of computers.
 const FORGETTING: f64 = 20.0;
-/// How long a host may be made to wait in a call that is certainly not in real time.
+/// Longest wait in a call that is certainly offline.
 pub const LONGEST_WAIT: Duration = Duration::from_mins(1);
 
-/// How far a host is ahead. See the module's documentation.
+/// Estimator of a host's lead over the wall clock, see the module's documentation.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Headway {
     /// When `process` was called last, and for how many seconds of song time.
@@ -75,7 +78,7 @@ impl Headway {
         }
     }
 
-    /// How long the host may be made to wait in this call.
+    /// Longest wait allowed in this call.
     pub fn patience(&self) -> Duration {
         if self.ahead >= CERTAIN {
             LONGEST_WAIT

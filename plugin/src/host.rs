@@ -1,6 +1,6 @@
-//! What the plug-in tells its host besides notes: that the project has changed, and the values of
-//! the parameters that it changes by itself. nice-plug has no way for either, so the entry points
-//! [`clap`] and [`vst3`] stand between it and the host.
+//! Notifications of the host besides notes: changes of the project, and values of parameters that
+//! the plug-in changes itself. nice-plug supports neither, so the entry points [`clap`] and
+//! [`vst3`] wrap it.
 //!
 //! Whoever changes something only notes it here and asks the host for a turn; the entry point of
 //! the format tells it where that format allows, on the main thread or with a block's events.
@@ -30,16 +30,16 @@ thread_local! {
     static NEWEST: RefCell<Weak<HostLink>> = const { RefCell::new(Weak::new()) };
 }
 
-/// One instance's way to its host.
+/// Connection of one instance to its host.
 pub struct HostLink {
     params: Arc<InterludeParams>,
     /// Whether the project has changed since the host was told.
     changed: AtomicBool,
     /// Parameters whose values the host has not been told: a bit for each, the arming ones first.
     untold: AtomicU8,
-    /// What the host says of a block's time, where only the entry point sees it.
+    /// Process mode of the block, where only the entry point sees it.
     mode: AtomicU8,
-    /// Asks the host for a turn.
+    /// Requests a call on the main thread.
     ask: Mutex<Option<Box<dyn Fn() + Send>>>,
     /// Tells the host in a turn that nice-plug gives.
     turn: Mutex<Option<Turn>>,
@@ -97,7 +97,7 @@ impl HostLink {
         *self.turn.lock() = Some(Arc::new(turn));
     }
 
-    /// There is nobody to tell.
+    /// No host is connected.
     fn tell_nobody(&self) {
         *self.turn.lock() = None;
     }

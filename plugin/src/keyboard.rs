@@ -1,4 +1,4 @@
-//! The keys that the host holds: tells which note a note-off ends, and passes notes on.
+//! Held keys of the host: resolves which note a note-off ends, and passes notes through.
 //!
 //! Hosts send note-offs without a voice id, with a voice id and no key, or for all keys at once;
 //! here each becomes note-offs of single keys. A note that was passed on is ended even when passing

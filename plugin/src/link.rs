@@ -1,12 +1,12 @@
-//! The way between the audio thread and the worker: two wait-free rings and a few atomics.
+//! The link between audio thread and worker: two wait-free rings and a few atomics.
 //!
-//! The rings are `rtrb`, one writer and one reader each, because nothing on the audio side may make a
-//! system call: the sender of a channel from `crossbeam-channel` or the standard library takes a lock
-//! and wakes a waiting receiver. The price is that the worker has to look by itself; it does so every
-//! 2 ms while the transport rolls and every 20 ms otherwise.
+//! The rings are `rtrb`, one writer and one reader each, because nothing on the audio side may make
+//! a system call: the sender of a channel from `crossbeam-channel` or the standard library takes a
+//! lock and wakes a waiting receiver. The price is that the worker has to poll: every 2 ms while
+//! the transport rolls, every 20 ms otherwise.
 //!
-//! All that is allocated is allocated by the worker and freed by it: patterns and takes travel in
-//! boxes and come back. The ring towards the worker always keeps [`RESERVE`] places for them.
+//! Memory is allocated and freed by the worker only: patterns and takes are sent in boxes and
+//! returned. The ring to the worker always keeps [`RESERVE`] places for them.
 
 use std::{
     sync::{
@@ -25,20 +25,20 @@ use crate::{
     sketch::Sketch,
 };
 
-/// Messages towards the worker at once.
+/// Capacity of the ring to the worker, in messages.
 const TO_WORKER: usize = 128;
-/// Messages towards the audio thread at once.
+/// Capacity of the ring to the audio thread, in messages.
 const TO_AUDIO: usize = 16;
-/// Places kept for what must come back: the patterns in the player (at most three) and the takes.
+/// Places reserved for returned memory: the patterns in the player (at most three) and the takes.
 const RESERVE: usize = 16;
 
-/// Pause between two looks for an answer where `process` may wait.
+/// Polling interval for an answer where `process` may wait.
 const WAIT: Duration = Duration::from_micros(100);
 
 /// From the audio thread to the worker.
 #[derive(Debug)]
 pub enum ToWorker {
-    /// A pattern is wanted.
+    /// Request for a pattern.
     Request(Request),
     /// A recording is complete.
     Captured(Box<Take>),
@@ -57,7 +57,7 @@ pub enum ToAudio {
     Take(Box<Take>),
 }
 
-/// How often the worker looks for messages.
+/// Polling rate of the worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Pace {
@@ -69,7 +69,7 @@ pub enum Pace {
     Offline = 2,
 }
 
-/// What audio thread, worker and editor tell each other without a queue.
+/// Values that audio thread, worker and editor share without a queue.
 #[derive(Debug, Default)]
 pub struct Signals {
     pace: AtomicU8,
@@ -77,9 +77,9 @@ pub struct Signals {
     pub worker_runs: AtomicBool,
     /// Bars in a cycle of the model; 0 before one is loaded.
     pub bars: AtomicU32,
-    /// Changes with the model.
+    /// Revision of the model.
     pub model: AtomicU32,
-    /// Changes with what a pattern depends on besides its settings.
+    /// Revision of the slots and the model, which a pattern depends on besides its settings.
     pub contents: AtomicU64,
     /// Tempo of the host in beats per minute; 0 before it is known.
     pub tempo: AtomicF64,
@@ -104,7 +104,7 @@ struct PlayheadCell {
 }
 
 impl Signals {
-    /// Sets how often the worker looks.
+    /// Sets the worker's polling rate.
     pub fn set_pace(&self, pace: Pace) {
         self.pace.store(pace as u8, Ordering::Relaxed);
     }
@@ -114,7 +114,7 @@ impl Signals {
         self.pace.load(Ordering::Relaxed) == Pace::Offline as u8
     }
 
-    /// How long the worker sleeps between two looks.
+    /// Polling interval of the worker.
     pub fn pause(&self) -> Duration {
         match self.pace.load(Ordering::Relaxed) {
             0 => Duration::from_millis(20),
@@ -173,7 +173,7 @@ impl Signals {
         self.phases[slot].store(code, Ordering::Relaxed);
     }
 
-    /// What a slot's recorder does.
+    /// State of a slot's recorder.
     pub fn phase(&self, slot: usize) -> Phase {
         match self.phases[slot].load(Ordering::Relaxed) {
             share if share >= 0.0 => Phase::Recording(share),

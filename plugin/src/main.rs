@@ -1,4 +1,4 @@
-//! Interlude as a program of its own: `Interlude --help` says how it is called.
+//! Interlude as a stand-alone program; see `Interlude --help`.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -9,7 +9,7 @@ use interlude_plugin::standalone::backend::Wish;
 use interlude_plugin::standalone::clock::{Controls, DEFAULT_TEMPO, TEMPOS};
 use interlude_plugin::standalone::window::{Beginning, run};
 
-/// Plays between two MIDI clips and sends the notes to other programs.
+/// Play the music between two MIDI clips, and send the notes to other programs.
 ///
 /// The window has play, tempo and the MIDI ports above the editor; the space bar starts and stops.
 /// Interlude makes notes, not sound: connect a synthesiser under "MIDI out", or connect one to the
@@ -26,10 +26,10 @@ struct Arguments {
     /// Start playing at once.
     #[arg(long)]
     play: bool,
-    /// How large the window is drawn, 0.5 to 4 [default: as large as the desktop says].
+    /// Scale of the window, 0.5 to 4 [default: the desktop's].
     #[arg(long, value_name = "FACTOR", value_parser = scale)]
     scale: Option<f64>,
-    /// What carries the MIDI and keeps the time.
+    /// Back end of MIDI and clock.
     #[arg(long, value_enum, default_value_t = Midi::Auto)]
     midi: Midi,
     /// Connect the input to the first port with this text in its name.
@@ -42,13 +42,13 @@ struct Arguments {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Midi {
-    /// JACK where a server runs, else the system's MIDI.
+    /// JACK where a server runs, otherwise the system's MIDI.
     Auto,
-    /// A JACK server, or PipeWire in its place; exact to the sample.
+    /// A JACK server or PipeWire; exact to the sample.
     Jack,
-    /// The system's MIDI: ALSA, CoreMIDI, Windows; in time with the computer's timer.
+    /// The system's MIDI: ALSA, CoreMIDI, Windows; timed by the computer's clock.
     System,
-    /// None; the music is only seen.
+    /// No MIDI; the music is only displayed.
     None,
 }
 

@@ -1,8 +1,8 @@
-//! Memory that the audio thread may use without asking the system.
+//! Memory whose pages are resident, for the audio thread.
 
-/// An empty vector with room for `count` elements whose pages are in place. Memory that is only
-/// reserved is fetched at its first use, which would be in `process`, and which waits while the
-/// worker's thread asks for memory of its own.
+/// An empty vector with capacity for `count` elements whose pages are resident. Memory that is only
+/// reserved causes page faults at its first use, which would be in `process`, and which may block
+/// while the worker allocates.
 pub fn room_for<T: Clone>(count: usize, any: T) -> Vec<T> {
     let mut room = Vec::with_capacity(count);
     room.resize(count, any);

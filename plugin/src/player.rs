@@ -1,8 +1,8 @@
-//! Plays patterns in time with the host: which cycle is next, when to ask for its pattern, and
-//! which note falls on which sample.
+//! The player: plays patterns in time with the host. It decides which cycle is next, when its
+//! pattern is requested, and which note falls on which sample.
 //!
-//! The player knows no plug-in framework and no thread. It asks for patterns through a [`Link`] and
-//! is handed them whenever they are ready. Its rules:
+//! The player is independent of plug-in framework and threads. It asks for patterns through a
+//! [`Link`] and is handed them whenever they are ready. Its rules:
 //!
 //! - A cycle's pattern is decided [`look_ahead`] before the cycle begins, with the settings of that
 //!   moment: one beat for two bars. A loop's wrap is known in advance, so the cycle at the loop's
@@ -33,8 +33,8 @@ use decisions::{Decision, Decisions, Wanted};
 pub use pattern::{Lane, Pattern, Request, Settings};
 pub use sounding::{Event, MOST_EVENTS, Sounding};
 
-/// Beats before its cycle at which a pattern of so many bars is asked for. Longer patterns take
-/// longer to decode.
+/// Look-ahead in beats at which the pattern of a cycle of this many bars is requested; longer
+/// patterns take longer to decode.
 pub fn look_ahead(bars: u32) -> f64 {
     0.5 * f64::from(bars)
 }
@@ -47,13 +47,13 @@ const LATEST_START: f64 = 1.0;
 /// one. It has no time for a stand-in either: when it is late, its own first note comes late.
 const URGENT: f64 = 0.5;
 
-/// The way to the worker and back. Nothing in it may allocate, lock or block in real time.
+/// The player's connection to the worker. In real time no method may allocate, lock or block.
 pub trait Link {
-    /// Asks for a pattern; `false` when the way is blocked and the player must ask again.
+    /// Requests a pattern; `false` when the ring is full and the player must repeat the request.
     fn request(&mut self, request: &Request) -> bool;
     /// The next pattern that is ready.
     fn answer(&mut self) -> Option<Box<Pattern>>;
-    /// Gives a pattern back to be freed.
+    /// Returns a pattern to be freed.
     fn discard(&mut self, pattern: Box<Pattern>);
     /// Tells that a cycle began without its pattern.
     fn late(&mut self, cycle: i64);
@@ -61,12 +61,12 @@ pub trait Link {
     fn wait(&mut self) -> bool;
 }
 
-/// What the player must know about the plug-in in a block.
+/// State of the plug-in that the player needs in a block.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Conditions {
     /// The settings as they are now.
     pub settings: Settings,
-    /// Changes with the model.
+    /// Revision of the model.
     pub model: u32,
     /// Grows with every change of the slots and of the model.
     pub contents: u64,
@@ -74,7 +74,7 @@ pub struct Conditions {
     pub output: bool,
 }
 
-/// What the editor shows of the player.
+/// State of the player for the editor.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Playhead {
     /// The cycle being played.

@@ -1,6 +1,6 @@
-//! How a user bends what is generated: more or less of an attribute of the music.
+//! Attributes that a user raises or lowers in the music that is generated.
 
-/// An attribute that the plug-in can change, where a model knows a direction for it.
+/// An attribute that the plug-in can change, where the model has an attribute vector for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Attribute {
     /// Notes in a bar.
@@ -54,9 +54,9 @@ impl Attribute {
     }
 }
 
-/// For each attribute how much more of it there shall be, in standard deviations of the music that
-/// a model's directions were found with; 0 changes nothing.
+/// Requested change of each attribute, in standard deviations of the training set; 0 leaves it.
 pub type Shape = [f32; Attribute::ALL.len()];
 
-/// Largest change of an attribute. Models are measured up to here, see the cards.
+/// Largest requested change of an attribute, in standard deviations; model cards have measurements
+/// up to it.
 pub const REACH: f32 = 2.0;

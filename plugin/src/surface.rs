@@ -26,13 +26,13 @@ use parking_lot::Mutex;
 pub use extent::Extent;
 use handler::Handler;
 
-/// What a window shows.
+/// Content of a window.
 pub trait Content: Send + 'static {
     /// Called when a window opens, before the first [`Content::draw`].
     fn opened(&mut self, context: GuiContext);
 
-    /// Looks at what is shown, often and without painting: whether another frame would look
-    /// different from the last one, apart from what `ui` was asked for.
+    /// Polls, without painting, whether a new frame would differ from the last one, apart from
+    /// repaints that `ui` requested.
     fn changed(&mut self) -> bool;
 
     /// Paints one frame. The next one comes when the user does something, when `ui` asked for it,

@@ -1,9 +1,9 @@
 //! Checkpoints of the original: TensorFlow V2 bundles and folders of Magenta.js.
 //!
 //! A [`Checkpoint`] lists what it holds without reading it and reads one tensor at a time, so that
-//! memory is bounded by the largest tensor. Everything in a checkpoint comes from a stranger: sizes
-//! are compared with those of the files before memory is taken, checksums are verified, and
-//! archives are read in place.
+//! memory is bounded by the largest tensor. Checkpoints are untrusted: sizes are compared with
+//! those of the files before memory is allocated, checksums are verified, and archives are read in
+//! place.
 
 mod bundle;
 mod data;
@@ -38,7 +38,7 @@ pub use writer::Writer;
 /// Why a checkpoint cannot be used.
 #[derive(Debug, Error)]
 pub enum CheckpointError {
-    /// A file cannot be had.
+    /// A file that cannot be read.
     #[error(transparent)]
     Files(#[from] FilesError),
     /// No checkpoint is found, or it is not clear which is meant.
@@ -46,7 +46,7 @@ pub enum CheckpointError {
     Locate {
         /// Where it was looked for.
         place: String,
-        /// What was found instead, and what to do.
+        /// What was found instead, and the remedy.
         reason: String,
     },
     /// The index is damaged or of a kind that is not supported.
@@ -67,7 +67,7 @@ pub enum CheckpointError {
         /// What is wrong.
         reason: String,
     },
-    /// A variable that is needed is not there.
+    /// A required variable that is missing.
     #[error(
         "{checkpoint} has no tensor `{tensor}`; it belongs to another configuration or is no checkpoint of MusicVAE"
     )]
@@ -140,7 +140,7 @@ pub struct Entry {
     pub element_type: ElementType,
 }
 
-/// A tensor as it is stored, behind the name that [`interlude_models::network`] knows it by.
+/// A stored tensor, under its name in [`interlude_models::network`].
 #[derive(Clone, Debug)]
 struct Stored {
     entry: Entry,
@@ -279,8 +279,7 @@ impl Checkpoint {
         floats(self.training.get(&name).ok_or_else(|| self.absent(&name))?)
     }
 
-    /// Adam's `beta1^t` and `beta2^t` after `t` steps, times one more beta each, as TensorFlow
-    /// stores them.
+    /// Adam's `beta1^(t+1)` and `beta2^(t+1)` after `t` steps, as TensorFlow stores them.
     ///
     /// # Errors
     /// As [`Checkpoint::moment`].

@@ -22,7 +22,7 @@ pub mod whiten;
 
 pub use common::Shared;
 
-/// Makes models for Interlude from checkpoints of MusicVAE or by training, and music with them.
+/// Trains and converts MusicVAE models for Interlude, and makes music with them.
 #[derive(Debug, Parser)]
 #[command(name = "interlude", version)]
 struct Arguments {
@@ -48,7 +48,7 @@ enum Command {
     Prior(prior::Prior),
 }
 
-/// The whole program: runs the command and tells what went wrong.
+/// The whole program: runs the command and prints its error, if any.
 pub fn main(arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> ExitCode {
     match run(arguments) {
         Ok(()) => ExitCode::SUCCESS,

@@ -104,11 +104,11 @@ impl Windows {
 )]
 #[serde(rename_all = "lowercase")]
 pub enum Split {
-    /// What weights are made from.
+    /// Windows that weights are trained on.
     Train,
-    /// What tells how training goes.
+    /// Windows that training is monitored with.
     Validation,
-    /// What nothing is decided by.
+    /// Windows that no decision is based on.
     Test,
 }
 
@@ -129,7 +129,7 @@ impl Split {
 /// A dataset cannot be written or read.
 #[derive(Debug, Error)]
 pub enum DatasetError {
-    /// The file system refuses.
+    /// An error of the file system.
     #[error("cannot access `{}`: {source}", path.display())]
     Io {
         /// File or folder.
@@ -145,7 +145,7 @@ pub enum DatasetError {
         /// What is wrong.
         reason: String,
     },
-    /// The dataset is for other models.
+    /// A dataset of another scheme.
     #[error(
         "`{}` holds windows of {found} numbers, `{config}` needs {steps} steps of {width}; build a \
          dataset for it",
@@ -163,7 +163,7 @@ pub enum DatasetError {
         /// Numbers in a step that are needed.
         width: usize,
     },
-    /// The dataset's windows are of another kind.
+    /// A dataset whose windows are of another kind.
     #[error(
         "`{}` holds windows for `{found}`, not for `{config}`; build a dataset for it",
         dataset.display()
@@ -176,7 +176,7 @@ pub enum DatasetError {
         /// Configuration that it was to be read for.
         config: String,
     },
-    /// No window came out.
+    /// A build without a window.
     #[error("no usable window in {files} files; {reasons}")]
     Empty {
         /// Files that were read.
@@ -190,7 +190,7 @@ pub enum DatasetError {
         /// Path of the source.
         path: PathBuf,
     },
-    /// A table of splits cannot be obeyed.
+    /// A table of splits that cannot be applied.
     #[error(transparent)]
     Splits(#[from] splits::SplitError),
     /// No window is for training.
@@ -202,7 +202,7 @@ pub enum DatasetError {
     NothingToTrain {
         /// Folder.
         dataset: PathBuf,
-        /// Windows of each split, for people.
+        /// Windows of each split, as text.
         counts: String,
     },
 }

@@ -9,16 +9,16 @@ use interlude_models::engine::{DecodeSettings, Engine, EngineError, NoiseKey, Ta
 use interlude_models::latent::slerp;
 use interlude_models::tokens::{Controls, Tokens};
 
-/// How latent codes become music.
+/// Settings of a generation.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
-    /// How far samples stray from the most probable; 0 always takes the most probable.
+    /// Softmax temperature; 0 always takes the most probable token.
     pub temperature: f32,
     /// Examples decoded together at most, above 0.
     pub batch_size: usize,
     /// Seed of the noise. Example `n` has the noise of cycle `n`, whatever the batches are.
     pub seed: u64,
-    /// What each example leans to; nothing when empty.
+    /// Bias of each example towards a scale and range; none when empty.
     pub tastes: Vec<Taste>,
 }
 

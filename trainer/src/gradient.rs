@@ -1,4 +1,5 @@
-//! Training as an ordinary ONNX graph: forward pass, hand-derived backward pass, clipping, Adam.
+//! Training as an ordinary ONNX graph: forward pass, hand-derived backward pass, gradient clipping,
+//! Adam.
 //!
 //! Each piece is one file with a forward function that keeps what its backward function needs, made
 //! of the layers of [`interlude_gradient`]. From below to above:

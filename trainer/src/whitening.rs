@@ -1,4 +1,5 @@
-//! A latent space turned and stretched so that its codes lie as the prior says.
+//! Whitening: an affine change of basis after which the aggregate posterior has mean 0 and
+//! covariance 1.
 //!
 //! A model that is trained with a small weight of the divergence puts its codes anywhere, packed
 //! together and dependent on each other, and what the prior draws is no music. Decoder and encoder

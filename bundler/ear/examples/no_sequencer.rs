@@ -17,14 +17,14 @@ use std::{
     },
 };
 
-/// What functions answer that find nothing.
+/// Return value of functions that find nothing.
 const NONE: c_int = -libc::ENOENT;
 /// What the reader of an empty queue is told.
 const LATER: c_int = -libc::EAGAIN;
 /// Number of this client.
 const CLIENT: c_int = 128;
 
-/// A descriptor on which nothing ever comes.
+/// A descriptor that never becomes readable.
 fn silent_descriptor() -> c_int {
     static DESCRIPTOR: OnceLock<c_int> = OnceLock::new();
     *DESCRIPTOR.get_or_init(|| {
@@ -36,7 +36,7 @@ fn silent_descriptor() -> c_int {
     })
 }
 
-/// The sequencer is a place in memory that nobody looks into.
+/// The sequencer handle, an address that is never dereferenced.
 static HANDLE: [u8; 64] = [0; 64];
 
 /// Opens the sequencer.
@@ -115,8 +115,7 @@ pub unsafe extern "C" fn snd_seq_event_input(_seq: *mut c_void, event: *mut *mut
     LATER
 }
 
-/// Functions that only the kernel could do and that need no answer but a number. They take no more
-/// than four arguments, none of which is looked at.
+/// Functions whose only result is a number. They take at most four arguments, which are ignored.
 macro_rules! answers {
     ($($name:ident = $answer:expr;)*) => {
         $(

@@ -1,5 +1,6 @@
-//! A plug-in that writes the notes it hears into its audio, for tests in hosts whose MIDI cannot be
-//! recorded: behind Interlude, an exported or recorded WAV file holds every note on its sample.
+//! A plug-in that encodes the notes it receives in its audio, for tests in hosts whose MIDI cannot
+//! be recorded: placed behind Interlude, an exported or recorded WAV file has every note at its
+//! sample.
 //!
 //! How notes are written stands in `code.rs`, which the reader of those files shares.
 

@@ -21,17 +21,17 @@ pub(super) const SAMPLE_RATE: f64 = 48_000.0;
 const BLOCK: u32 = 64;
 /// Beats in a bar of 4/4.
 const BAR: f64 = 4.0;
-/// How long the model may take to load and a clip to be encoded.
+/// Timeout for loading a model and encoding a clip.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// How long before a block is due the thread stays awake, so that what is measured is the plug-in
-/// and not the processor's way back from an idle state.
+/// Time before a block is due for which the thread spins, so that the plug-in is measured and not
+/// the processor's wake-up from an idle state.
 const AWAKE: Duration = Duration::from_micros(150);
 
-/// Steps of the work that `process` is compared with; about two microseconds.
+/// Iterations of the reference work that `process` is compared with; about two microseconds.
 const CONTROL_STEPS: u32 = 2500;
 
-/// What to play.
+/// Score of the demo.
 #[derive(Clone, Debug)]
 pub(super) struct Score<'a> {
     /// The clips for slots A and B.
@@ -67,7 +67,7 @@ impl Score<'_> {
     }
 }
 
-/// What was heard.
+/// Recording of the demo.
 pub(super) struct Performance {
     /// Notes of the morph, with the pre-roll.
     pub(super) spans: Vec<Span>,
@@ -143,7 +143,7 @@ pub(super) fn perform(plugin: &Path, score: &Score<'_>) -> Result<Performance> {
     })
 }
 
-/// The plug-in, its trace, and the clock on the wall.
+/// The plug-in, its trace, and the wall clock.
 struct Stage {
     session: Session,
     trace: Trace,
@@ -243,7 +243,7 @@ impl Stage {
     }
 }
 
-/// Keeps the frame clock in step with the clock on the wall.
+/// Paces the frame clock by the wall clock.
 struct Clock {
     rate: f64,
     origin: Option<(Instant, u64)>,
@@ -255,8 +255,8 @@ impl Clock {
         Self { rate: SAMPLE_RATE * speed, origin: None, control: Vec::new() }
     }
 
-    /// Sleeps until a frame is due. A host that is far behind goes on from where it is, as a sound
-    /// card does after an underrun.
+    /// Sleeps until a frame is due. A host that is far behind continues from there, as a sound card
+    /// does after an underrun.
     fn pace(&mut self, frame: u64) {
         self.wait(frame);
         let begun = Instant::now();

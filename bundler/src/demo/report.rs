@@ -1,11 +1,11 @@
-//! What the demo measured, as `report.json` and as a table.
+//! Measurements of the demo, as `report.json` and as a table.
 
 use std::{fmt::Write as _, time::Duration};
 
 use interlude_models::clip::{BEATS_PER_STEP, Clip};
 use serde::Serialize;
 
-/// All that was measured in one demo.
+/// Measurements of one demo.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Report {
     /// Name of the model that played.

@@ -42,7 +42,7 @@ pub(crate) enum Event {
         /// Index of the cycle.
         cycle: i64,
     },
-    /// Something failed; the plug-in plays on.
+    /// An error; the plug-in continues.
     Error {
         /// What, in words.
         message: String,

@@ -1,4 +1,4 @@
-//! What goes into a plug-in and what comes out of it, on the host's frame clock.
+//! Input and output events of a plug-in, on the host's frame clock.
 
 use clack_host::{
     events::{

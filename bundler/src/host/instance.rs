@@ -86,7 +86,7 @@ pub struct Settings {
     pub sample_rate: f64,
     /// Largest block in frames, `>= 1`.
     pub block: u32,
-    /// Whether the plug-in may take its time (a bounce) instead of keeping up with the clock.
+    /// Whether the plug-in may render offline (a bounce) instead of in real time.
     pub offline: bool,
 }
 
@@ -101,7 +101,7 @@ impl Default for Settings {
 pub struct Parameter {
     /// CLAP id, for [`Input::Parameter`](super::Input::Parameter).
     pub id: u32,
-    /// Name for people.
+    /// Display name.
     pub name: String,
     /// Smallest CLAP value.
     pub minimum: f64,
@@ -111,7 +111,7 @@ pub struct Parameter {
     pub default: f64,
 }
 
-/// What a note port takes or gives.
+/// Dialects of a note port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NotePort {
     /// Whether CLAP note events are understood.
@@ -122,7 +122,7 @@ pub struct NotePort {
     pub prefers_clap: bool,
 }
 
-/// What came out of one block.
+/// Output of one block.
 #[derive(Debug, Default)]
 pub struct Block {
     /// Events in order, each with its frame in the block.
@@ -175,7 +175,7 @@ impl Instance {
         })
     }
 
-    /// Samples by which what comes out lags behind what goes in, as the plug-in reports it.
+    /// Latency in samples, as the plug-in reports it.
     pub fn latency(&mut self) -> u32 {
         let handle = self.plugin.plugin_handle();
         handle.get_extension::<PluginLatency>().map_or(0, |latency| latency.get(&handle))
@@ -198,7 +198,7 @@ impl Instance {
             .collect()
     }
 
-    /// The present CLAP value of a parameter.
+    /// The current CLAP value of a parameter.
     ///
     /// # Errors
     /// [`HostError::UnknownParameter`], or [`HostError::Refused`] when the plug-in has no answer.
@@ -214,7 +214,7 @@ impl Instance {
 
     /// The CLAP value that the plug-in reads from a text such as `0.2`.
     ///
-    /// CLAP values are the plug-in's own scale (often `0..1` with a skew); the text is what people
+    /// CLAP values are the plug-in's own scale (often `0..1` with a skew); the text is what users
     /// type.
     ///
     /// # Errors
@@ -247,7 +247,7 @@ impl Instance {
         text.ok_or_else(|| HostError::Value { name: name.to_owned(), text: value.to_string() })
     }
 
-    /// The plug-in's state as it would be kept in a song.
+    /// The plug-in's state as it would be saved in a project.
     ///
     /// # Errors
     /// [`HostError::Refused`].
@@ -263,7 +263,7 @@ impl Instance {
         Ok(bytes)
     }
 
-    /// How often the plug-in has said, since the last call, that the song has to be saved.
+    /// How often the plug-in has marked its state as changed since the last call.
     pub fn take_marks(&mut self) -> u32 {
         self.plugin.access_handler(|main| main.marks.take())
     }

@@ -1,4 +1,4 @@
-//! An instance under a transport: what rolls, loops, seeks and stops as in a workstation.
+//! An instance under a transport that rolls, loops, seeks and stops as in a DAW.
 
 use std::{collections::BTreeMap, ops::Range, time::Duration};
 
@@ -34,14 +34,13 @@ impl Default for Transport {
     }
 }
 
-/// What hosts do in different ways.
+/// Behaviours that differ between hosts.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Manners {
     /// Whether a block ends where the loop ends, as most hosts do it. Otherwise the block runs over
     /// the end and the next one starts as far into the loop.
     pub split_at_loop: bool,
-    /// Frames that are played before the position that was started at, as a host does that makes up
-    /// for latency.
+    /// Frames that are played before the start position, as a host with latency compensation does.
     pub lead: u32,
     /// Parts of a beat to which positions are rounded; `None` for all that fixed-point beats hold.
     pub ticks: Option<u16>,

@@ -1,4 +1,4 @@
-//! How notes are written into audio.
+//! Encoding of notes in audio.
 //!
 //! Each event is [`WORDS`] samples of one channel: a unit, and what follows as shares of it, so that
 //! a fader or a panner between the plug-in and the file changes nothing. On the left channel notes

@@ -7,11 +7,11 @@ use super::{
     music::{Beat, Note, Recording},
 };
 
-/// How many samples a note may lie beside its place. Hosts and plug-in each round to a whole one.
+/// Tolerance of a note's position, in samples: host and plug-in each round to a whole one.
 const TOLERANCE: f64 = 1.0;
-/// Faults that are told one by one.
+/// Number of faults that are listed individually.
 const MOST_TOLD: usize = 4;
-/// What two ways of counting beats may differ by.
+/// Tolerance between two computations of a beat.
 const SLACK: f64 = 1e-4;
 
 /// A tempo that holds from a beat on.
@@ -87,7 +87,7 @@ impl Findings {
         self.wrong.extend(other.wrong);
     }
 
-    /// One line for people.
+    /// A summary in one line.
     pub(super) fn sentence(&self) -> String {
         let Self { right, worst, wrong } = self;
         if wrong.is_empty() {

@@ -1,4 +1,4 @@
-//! What a host played: the notes of a recording, and the beats that tell where in the song they are.
+//! Recordings of a host: notes, and beats that locate them in the song.
 //!
 //! Each host plays a track of beats beside Interlude's: a note at every quarter note on
 //! [`BEAT_CHANNEL`], whose key is the number of the beat. What comes out of both is recorded on one

@@ -1,4 +1,4 @@
-//! What the hosts need on this machine, and how it is installed.
+//! Dependencies of the hosts, and their installation.
 
 use std::{env, path::Path};
 

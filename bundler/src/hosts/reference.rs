@@ -1,4 +1,4 @@
-//! What should be heard: Interlude in the headless host, which waits for every pattern.
+//! Expected notes: Interlude in the headless host, which waits for every pattern.
 
 use std::{ops::Range, path::Path};
 

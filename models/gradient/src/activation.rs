@@ -2,11 +2,10 @@
 
 use interlude_onnx::{Attribute, Graph, Value};
 
-/// Keeps a row without variance finite.
+/// Added to the variance, so that a constant row stays finite.
 const EPSILON: f32 = 1e-5;
 
-/// Rows moved and stretched to mean 0 and variance 1: layer normalisation without scale and shift
-/// of its own.
+/// Layer normalisation without learned scale and shift: each row gets mean 0 and variance 1.
 #[derive(Clone, Debug)]
 pub struct Normal {
     /// `[rows, width]`.

@@ -18,21 +18,21 @@ pub enum ClipMode {
     Value,
 }
 
-/// Decay of the first moment.
+/// β₁: decay rate of the first moment.
 pub const BETA_1: f64 = 0.9;
-/// Decay of the second moment in the original.
+/// β₂ of the original: decay rate of the second moment.
 pub const BETA_2: f64 = 0.999;
-/// Keeps the update finite where the second moment vanishes.
+/// ε of Adam, which keeps the update finite where the second moment is 0.
 pub const EPSILON: f32 = 1e-8;
 
-/// How gradients are clipped and remembered.
+/// Settings of clipping and Adam.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Settings {
     /// Clipping by norm or by value.
     pub mode: ClipMode,
-    /// Norm of all gradients together from which on the step changes no weight.
+    /// Global gradient norm from which on the step is skipped.
     pub zero_from: f32,
-    /// Decay of the second moment.
+    /// β₂: decay rate of the second moment.
     pub beta_2: f64,
 }
 

@@ -1,4 +1,5 @@
-//! The cell of an LSTM: from the sums that reach its gates to output and cell, and back.
+//! The LSTM cell, forward and backward: from the pre-activations of its gates to output and cell
+//! state.
 //!
 //! A graph that may use operators of the domain [`DOMAIN`] has one for each direction; any other has
 //! standard ones. Those are thirty in a step, each of which reads and writes its values from end to
@@ -24,7 +25,7 @@ const FORWARD: &str = "LstmCell";
 /// gradient of the output that is added to it: the gradients of the sums and of the cell before.
 const BACKWARD: &str = "LstmCellGradient";
 
-/// What a cell computes in a step.
+/// Results of a cell in a step.
 pub struct Step {
     /// Output and cell.
     pub next: State,

@@ -6,7 +6,7 @@ use interlude_onnx::{ElementType, Graph, Value};
 use super::tensors::float;
 use super::variables::dims;
 
-/// What the names of the noise inputs begin with; the layer's name follows.
+/// Prefix of the names of noise inputs; the layer's name follows.
 pub const NOISE: &str = "dropout/";
 
 /// Whether and how much is dropped.

@@ -1,8 +1,8 @@
-//! A learned velocity field in use: noise becomes data and data noise by following it.
+//! Inference with a learned velocity field: integrating it carries noise to data, or data to noise.
 //!
 //! The ordinary differential equation is solved by Heun's method, second order with two evaluations
-//! a step. Where conditions are given, the velocity is `free + w · (told − free)` with guidance w
-//! (classifier-free guidance, Ho and Salimans 2022).
+//! a step. With conditions, the velocity is `unconditional + w · (conditional − unconditional)`
+//! with guidance w (classifier-free guidance, Ho and Salimans 2022).
 
 use ort::session::Session;
 use ort::value::Tensor;
@@ -17,7 +17,7 @@ use super::residual::{
     CONTEXT, INPUT, MODULATION, OUTPUT, Sizes, evaluation_graph, modulation_graph,
 };
 
-/// A network with its weights, ready to run on the CPU.
+/// A velocity network with its weights in sessions on the CPU.
 #[derive(Debug)]
 pub struct Field {
     sizes: Sizes,
@@ -25,7 +25,7 @@ pub struct Field {
     evaluation: Session,
 }
 
-/// The way through time: where it begins and ends, and in how many steps.
+/// An integration interval with its number of steps.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Way {
     /// 0 is noise, 1 is data.
@@ -45,24 +45,24 @@ impl Way {
     }
 }
 
-/// A way with what the context contributes at each of its times.
+/// An integration interval with the modulation that contexts contribute at each of its times.
 #[derive(Clone, Debug)]
 pub struct Plan {
     stages: Vec<Stage>,
     guidance: f32,
-    /// Points that are told something.
+    /// Number of conditioned points.
     told: usize,
 }
 
 #[derive(Clone, Debug)]
 struct Stage {
     time: f32,
-    /// A row where nothing is told, then one for each point that is told something.
+    /// The unconditional row, then one for each conditioned point.
     modulation: Vec<f32>,
 }
 
 impl Field {
-    /// Loads weights of some sizes; one thread works.
+    /// Loads weights; the sessions use one thread.
     ///
     /// # Errors
     /// [`FitError`] when ONNX Runtime refuses the graphs.
@@ -83,7 +83,7 @@ impl Field {
         self.sizes
     }
 
-    /// What some contexts, with the time, contribute to an evaluation each.
+    /// The modulation of each of some contexts that include the time.
     ///
     /// # Errors
     /// [`FitError::Runtime`] when ONNX Runtime fails.
@@ -94,7 +94,7 @@ impl Field {
         Ok(outputs[MODULATION].try_extract_tensor::<f32>()?.1.to_vec())
     }
 
-    /// The velocities of some points, each under its modulation.
+    /// The velocities of points, each with its modulation.
     ///
     /// # Errors
     /// [`FitError::Runtime`] when ONNX Runtime fails.
@@ -111,8 +111,8 @@ impl Field {
         Ok(outputs[OUTPUT].try_extract_tensor::<f32>()?.1.to_vec())
     }
 
-    /// Prepares a way. `told` has, for each point that is to go it, what follows the time in its
-    /// context, or nothing at all where nothing is told.
+    /// Prepares an integration. `told` has, for each point, its context after the time, or is empty
+    /// for unconditional points.
     ///
     /// # Errors
     /// [`FitError::Runtime`] when ONNX Runtime fails.
@@ -135,7 +135,7 @@ impl Field {
         Ok(Plan { stages, guidance, told: told.len() })
     }
 
-    /// Moves points along a prepared way.
+    /// Moves points along a prepared integration interval.
     ///
     /// # Errors
     /// [`FitError::Runtime`] when ONNX Runtime fails.
@@ -158,7 +158,7 @@ impl Field {
         Ok(points.chunks_exact(self.sizes.size).map(<[f32]>::to_vec).collect())
     }
 
-    /// The velocities of some points. The first row of the modulation is that where nothing is told.
+    /// The velocities of points. The first row of the modulation is the unconditional one.
     fn guided(
         &mut self,
         points: &[f32],

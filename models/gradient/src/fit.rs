@@ -32,13 +32,13 @@ pub enum FitError {
 pub struct Settings {
     /// Norm to which all gradients together are clipped.
     pub clip: f32,
-    /// Decay of the second moment.
+    /// β₂: decay rate of the second moment.
     pub beta_2: f64,
     /// Steps that were made before, whose moments are among the weights given.
     pub steps: u64,
 }
 
-/// A network's loss and gradients as a graph.
+/// A graph of a network's loss and gradients.
 #[derive(Debug)]
 pub struct Network {
     /// The graph, without an update.
@@ -165,7 +165,7 @@ impl Fit {
         Ok(())
     }
 
-    /// What the last step found before its update.
+    /// An output of the last step, computed before its update.
     ///
     /// # Panics
     /// When there is no output of that name.
@@ -207,7 +207,7 @@ impl Fit {
         weights
     }
 
-    /// Gives each variable to `each`, which may change it.
+    /// Calls `each` with each variable, which it may change.
     pub fn for_each_variable(&mut self, each: &mut dyn FnMut(&str, &mut [f32])) {
         for name in &self.variables {
             if let Some(tensor) = self.state.get_mut(name) {

@@ -17,15 +17,15 @@ use super::fit::{self, Fit, FitError, Network};
 use super::residual::{CONTEXT, INPUT, Residual, Sizes};
 use super::variables::Variables;
 
-/// Numbers that tell the network the time; the first ones of a context.
+/// Size of the embedding of the time, the first numbers of a context.
 pub const TIMES: usize = 64;
-/// Highest angular frequency of those numbers.
+/// Highest angular frequency of that embedding.
 const FASTEST: f32 = 200.0;
 /// Norm to which all gradients together are clipped.
 const CLIP: f32 = 1.0;
-/// Decay of the second moment.
+/// β₂: decay rate of the second moment.
 const BETA_2: f64 = 0.99;
-/// Share of a weight that the learning rate times it takes away in a step.
+/// Weight decay: learning rate times this is the share that a weight loses in a step.
 const WEIGHT_DECAY: f32 = 1e-3;
 /// Decay of the moving average in a step, in the long run.
 const AVERAGE: f32 = 0.999;
@@ -38,7 +38,7 @@ const REST: f32 = 0.02;
 /// What the names of averaged weights begin with among a training's tensors.
 const AVERAGED: &str = "average/";
 
-/// Fills the beginning of a context with what tells the time.
+/// Writes the embedding of the time, 0 to 1, to the beginning of a context.
 ///
 /// # Panics
 /// When the context is shorter than [`TIMES`].
@@ -51,7 +51,7 @@ pub fn tell_time(context: &mut [f32], time: f32) {
     }
 }
 
-/// How to train.
+/// Settings of a training.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Settings {
     /// Sizes of the network; the context begins with [`TIMES`] numbers for the time.
@@ -66,12 +66,12 @@ pub struct Settings {
     pub seed: u64,
 }
 
-/// Where an example goes: the data and what follows the time in its context.
+/// The buffers of an example: the data, and its context after the time.
 #[derive(Debug)]
 pub struct Example<'a> {
     /// The data, a point in space.
     pub data: &'a mut [f32],
-    /// What is known about it; zeros at first.
+    /// Its conditions; zeros at first.
     pub context: &'a mut [f32],
 }
 
@@ -86,7 +86,7 @@ pub struct Training {
 }
 
 impl Training {
-    /// Begins a training, or goes on with one whose tensors and number of steps are given.
+    /// Begins a training, or resumes one whose tensors and number of steps are given.
     ///
     /// # Errors
     /// [`FitError`] when ONNX Runtime refuses the graph.
@@ -120,8 +120,8 @@ impl Training {
         self.done
     }
 
-    /// Runs a step. `draw` fills each example, with a generator that depends on seed and step alone.
-    /// Gives the mean squared error of the velocity.
+    /// Runs a step. `draw` fills each example, with a generator that depends on seed and step
+    /// alone. Returns the mean squared error of the velocity.
     ///
     /// # Errors
     /// [`FitError`] when ONNX Runtime fails.
@@ -199,7 +199,7 @@ impl Training {
         &self.average
     }
 
-    /// All tensors that [`Training::new`] needs to go on.
+    /// All tensors that [`Training::new`] needs to resume.
     pub fn state(&self) -> Weights {
         let mut state = self.fit.state();
         for (name, tensor) in self.average.iter() {
@@ -209,7 +209,7 @@ impl Training {
     }
 }
 
-/// Whether tensors are those of a training of a network.
+/// Whether tensors are a saved training of a network.
 pub fn is_state(tensors: &Weights, sizes: Sizes) -> bool {
     let mut average = Weights::default();
     for (name, tensor) in tensors.iter() {

@@ -109,8 +109,7 @@ struct Layer {
 }
 
 impl Trained {
-    /// Takes the perceptron `name` with `sizes` out of weights; the name of a tensor that is missing
-    /// or has another shape otherwise.
+    /// Takes the perceptron `name` with `sizes` out of weights.
     ///
     /// # Errors
     /// The tensor's name.

@@ -1,4 +1,4 @@
-//! Random numbers that depend on nothing but their place.
+//! Counter-based random numbers: each depends only on its key, stream and position.
 //!
 //! A ChaCha8 generator is a function of key, stream and position, so the number at any place can
 //! be computed alone: the key holds the seed and a purpose, the stream is a number within it.
@@ -6,7 +6,7 @@
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
-/// A generator for a purpose, whose name keeps it apart from all others.
+/// A generator for a purpose; the name of the purpose is part of the key.
 pub fn generator(seed: u64, purpose: [u8; 8], stream: u64) -> ChaCha8Rng {
     let mut key = [0; 32];
     key[..8].copy_from_slice(&seed.to_le_bytes());

@@ -1,6 +1,6 @@
-//! A residual network whose blocks are modulated by a context: each block normalises, scales and
-//! shifts its input as the context says (feature-wise linear modulation, FiLM, Perez 2018), and adds
-//! what two dense layers make of it. At first it gives zeros.
+//! A residual network whose blocks are modulated by a context: each block normalises its input,
+//! scales and shifts it by functions of the context (feature-wise linear modulation, FiLM, Perez et
+//! al. 2018), and adds the output of two dense layers. Initially its output is zero.
 //!
 //! With context c: `e = silu(c·E)`, `h = x·I + c·B`; for each block
 //! `h ← h + silu(silu(norm(h) · (1 + s) + t)·P)·Q` with `(s, t) = e·F`; the output is `norm(h)·O`.
@@ -71,7 +71,7 @@ impl Sizes {
         2 * self.kernels().len()
     }
 
-    /// The sizes that a network's weights have. There may be other tensors beside them.
+    /// Derives the sizes of a network from its weights. Other tensors are ignored.
     ///
     /// # Errors
     /// The name of a tensor that is missing, of another shape, or not finite.
@@ -323,7 +323,7 @@ impl Block {
     }
 }
 
-/// The network with known weights, of which those are added to the graph that are `wanted`.
+/// The network with known weights; only variables that are `wanted` are added to the graph.
 fn known(graph: &mut Graph, sizes: Sizes, weights: &Weights, wanted: fn(&str) -> bool) -> Residual {
     for (name, tensor) in weights.iter().filter(|(name, _)| wanted(name)) {
         graph.weight(name, &tensor.shape, &tensor.data);

@@ -1,15 +1,15 @@
-//! Writing files whole or not at all.
+//! Atomic writes: a file is written whole or not at all.
 
 use std::io::{self, Write};
 use std::path::Path;
 
 use tempfile::NamedTempFile;
 
-/// What the names of files and folders begin with that are not whole yet.
+/// Prefix of the names of files and folders that are being written.
 pub const TEMPORARY: &str = ".interlude-";
 
-/// An empty file beside the place where a file is to be; [`NamedTempFile::persist`] puts it there.
-/// It has the permissions of any new file.
+/// An empty temporary file in the folder of the target; [`NamedTempFile::persist`] renames it to
+/// the target. It has the permissions of any new file.
 ///
 /// # Errors
 /// When the folder cannot be written to.
@@ -32,7 +32,7 @@ fn plain(error: io::Error) -> io::Error {
     }
 }
 
-/// Writes a file; one that is there is replaced in one stroke.
+/// Writes a file; an existing one is replaced atomically.
 ///
 /// # Errors
 /// When the folder cannot be written to or is full; then an earlier file stays as it is.

@@ -1,4 +1,4 @@
-//! Graphs with 8-bit weights made of graphs with 32-bit ones.
+//! Quantisation: graphs with int8 weights from graphs with 32-bit floats.
 //!
 //! Matrices of `Gemm` become unsigned bytes with one scale for each column, and the other factor is
 //! brought to bytes as it comes (dynamic quantisation), so that the product is one of integers.
@@ -40,7 +40,7 @@ pub enum QuantiseError {
     Weight {
         /// Its name.
         weight: String,
-        /// What is wrong with it.
+        /// The reason.
         reason: &'static str,
     },
     /// Weights cannot be read or written.

@@ -1,8 +1,8 @@
 //! Finding and starting ONNX Runtime, and its execution providers.
 //!
-//! The runtime is a shared library that is opened while the program runs, so programs here start
-//! without it and can say what is missing. Each loaded image (a program, or a plug-in in a host)
-//! has one runtime for its whole life.
+//! The runtime is a shared library that is opened while the program runs, so programs start without
+//! it and can report that it is missing. Each loaded image (a program, or a plug-in in a host) has
+//! one runtime for its lifetime.
 
 use std::ffi::CStr;
 use std::path::{Path, PathBuf};
@@ -15,11 +15,11 @@ use ort::session::builder::SessionBuilder;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// What computes a graph.
+/// An execution provider of ONNX Runtime: what computes a graph.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Provider {
-    /// The processor; always there.
+    /// The CPU; always available.
     #[default]
     Cpu,
     /// An NVIDIA GPU; needs the feature `cuda` and a runtime built with it.
@@ -38,7 +38,7 @@ impl std::fmt::Display for Provider {
     }
 }
 
-/// Oldest minor version `1.x` of ONNX Runtime whose interface serves.
+/// Minor version of the oldest supported ONNX Runtime, 1.x.
 pub const OLDEST_MINOR_VERSION: u32 = ort::MINOR_VERSION;
 
 /// Environment variable that names the library, as other programs around `ort` use it.
@@ -60,7 +60,7 @@ pub enum RuntimeError {
     Missing {
         /// Where it should be.
         path: PathBuf,
-        /// Who said so.
+        /// The option or variable that named it.
         origin: &'static str,
     },
     /// The system's loader rejects the file.
@@ -68,10 +68,10 @@ pub enum RuntimeError {
     Load {
         /// The file.
         path: PathBuf,
-        /// The loader's words.
+        /// The loader's message.
         reason: String,
     },
-    /// A library, but another one.
+    /// A library that is not ONNX Runtime.
     #[error(
         "`{}` is no ONNX Runtime library; run `cargo xtask runtime` to get one", path.display()
     )]
@@ -91,12 +91,12 @@ pub enum RuntimeError {
         /// Its version.
         version: String,
     },
-    /// The library is right but does not start.
+    /// An ONNX Runtime that does not start.
     #[error("ONNX Runtime at `{}` does not start: {reason}", path.display())]
     Start {
         /// The file.
         path: PathBuf,
-        /// Its words.
+        /// Its message.
         reason: String,
     },
     /// The provider is not part of this build or of the runtime.
@@ -104,7 +104,7 @@ pub enum RuntimeError {
     Provider {
         /// The provider asked for.
         provider: Provider,
-        /// Why not.
+        /// The reason.
         reason: String,
     },
 }
@@ -193,8 +193,8 @@ impl Runtime {
         &self.path
     }
 
-    /// Options for a session: the provider, the threads of one operator (0 leaves the choice to
-    /// the runtime), and no thread that waits by spinning.
+    /// Options for a session: the provider, the threads of one operator (0 leaves the choice to the
+    /// runtime), and no spinning threads.
     ///
     /// # Errors
     /// [`RuntimeError::Provider`] when this build or this runtime lacks the provider.
@@ -287,7 +287,7 @@ fn library_in(folder: &Path) -> Option<PathBuf> {
     files.pop()
 }
 
-/// The version that a library says it has; an error when it is no ONNX Runtime or too old.
+/// The version that a library reports; an error when it is not ONNX Runtime or too old.
 fn version_of(path: &Path) -> Result<String, RuntimeError> {
     type GetApiBase = unsafe extern "system" fn() -> *const ort::sys::OrtApiBase;
     // SAFETY: opening a library runs its initialisers; the user or the installation named it as
@@ -303,7 +303,7 @@ fn version_of(path: &Path) -> Result<String, RuntimeError> {
     unsafe { version_at(get(), path) }
 }
 
-/// The version that the table of a runtime says it has; an error when it is null or too old.
+/// The version that a runtime's API table reports; an error when it is null or too old.
 ///
 /// # Safety
 /// `base` is null or the table of a loaded ONNX Runtime.

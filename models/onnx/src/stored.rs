@@ -1,4 +1,4 @@
-//! The weights that a graph and the file beside it hold, as floats.
+//! Reads the weights of a graph and of the file beside it, as floats.
 
 use std::collections::BTreeMap;
 use std::io::{Read, Seek, SeekFrom};
@@ -33,7 +33,7 @@ pub fn weights(
     Ok(read)
 }
 
-/// The floats that bytes with a scale for each place along axis 1 stand for.
+/// Dequantises bytes with one scale for each index along axis 1.
 fn scaled(weight: &TensorProto, levels: &[u8], scales: &[f32]) -> Result<Vec<f32>, QuantiseError> {
     let extents = weight.dims.iter().skip(2).map(|&extent| usize::try_from(extent).unwrap_or(0));
     let inner = extents.fold(1, usize::saturating_mul);

@@ -1,4 +1,4 @@
-//! Weights of a network by name, in memory and as a safetensors file.
+//! Weights of a network: tensors by name, in memory and as a safetensors file.
 //!
 //! Names, shapes and layouts are those of the original checkpoints, as
 //! `interlude_models::network::variables` lists them.
@@ -17,14 +17,14 @@ use crate::files;
 /// A dense tensor of 32-bit floats, row-major.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Tensor {
-    /// Extents; empty for a scalar.
+    /// Shape; empty for a scalar.
     pub shape: Vec<usize>,
     /// As many elements as the product of the extents.
     pub data: Vec<f32>,
 }
 
 impl Tensor {
-    /// A tensor from its parts, or `None` when the number of elements does not fit the shape.
+    /// A tensor of this shape, or `None` when the number of elements does not fit.
     pub fn new(shape: Vec<usize>, data: Vec<f32>) -> Option<Self> {
         (element_count(&shape)? == data.len()).then_some(Self { shape, data })
     }
@@ -58,7 +58,7 @@ pub enum WeightsError {
         /// The reason.
         source: io::Error,
     },
-    /// The file is no safetensors file, or is cut off.
+    /// A file that is not a safetensors file, or is truncated.
     #[error("`{}` is not a whole safetensors file ({source}); fetch or write it again", path.display())]
     Format {
         /// The file.

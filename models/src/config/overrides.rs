@@ -1,4 +1,4 @@
-//! Changing hyper-parameters by text, as `--hparams` of the original does.
+//! Overriding hyper-parameters by a text, as `--hparams` of the original does.
 
 use thiserror::Error;
 
@@ -6,13 +6,13 @@ use super::{
     ClipMode, Config, HParams, InvalidConfig, LARGEST_SIZE, MOST_LAYERS, SamplingSchedule,
 };
 
-/// Names there are, for messages.
+/// All names, for messages.
 const NAMES: &str = "max_seq_len, z_size, free_bits, max_beta, beta_rate, batch_size, grad_clip, \
     clip_mode, grad_norm_clip_to_zero, learning_rate, decay_rate, min_learning_rate, dec_rnn_size, \
     enc_rnn_size, upper_enc_rnn_size, conductor_rnn_size, dropout_keep_prob, sampling_schedule, \
     sampling_rate, nade_num_hidden";
 
-/// Why hyper-parameters cannot be changed so.
+/// Why an override of hyper-parameters is rejected.
 #[derive(Debug, Error, PartialEq)]
 pub enum HParamsError {
     /// Not of the form `name=value`.
@@ -21,20 +21,20 @@ pub enum HParamsError {
         /// The part that is not.
         text: String,
     },
-    /// No such hyper-parameter.
+    /// A name that is not a hyper-parameter.
     #[error("hparams: there is no `{name}`; there are {NAMES}")]
     Unknown {
         /// The name asked for.
         name: String,
     },
-    /// A value that does not fit.
+    /// A value out of range.
     #[error("hparams: {name} cannot be `{value}`: {expectation}")]
     Value {
         /// The hyper-parameter.
         name: String,
         /// What was given.
         value: String,
-        /// What is expected.
+        /// What is expected, as a sentence.
         expectation: &'static str,
     },
     /// Values that do not fit the configuration.

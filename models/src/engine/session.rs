@@ -95,7 +95,7 @@ impl Network {
     }
 }
 
-/// What a run of a graph gave.
+/// The outputs of a run of a graph.
 pub(super) struct Outputs<'s> {
     values: SessionOutputs<'s>,
     file: &'s Path,
@@ -164,8 +164,8 @@ fn describe(port: &Port) -> String {
     format!("`{}` of type {:?} and shape [{}]", port.name, port.element, extents.join(", "))
 }
 
-/// Looks at where a graph keeps its weights before the runtime does: a file from a stranger must not
-/// make it read outside the model's folder, and what is cut off is told plainly.
+/// Checks where a graph says its weights lie before the runtime reads them: an untrusted file must
+/// not make it read outside the model's folder, and a truncated file gets a clear error.
 fn check_external_data(file: &Path) -> Result<(), EngineError> {
     let load = |reason: String| EngineError::Load { file: file.to_owned(), reason };
     let bytes = std::fs::read(file).map_err(|error| load(error.to_string()))?;
@@ -191,7 +191,7 @@ fn check_external_data(file: &Path) -> Result<(), EngineError> {
     Ok(())
 }
 
-/// As much of an ONNX file as says where weights lie; all else is skipped.
+/// The fields of an ONNX file that say where weights lie; all others are skipped.
 mod scan {
     use std::path::{Component, Path};
 
@@ -247,7 +247,7 @@ mod scan {
     pub(super) struct Range<'m> {
         /// The other file, as the graph names it.
         pub(super) location: &'m str,
-        /// The byte after its last, as far as the graph tells.
+        /// The byte after its last, if the graph says.
         pub(super) end: u64,
     }
 
@@ -284,7 +284,7 @@ mod scan {
     }
 }
 
-/// The first line of what the runtime says, which otherwise can be long.
+/// The first line of the runtime's message, which can be long.
 fn first_line(error: &ort::Error) -> String {
     error.message().lines().next().unwrap_or_default().trim().to_owned()
 }

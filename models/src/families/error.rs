@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-/// Why music has no tokens.
+/// Why a sequence or clip has no tokens.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum TokenError {
     /// No note at all.

@@ -1,4 +1,4 @@
-//! Where a window lies in the sequence that it was found in, and the notes that it was made of.
+//! Place of a window in its sequence, and the notes that it was made of.
 
 use super::family::Family;
 use super::percussion;
@@ -6,13 +6,13 @@ use super::quantise::{Stretch, beats, split_on_time_changes, whole};
 use crate::clip::{BEATS_PER_STEP, Clip, DRUM_CHANNEL, Note};
 use crate::midi::{NoteSequence, SequenceNote};
 
-/// Where a window lies in its sequence.
+/// Place of a window in its sequence.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Place {
     /// Where the stretch of one tempo and time signature begins that it lies in, in seconds; `None`
     /// in a sequence that is read as a whole.
     start: Option<f64>,
-    /// Its first step in that stretch.
+    /// Its first step in that section.
     pub(super) step: u64,
     /// The instruments that it was made of, for families that read some of them alone.
     instruments: Vec<u32>,
@@ -80,8 +80,8 @@ impl Place {
     }
 }
 
-/// The stretches of a sequence in one tempo and in 4/4 (or what is as long), each as a clip from its
-/// start in whole bars.
+/// The sections of a sequence in one tempo and in 4/4 (or another metre of that length), each as a
+/// clip of whole bars from its start.
 pub fn common_time(sequence: &NoteSequence) -> Vec<Clip> {
     let clip = |part: Stretch| {
         let beat = |seconds: f64| seconds * part.steps_per_second() * BEATS_PER_STEP;
@@ -108,7 +108,7 @@ pub(crate) fn drum_pitch(family: &dyn Family, pitch: u8) -> Option<u8> {
     percussion::class(map, pitch).map(|class| percussion::class_pitch(map, class))
 }
 
-/// What sounds one note at a time: a melody, or a class of drums.
+/// A voice with one note at a time: a melody, or a class of drums.
 fn voice(family: &dyn Family, note: &Note) -> (u8, Option<u8>) {
     (note.channel, note.is_drum().then(|| drum_pitch(family, note.pitch)).flatten())
 }

@@ -1,4 +1,4 @@
-//! Seconds to the 16th-note grid.
+//! Quantisation of seconds to the 16th-note grid.
 //!
 //! Rules of note-seq: a sequence is cut at every change of tempo or time signature, each part is
 //! set on its own grid, and only parts whose bar has 16 steps (4/4, 2/2, 8/8) are used.
@@ -8,12 +8,12 @@ use crate::midi::{ChordChange, NoteSequence, SequenceNote, TimeSignature};
 
 /// Quarter notes per minute where a sequence names no tempo.
 const DEFAULT_QPM: f64 = 120.0;
-/// Velocity of notes that are made from tokens without one.
+/// Velocity of notes from tokens that carry none.
 pub const OUTPUT_VELOCITY: u8 = 80;
 /// Steps in a quarter note.
 const STEPS_PER_QUARTER: f64 = 4.0;
 
-/// A stretch of constant tempo and time signature, in seconds from its own start.
+/// A section of constant tempo and time signature, in seconds from its own start.
 #[derive(Clone, Debug)]
 pub(super) struct Stretch {
     /// Where it begins in its sequence, in seconds.
@@ -36,8 +36,7 @@ pub(super) struct GridNote {
 }
 
 impl Stretch {
-    /// A clip at 120 quarter notes per minute in 4/4. Notes that are no well-formed ones are left
-    /// out.
+    /// A clip at 120 quarter notes per minute in 4/4. Malformed notes are left out.
     pub(super) fn of_clip(clip: &Clip) -> Self {
         let seconds_per_beat = 60.0 / DEFAULT_QPM;
         let is_well_formed = |note: &&Note| {
@@ -134,14 +133,14 @@ pub(super) fn whole(sequence: &NoteSequence) -> Option<Stretch> {
     })
 }
 
-/// What may change with time, as of one moment.
+/// Tempo and time signature at one moment.
 #[derive(Clone, Copy, PartialEq)]
 enum Change {
     Tempo(f64),
     Meter(u32, u32),
 }
 
-/// Cuts a sequence at every moment where tempo or time signature really change.
+/// Cuts a sequence at every actual change of tempo or time signature.
 ///
 /// A note belongs to the part it starts in and is cut at that part's end. Changes at 0 or from the
 /// end of the last note on cut nothing.
@@ -235,7 +234,7 @@ pub(crate) fn beats(steps: usize) -> f64 {
     f64::from(steps) * BEATS_PER_STEP
 }
 
-/// The step nearest to a beat, halves up; `None` for what is no time in a clip.
+/// The step nearest to a beat, halves rounded up; `None` for a time that is negative or not finite.
 pub(super) fn step_of(beat: f64) -> Option<u64> {
     if !(0.0..1e9).contains(&beat) {
         return None;

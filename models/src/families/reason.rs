@@ -1,4 +1,4 @@
-//! Why music has no tokens, in words.
+//! Errors of tokenisation, in words.
 
 use super::error::TokenError;
 use super::family::{Family, Walk};

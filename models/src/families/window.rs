@@ -23,7 +23,8 @@ pub enum Tokens {
 /// One step of a groove: hits, velocities, offsets, each of all classes.
 pub type GrooveStep = [f32; 3 * percussion::CLASSES];
 
-/// What a model is told beside the music, one entry for each step.
+/// Controls: what encoder and decoder are conditioned on besides the music, one entry for each
+/// step.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Controls {
@@ -45,7 +46,7 @@ pub enum ControlKind {
 /// One window of a sequence.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Window {
-    /// The music.
+    /// The tokens.
     pub tokens: Tokens,
     /// Its controls, for families with controls.
     pub controls: Option<Controls>,
@@ -119,7 +120,7 @@ impl ControlKind {
         }
     }
 
-    /// Controls without content: no chord, or no hits.
+    /// Empty controls: no chord, or no hits.
     pub fn none(self, steps: usize) -> Controls {
         match self {
             Self::Chords => Controls::Chords(vec![0; steps]),

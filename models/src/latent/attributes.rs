@@ -1,5 +1,5 @@
-//! Directions in latent space along which an attribute of the music rises, as a file in a model's
-//! folder.
+//! Attribute vectors: directions in latent space along which an attribute of the music rises, a
+//! file in a model's folder.
 //!
 //! `attributes.safetensors` holds one tensor, `directions`, F32 \[attributes, z\], and under
 //! `attributes` in its metadata a JSON list with `name`, `unit`, `mean` and `deviation` of each row.
@@ -27,18 +27,19 @@ const LONGEST: usize = 64;
 /// Largest file that is read: real ones have some kilobytes.
 const LARGEST: u64 = 16 << 20;
 
-/// An attribute of music, and how a latent code moves to have more of it.
+/// An attribute of music with its attribute vector.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Attribute {
-    /// Name: small letters, digits and hyphens.
+    /// Name: lower-case letters, digits and hyphens.
     pub name: String,
-    /// What it is counted in, for people.
+    /// Unit that it is measured in, as text.
     pub unit: String,
-    /// Mean over the music that the direction was found with, in `unit`.
+    /// Mean over the training windows, in `unit`.
     pub mean: f32,
-    /// Standard deviation over that music, in `unit`, above 0.
+    /// Standard deviation over the training windows, in `unit`, above 0.
     pub deviation: f32,
-    /// What is added to a latent code for music that has one `deviation` more.
+    /// The attribute vector, `[z_size]`: added to a latent code it is predicted to raise the
+    /// attribute by one `deviation`.
     pub direction: Vec<f32>,
 }
 
@@ -57,7 +58,7 @@ impl Attribute {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Attributes(Vec<Attribute>);
 
-/// What the metadata says of an attribute.
+/// Metadata of an attribute.
 #[derive(Serialize, Deserialize)]
 struct Entry {
     name: String,
@@ -69,7 +70,7 @@ struct Entry {
 /// Why attributes could not be read or written.
 #[derive(Debug, Error)]
 pub enum AttributesError {
-    /// The file system refuses.
+    /// An error of the file system.
     #[error("cannot access `{}`: {source}", path.display())]
     Io {
         /// The file.
@@ -77,7 +78,7 @@ pub enum AttributesError {
         /// The reason.
         source: io::Error,
     },
-    /// The content is damaged or belongs to another model.
+    /// A file that is damaged or belongs to another model.
     #[error(
         "`{}` cannot be used: {reason}; delete it, or make it again by `interlude attributes`",
         path.display()
@@ -85,7 +86,7 @@ pub enum AttributesError {
     Content {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The reason.
         reason: String,
     },
 }

@@ -1,9 +1,10 @@
-//! Latent constraints (Engel, Hoffman and Roberts 2017): an actor moves codes of the prior to where
-//! codes of music lie, and where its attributes are as wished, no farther than needed.
+//! Latent constraints (Engel, Hoffman and Roberts 2017): a constraint actor moves codes of the
+//! prior to the region of codes of real music, with attributes as requested, as little as possible.
 //!
-//! `z' = (1 − g) · z + g · d`, where a perceptron of z and the wishes gives d and the logits of the
-//! gates g. The actor is a file in the model's folder: safetensors with the tensors of the perceptron
-//! and, under its only key in the metadata, a JSON list with `name`, `low` and `high` of each range.
+//! `z' = (1 − g) · z + g · d`, where a perceptron of z and the requests computes d and the logits
+//! of the gates g. The actor is a file in the model's folder: safetensors with the tensors of the
+//! perceptron and, under its only key in the metadata, a JSON list with `name`, `low` and `high` of
+//! each range.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -35,18 +36,18 @@ const MOST_RANGES: usize = 64;
 /// Longest name.
 const LONGEST_NAME: usize = 64;
 
-/// What counts as low and as high of an attribute.
+/// The ranges of an attribute that count as low and as high.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Range {
     /// Name of the attribute.
     pub name: String,
-    /// A third of the data's windows lie below.
+    /// Lower tercile of the training windows, in the attribute's unit.
     pub low: f64,
-    /// A third of the data's windows lie above.
+    /// Upper tercile of the training windows, in the attribute's unit.
     pub high: f64,
 }
 
-/// A trained actor.
+/// A trained constraint actor.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Constraint {
     ranges: Vec<Range>,
@@ -82,8 +83,8 @@ pub fn sizes(latent: usize, ranges: usize, hidden: usize) -> [usize; 4] {
 }
 
 impl Constraint {
-    /// An actor for codes of `latent` values from the tensors of its perceptron, which gives gates'
-    /// logits first and then d.
+    /// An actor for codes of `latent` dimensions from the tensors of its perceptron, whose output
+    /// is the logits of the gates, then d.
     ///
     /// # Errors
     /// A phrase that says what is missing, of a wrong shape or not finite.
@@ -109,12 +110,12 @@ impl Constraint {
         Ok(Self { ranges, latent, weights, actor })
     }
 
-    /// The attributes that can be wished for.
+    /// The attributes that can be requested.
     pub fn ranges(&self) -> &[Range] {
         &self.ranges
     }
 
-    /// Moves a code. `wishes` has −1 for low, 1 for high and 0 for any value of each range.
+    /// Moves a code. `wishes` has an entry for each range: −1 for low, 1 for high, 0 for any value.
     ///
     /// # Panics
     /// When the code or the wishes have another size than the actor's.
@@ -129,9 +130,9 @@ impl Constraint {
         moved.collect()
     }
 
-    /// The moved code of the prior with this index under a seed. Where nothing is wished for, a wish is
-    /// drawn: low, high or any as in the data, a third each; else most codes would move to the commonest
-    /// music. `wishes` has one entry for each range; missing ones are drawn.
+    /// A sample of the prior, determined by seed and index, moved by the actor. `wishes` has an
+    /// entry for each range; missing ones are drawn: low, high or any, a third each, as in the
+    /// data. Otherwise most codes would move to the commonest music.
     pub fn sample(&self, seed: u64, index: u64, wishes: &[Option<f32>]) -> Vec<f32> {
         let mut generator = generator(seed, *b"wishes\0\0", index);
         let mut draw = || [-1.0, 0.0, 1.0][generator.random_range(0..3)];

@@ -1,10 +1,10 @@
 //! A learned prior: a flow from the standard normal distribution to where the codes of real music lie
 //! (Mittal 2021 with diffusion; here flow matching, see [`interlude_gradient::flow`]).
 //!
-//! The prior of a variational autoencoder is where codes would lie if training had no end. A sample of
-//! it is music that no one would write, and so is the straight way between two clips. Here noise is
-//! carried to music, and codes are carried back to noise, so that what lies between two clips in noise
-//! is music as well.
+//! The codes of a variational autoencoder fill only a part of its standard normal prior. Samples
+//! from elsewhere are unlike music, and so are points of the straight line between two clips. The
+//! flow carries noise to codes of music and codes back to noise, so interpolating in noise stays
+//! near music.
 
 mod conditions;
 mod file;
@@ -24,28 +24,30 @@ pub use file::{FILE, FlowError};
 
 use super::{bilinear, prior, slerp};
 
-/// Steps of a sample.
+/// Integration steps of a sample.
 const SAMPLE_STEPS: usize = 12;
-/// Steps from noise to a code on a morph.
+/// Integration steps from noise to a code on a morph.
 const FORWARD_STEPS: usize = 6;
-/// Steps from a code to its noise.
+/// Integration steps from a code to its noise.
 const BACKWARD_STEPS: usize = 30;
-/// How much of the way to the length of drawn noise that in the middle of a morph goes. The mean of a
-/// clip's codes comes from shorter noise, and what lies between such is sparser than the clips: of
-/// `mel-2bar` middles have .88 of their notes with 0, 1.02 with 1, which leaps more.
+/// How far the norm of the noise in the middle of a morph is raised towards that of drawn noise, 0
+/// to 1. The noise of a posterior mean is shorter than drawn noise, and music between such is
+/// sparser than the clips: with `mel-2bar` the middle has .88 of their notes with 0, and 1.02 with
+/// 1, which has more leaps.
 const LENGTHENED: f32 = 0.5;
-/// Points that are moved together at most, which bounds memory.
+/// Points that are integrated in one batch, which bounds memory.
 const MOST_ROWS: usize = 64;
-/// Guidance of what is told, where nobody asks for another.
+/// Default classifier-free guidance.
 pub const GUIDANCE: f32 = 2.0;
 
-/// A learned prior as it lies in a model's folder.
+/// A learned prior as stored in a model's folder.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Flow {
     space: String,
     blends: bool,
     conditions: Conditions,
-    /// Classes of windows of the data, so that what is asked for together goes together.
+    /// Classes of training windows, so that conditions that are not given are drawn consistently
+    /// with those that are.
     examples: Vec<Vec<Option<usize>>>,
     sizes: Sizes,
     weights: Weights,
@@ -58,8 +60,8 @@ pub fn sizes(latent: usize, conditions: &Conditions, width: usize, blocks: usize
 }
 
 impl Flow {
-    /// A prior of the latent space of that name, with codes of `latent` numbers. An example has a
-    /// class, or none, for each condition.
+    /// A prior of the latent space of that name, with `latent` dimensions. An example has a class,
+    /// or none, for each condition.
     ///
     /// # Errors
     /// A phrase that says what is missing, of a wrong shape or not finite.
@@ -97,19 +99,19 @@ impl Flow {
         &self.space
     }
 
-    /// Whether what lies between codes is to be found in their noise. Where that gains nothing, codes
-    /// blend as they are, and samples alone come from the prior.
+    /// Whether interpolation goes through the noise of codes. Where that gains nothing, codes are
+    /// interpolated directly, and only samples come from the prior.
     pub fn blends(&self) -> bool {
         self.blends
     }
 
-    /// The same prior for samples alone, or for blends too.
+    /// The same prior for samples only, or for interpolation too.
     #[must_use]
     pub fn with_blends(self, blends: bool) -> Self {
         Self { blends, ..self }
     }
 
-    /// What it can be told.
+    /// What it can be conditioned on.
     pub fn conditions(&self) -> &Conditions {
         &self.conditions
     }
@@ -119,8 +121,8 @@ impl Flow {
         self.weights.iter().map(|(_, tensor)| tensor.data.len()).sum()
     }
 
-    /// The classes of a window of the data, the one with this index under a seed; where some are
-    /// asked for, of one that has as many of them as any.
+    /// The classes of a training window, determined by seed and index; where some are requested, of
+    /// a window that matches most of them.
     pub fn example(&self, seed: u64, index: u64, asked: &[Option<usize>]) -> Vec<Option<usize>> {
         let fits = |example: &[Option<usize>]| {
             asked.iter().zip(example).filter(|(asked, own)| asked.is_some() && asked == own).count()
@@ -150,7 +152,7 @@ impl Flow {
     }
 }
 
-/// A learned prior that runs.
+/// A learned prior in sessions, ready to sample.
 #[derive(Debug)]
 pub struct Prior {
     flow: Flow,
@@ -159,12 +161,12 @@ pub struct Prior {
     backward: Plan,
 }
 
-/// A code and the noise that it comes from.
+/// A code and the noise that the flow maps to it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Origin {
     code: Vec<f32>,
     noise: Vec<f32>,
-    /// What the way from the noise misses of the code.
+    /// The code minus the result of the flow from its noise.
     rest: Vec<f32>,
 }
 
@@ -175,7 +177,7 @@ impl Origin {
     }
 }
 
-/// A place between codes: a noise, and how much of each code counts, which is 1 in all.
+/// A point between codes: its noise, and the share of each code; shares sum to 1.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Place<'a> {
     noise: Vec<f32>,
@@ -183,14 +185,14 @@ pub struct Place<'a> {
 }
 
 impl<'a> Place<'a> {
-    /// The place between two codes, by spherical interpolation of their noises.
+    /// The point between two codes, by spherical interpolation of their noises.
     pub fn between(a: &'a Origin, b: &'a Origin, t: f32) -> Self {
         let mut noise = slerp(&a.noise, &b.noise, t);
         lengthen(&mut noise, LENGTHENED * (std::f32::consts::PI * t).sin());
         Self { noise, shares: vec![(a, 1.0 - t), (b, t)] }
     }
 
-    /// The place in the square of four, see [`bilinear`].
+    /// The point between four codes, see [`bilinear`].
     pub fn inside(corners: [&'a Origin; 4], x: f32, y: f32) -> Self {
         let mut noise = bilinear(corners.map(|corner| corner.noise.as_slice()), x, y);
         let [along, across] = [x, y].map(|share| 1.0 - (std::f32::consts::PI * share).sin());
@@ -199,14 +201,14 @@ impl<'a> Place<'a> {
         Self { noise, shares: corners.into_iter().zip(shares).collect() }
     }
 
-    /// A place away from a code towards other noise: 1 is the code, 0 is unlike it.
+    /// A point between a code and other noise: `similarity` 1 is the code, 0 the noise.
     pub fn towards(noise: &[f32], origin: &'a Origin, similarity: f32) -> Self {
         let noise = slerp(noise, &origin.noise, similarity);
         Self { noise, shares: vec![(origin, similarity)] }
     }
 }
 
-/// Gives noise a share of the length that drawn noise has.
+/// Moves the norm of noise a share of the way to that of drawn noise.
 fn lengthen(noise: &mut [f32], share: f32) {
     let length = noise.iter().map(|value| value * value).sum::<f32>().sqrt();
     #[expect(clippy::cast_precision_loss, reason = "codes are short")]
@@ -223,7 +225,7 @@ impl Prior {
         &self.flow
     }
 
-    /// The codes that noise becomes, each with what is known of its window.
+    /// The codes that the flow maps noise to, each with its conditions.
     ///
     /// # Errors
     /// [`FitError`] when ONNX Runtime fails.
@@ -247,8 +249,8 @@ impl Prior {
         Ok(codes)
     }
 
-    /// Codes of the prior: those with some indices under a seed, each like a window of the data that
-    /// fits what is asked for.
+    /// Samples of the prior, determined by seed and index, each conditioned on the classes of a
+    /// training window that match the request.
     ///
     /// # Errors
     /// [`FitError`] when ONNX Runtime fails.
@@ -269,7 +271,7 @@ impl Prior {
         self.codes(&noise, &known, guidance)
     }
 
-    /// The noise that a code comes from.
+    /// The noise that the flow maps to a code.
     ///
     /// # Errors
     /// [`FitError`] when ONNX Runtime fails.
@@ -280,7 +282,7 @@ impl Prior {
         Ok(Origin { code: code.to_vec(), noise, rest })
     }
 
-    /// The codes of some places. Where one code alone counts, it is that.
+    /// The codes at points. Where one code has the whole share, the result is that code.
     ///
     /// # Errors
     /// [`FitError`] when ONNX Runtime fails.

@@ -1,5 +1,6 @@
-//! Personal models: a tiny variational autoencoder over the latent codes of a few clips, as MidiMe
-//! (Dinculescu, Engel and Roberts 2019). Its samples are codes that resemble those of the clips.
+//! Personal models: a small variational autoencoder over the latent codes of a few clips, after
+//! MidiMe (Dinculescu, Engel and Roberts 2019). Its samples are codes that resemble those of the
+//! clips.
 //!
 //! With `x = (z − m) / s`, where m is the mean of the clips' codes and s the root mean square of
 //! their distance from it per dimension, encoder and decoder are perceptrons of one hidden layer;
@@ -37,7 +38,7 @@ struct Sizes {
 }
 
 impl Sizes {
-    /// Mean and logarithm of the variance of the code come out of the encoder.
+    /// The encoder's output: mean and log variance of the small code.
     fn encoder(self) -> [usize; 3] {
         [self.latent, self.hidden, 2 * self.code]
     }
@@ -53,7 +54,7 @@ impl Personal {
         &self.space
     }
 
-    /// Dimensions of the latent codes it makes.
+    /// Dimensions of the latent codes that it models.
     pub fn latent_size(&self) -> usize {
         self.sizes.latent
     }
@@ -84,8 +85,9 @@ impl Personal {
         x.iter().zip(mean).map(|(x, mean)| mean + scale * x).collect()
     }
 
-    /// The latent code with this index under a seed, from a small code drawn from the prior.
-    /// `temperature` is its standard deviation: 1 for all that the clips span, 0 for their middle.
+    /// A latent code, determined by seed and index, from a small code drawn from its prior.
+    /// `temperature` is the standard deviation of the small code: 1 samples the range of the clips,
+    /// 0 their centre.
     pub fn sample(&self, seed: u64, index: u64, temperature: f32) -> Vec<f32> {
         let mut code = vec![0.0; self.sizes.code];
         fill_normal(&mut generator(seed, *b"personal", index), &mut code);

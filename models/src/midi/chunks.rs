@@ -1,10 +1,10 @@
 //! The tracks of a file.
 //!
-//! A file is a row of chunks, each with its length before it, and lengths are what programs get
-//! wrong: too short or too long by some bytes, 0 or the largest number where they were never filled
-//! in, bytes that belong to no chunk between two. Where a length leads to the next track or to the
-//! end of the file it is believed; elsewhere a track ends with its end-of-track event, and the next
-//! is looked for from there.
+//! A file is a sequence of chunks, each preceded by its length, and programs often write wrong
+//! lengths: too short or too long by some bytes, 0 or the largest number where they were never
+//! filled in, stray bytes between chunks. A length that leads to the next track or to the end of
+//! the file is trusted; otherwise a track ends with its end-of-track event, and the next is
+//! searched from there.
 
 use super::error::{MidiError, Warning};
 use super::events::{END_OF_TRACK, Events, Fault, Kind};
@@ -19,20 +19,20 @@ const HEAD: usize = 8;
 const HEADER_DATA: usize = 6;
 /// Bytes that may stand before the header: the head of an old archive, of a mail.
 const MAX_BEFORE: usize = 1 << 16;
-/// How files begin that are something else even where a MIDI file lies in them.
+/// First bytes of other formats that may contain a MIDI file.
 const ARCHIVES: [&[u8]; 2] = [b"RIFF", b"PK\x03\x04"];
 
-/// A file taken apart.
+/// The tracks of a file.
 pub(super) struct Tracks<'a> {
     pub(super) ticks_per_quarter: u16,
-    /// The events of each track, all of which can be read, or what is wrong with it.
+    /// The events of each track, or why it cannot be read.
     pub(super) tracks: Vec<Result<&'a [u8], MidiError>>,
     /// That the header promises a track that is not there.
     pub(super) missing: Option<MidiError>,
     pub(super) warnings: Vec<Warning>,
 }
 
-/// Takes a file apart.
+/// Finds the tracks of a file.
 ///
 /// # Errors
 /// When its header cannot be used.
@@ -116,13 +116,13 @@ fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
     bytes.windows(wanted.len()).position(|window| window == wanted)
 }
 
-/// How far the events of some bytes go.
+/// Where the events in some bytes end.
 enum Extent {
     /// To an end-of-track event; the first byte behind it.
     Ended(usize),
     /// To the end of the bytes, without such an event.
     Whole,
-    /// Not so far.
+    /// Not to the end: a fault before it.
     Broken(Fault),
 }
 
@@ -140,14 +140,14 @@ fn extent(bytes: &[u8]) -> Extent {
     }
 }
 
-/// Goes through a file from its header on. Every byte is looked at a few times at most.
+/// Scans a file from its header on, in linear time.
 struct Splitter<'a> {
     bytes: &'a [u8],
-    /// First byte that belongs to nothing yet.
+    /// First byte that is not assigned to a chunk yet.
     next: usize,
     /// The place from which a track was looked for last, and where it was.
     marker: (usize, usize),
-    /// Tracks that the header promises; 0 where it was never filled in.
+    /// Number of tracks by the header; 0 where it was never filled in.
     declared: u16,
     tracks: Vec<Result<&'a [u8], MidiError>>,
     warnings: Vec<Warning>,
@@ -240,7 +240,7 @@ impl<'a> Splitter<'a> {
         MidiError::Truncated { place: format!("track {track}{of}") }
     }
 
-    /// The end of a track whose length leads on, and where the next begins.
+    /// The end of a track whose length is right, and the start of the next.
     fn believed(&mut self, start: usize, end: usize) -> (Result<usize, Fault>, usize) {
         match extent(&self.bytes[start..end]) {
             Extent::Broken(fault) => (Err(fault), end),
@@ -258,7 +258,7 @@ impl<'a> Splitter<'a> {
         }
     }
 
-    /// The end of a track whose length leads nowhere, and from where on to look for the next.
+    /// The end of a track whose length is wrong, and where to search for the next.
     fn looked_for(&mut self, start: usize, declared: usize) -> (Result<usize, Fault>, usize) {
         let limit = self.marker(start);
         let fault = match extent(&self.bytes[start..limit]) {

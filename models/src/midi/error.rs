@@ -13,7 +13,7 @@ pub enum MidiError {
     /// No byte in it.
     #[error("the file is empty; export it again from where it was made")]
     Empty,
-    /// It begins like no MIDI file.
+    /// Its first bytes are not those of a MIDI file.
     #[error("not a MIDI file: it does not begin with `MThd`; choose a Standard MIDI File (.mid)")]
     NotMidi,
     /// It ends before it should.
@@ -22,12 +22,12 @@ pub enum MidiError {
         /// The part that is not complete.
         place: String,
     },
-    /// Bytes that are no event.
+    /// Bytes that are not an event.
     #[error("{place} holds {what}; export the file again")]
     Malformed {
         /// The part, and the offset within it.
         place: String,
-        /// What stands there.
+        /// The bytes there.
         what: &'static str,
     },
     /// A time signature of which too little is there.
@@ -39,13 +39,13 @@ pub enum MidiError {
         /// Where it stands in the first track.
         byte: usize,
     },
-    /// Times in frames of film.
+    /// Times in SMPTE frames instead of ticks.
     #[error(
         "the file counts time in SMPTE frames, which gives it no beats; export it with ticks per \
          quarter note"
     )]
     Smpte,
-    /// Tracks that are pieces of their own.
+    /// Type 2: tracks that are independent pieces.
     #[error(
         "the file is of type 2, whose tracks are independent pieces; export it as type 0 or type 1"
     )]
@@ -74,18 +74,18 @@ pub enum MidiError {
     /// The file system refused.
     #[error("cannot read the file: {0}")]
     Io(#[from] std::io::Error),
-    /// Any of these, with the file it happened in.
+    /// Any of these, with the file.
     #[error("{}: {source}", path.display())]
     File {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The reason.
         #[source]
         source: Box<MidiError>,
     },
 }
 
-/// What is wrong with a file whose music could still be read, wholly or but for some tracks.
+/// Damage of a file whose music could still be read, completely or except for some tracks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Warning {
     /// Bytes before the header.
@@ -130,7 +130,7 @@ pub enum Warning {
     LeftOut {
         /// The track, from 1.
         track: usize,
-        /// What is wrong with it.
+        /// The reason.
         reason: String,
     },
 }

@@ -1,27 +1,27 @@
 //! The events of a track, one after the other.
 //!
-//! midly has an iterator of events, but real files need more patience: it ends a track without a
-//! word at an event that it cannot read, it cannot read meta events out of range (an SMPTE offset of
-//! 47 frames) or short (a key signature of one byte) nor messages of a live connection, which some
-//! programs record, and it takes all that follows for a text whose length is too large. So events
-//! are cut out here, and midly reads what the channels play.
+//! midly has an iterator of events, but real files need a more tolerant one: it silently ends a
+//! track at an event that it cannot read, it cannot read meta events out of range (an SMPTE offset
+//! of 47 frames) or short (a key signature of one byte) nor messages of a live connection, which
+//! some programs record, and it takes all that follows for a text whose length is too large. So
+//! events are separated here, and midly parses the channel messages.
 
 use midly::MidiMessage;
 use midly::live::LiveEvent;
 
-/// Largest time between two events, and length of one: what four bytes of seven bits can say.
+/// Largest delta time, and largest length of an event: four bytes of seven bits.
 const MAX_NUMBER: u32 = (1 << 28) - 1;
 /// The meta event with which a track ends.
 pub(super) const END_OF_TRACK: u8 = 0x2F;
 
-/// What happens in a track.
+/// An event of a track.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Kind<'a> {
     /// A message of a channel, in `0..16`.
     Channel(u8, MidiMessage),
     /// A meta event: its type and data of any length.
     Meta(u8, &'a [u8]),
-    /// A message to a device, without meaning for the music.
+    /// A message to a device, which is ignored.
     System,
 }
 
@@ -34,7 +34,7 @@ pub(super) struct Event<'a> {
     pub(super) kind: Kind<'a>,
 }
 
-/// Bytes that are no event.
+/// Bytes that are not an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Fault {
     /// Where the event begins in the track.

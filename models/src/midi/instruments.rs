@@ -1,4 +1,4 @@
-//! Names of the General MIDI programs.
+//! Names of the 128 General MIDI programs.
 
 /// Instrument names by zero-based program, spelt as the original writes them into track names.
 pub(super) const PROGRAM_NAMES: [&str; 128] = [

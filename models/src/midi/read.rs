@@ -1,8 +1,8 @@
 //! Standard MIDI files to note sequences.
 //!
-//! Where a file is as the standard says, or as the original has patience with it, the rules are all
-//! of them pretty_midi's: tempo and time signatures count on the first track only.
-//! Notes belong to the instrument given by program, channel and track at the moment they *end*. A
+//! For files that conform to the standard, or deviate in ways that the original tolerates, the
+//! rules are those of pretty_midi: tempo and time signatures count on the first track only. Notes
+//! belong to the instrument given by program, channel and track at the moment they *end*. A
 //! note-off ends every open note of its channel and key that began on another tick; notes that
 //! began on the same tick stay open if another was ended, and vanish if none was. Notes without an
 //! end are dropped.
@@ -128,7 +128,7 @@ pub(super) fn sequence(bytes: &[u8]) -> Result<(NoteSequence, Vec<Warning>), Mid
     Ok((sequence, warnings))
 }
 
-/// Refuses more things of a kind than any music has.
+/// Rejects more items of a kind than any music has.
 fn within(count: usize, what: &'static str) -> Result<(), MidiError> {
     if count > MAX_EVENTS { Err(MidiError::TooMany { what }) } else { Ok(()) }
 }

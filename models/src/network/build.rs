@@ -1,5 +1,4 @@
-//! What building the graphs has in common: reading weights, laying them out, writing them beside
-//! the graph.
+//! Shared by the graphs' builders: reading weights, arranging them, writing them beside the graph.
 
 use std::io::{self, Write};
 
@@ -13,7 +12,7 @@ pub(super) const ONNX_GATES: [usize; 4] = [0, 3, 2, 1];
 /// Positions of the gates `i, j, f, o` in the order `i, f, o, j`: logistic gates first, so that
 /// one operator serves all three.
 pub(super) const STEP_GATES: [usize; 4] = [0, 2, 3, 1];
-/// Position of the forget gate among `i, j, f, o`.
+/// Index of the forget gate among `i, j, f, o`.
 const FORGET_GATE: usize = 2;
 /// Added to the forget gate when the cell runs; it is not in the stored bias.
 const FORGET_BIAS: f32 = 1.0;

@@ -122,7 +122,7 @@ pub(crate) fn build_step(
     builder.finish()
 }
 
-/// Which rows of a core's layer-0 kernel belong to what.
+/// Rows of a core's layer-0 kernel by the input that they read.
 struct Rows {
     output: std::ops::Range<usize>,
     embedding: std::ops::Range<usize>,

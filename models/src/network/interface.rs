@@ -1,7 +1,7 @@
-//! What goes into and comes out of each graph of a model: names, element types, shapes.
+//! Inputs and outputs of each graph of a model: names, element types, shapes.
 //!
 //! The graphs are built from these lists and every loaded file is checked against them, so a model
-//! exported by another program works when it keeps to them. `batch` is any number of examples.
+//! exported by another program works when it conforms to them. `batch` is any number of examples.
 //!
 //! | file | inputs | outputs |
 //! | --- | --- | --- |
@@ -66,7 +66,7 @@ impl Part {
         format!("{}.data", self.file())
     }
 
-    /// What goes in and comes out.
+    /// Its inputs and outputs.
     pub fn interface(self, config: &Config) -> Interface {
         match self {
             Self::Encoder => encoder(config),

@@ -1,4 +1,4 @@
-//! The weights that graphs were built from.
+//! Recovers the weights that graphs were built from.
 //!
 //! Building a graph moves every element of a variable to one place of one weight or more, and adds
 //! a constant to some (the forget bias). So graphs are built once more from variables whose elements

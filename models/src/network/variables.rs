@@ -5,7 +5,7 @@
 
 use crate::config::{Config, OutputKind};
 
-/// How a variable begins when a model is trained from nothing.
+/// Initialisation of a variable.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Init {
     /// Zeros.
@@ -36,11 +36,11 @@ pub struct Variable {
     pub rows: Vec<usize>,
     /// Widths of what its columns write, side by side: of an LSTM cell the four gates.
     pub columns: Vec<usize>,
-    /// How it begins.
+    /// Its initialisation.
     pub init: Init,
 }
 
-/// Standard deviation of the posterior's and the initial states' kernels at the beginning.
+/// Initial standard deviation of the kernels of posterior and initial states.
 const DENSE_DEVIATION: f32 = 0.001;
 
 /// All trainable variables of a configuration: encoder, posterior, conductor, decoders.

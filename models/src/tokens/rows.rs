@@ -1,4 +1,4 @@
-//! Tokens as the numbers that networks read and write.
+//! Conversion of tokens to the numbers that networks read and write.
 //!
 //! Rows are laid out step by step: `[steps, depth]` in row-major order.
 
@@ -9,8 +9,8 @@ use crate::families::largest;
 impl Tokens {
     /// What the encoder reads, `[steps, config.input_depth()]`, without controls.
     ///
-    /// For groove configurations this is where velocities, offsets or drums are taken away, as the
-    /// configuration's task says; see [`Tokens::drop_hits`] for its note dropout.
+    /// For groove configurations the parts that the task removes (velocities, offsets or drums) are
+    /// removed here; see [`Tokens::drop_hits`] for its note dropout.
     ///
     /// # Errors
     /// [`TokenError::Shape`] for tokens of another family or out of range.
@@ -24,8 +24,8 @@ impl Tokens {
         Ok(rows)
     }
 
-    /// What the decoder is to write, `[steps, config.output_depth()]`: one-hot for categorical
-    /// outputs, bits for NADE, values for groove.
+    /// The decoder's target, `[steps, config.output_depth()]`: one-hot for categorical outputs,
+    /// bits for NADE, values for groove.
     ///
     /// # Errors
     /// [`TokenError::Shape`] for tokens of another family or out of range.
@@ -96,7 +96,7 @@ impl Tokens {
 }
 
 impl Controls {
-    /// What encoder and decoder read beside the music, `[steps, config.control_depth()]`.
+    /// The controls as encoder and decoder read them, `[steps, config.control_depth()]`.
     ///
     /// # Errors
     /// [`TokenError::Shape`] for controls of another family or out of range.

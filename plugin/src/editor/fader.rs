@@ -7,34 +7,34 @@ use super::slider::{Hold, Slider, finite_share};
 use super::view::Gesture;
 use super::{EditorState, palette, widget};
 
-/// Half the height in which the track feels the pointer.
+/// Half the height of the area that reacts to the pointer.
 const FELT: f32 = 8.0;
 /// The knob's radius.
 const KNOB: f32 = 6.5;
 
-/// A slider's content and looks.
+/// Content and look of a slider.
 pub(super) struct Fader<'a> {
-    /// What tells it from others.
+    /// Id of the widget.
     pub(super) id: egui::Id,
     /// Its place.
     pub(super) rect: Rect,
     /// The parameter's value, in its own unit.
     pub(super) value: f32,
-    /// The value that a double click or the right button brings back.
+    /// Default value, restored by a double click or the right button.
     pub(super) reset: f32,
-    /// Whether the bar shows how far the value is from `reset`, and not from the lowest.
+    /// Whether the bar starts at `reset` instead of the lowest value.
     pub(super) two_sided: bool,
     /// The name.
     pub(super) label: &'a str,
-    /// What the tooltip teaches.
+    /// Text of the tooltip.
     pub(super) hint: &'a str,
     /// Whether it can be moved.
     pub(super) enabled: bool,
     /// The number that is shown for a value.
     pub(super) number: fn(f32) -> String,
-    /// From the share of the way to the parameter's own unit.
+    /// Maps the position of the handle, 0 to 1, to the parameter's unit.
     pub(super) unit: fn(f32) -> f32,
-    /// From the parameter's own unit to the share of the way.
+    /// Maps the parameter's unit to the position of the handle, 0 to 1.
     pub(super) share: fn(f32) -> f32,
 }
 

@@ -14,7 +14,7 @@ use super::{EditorState, MORPH_DEFAULT, palette};
 const HANDLE: egui::Vec2 = vec2(31.0, 17.0);
 /// Half the height of the track.
 const TRACK: f32 = 5.0;
-/// Half the height in which it feels the pointer.
+/// Half the height of the area that reacts to the pointer.
 const FELT: f32 = 9.0;
 
 /// Paints the slider in `rect` and adds what the user does to `actions`.

@@ -1,4 +1,4 @@
-//! A number that is read, and written after a click on it.
+//! A number that can be typed after a click on it.
 
 use std::ops::RangeInclusive;
 
@@ -13,25 +13,25 @@ use super::{EditorState, palette, widget};
 /// The height of the number and of its field.
 const HEIGHT: f32 = 22.0;
 
-/// A number's content and looks.
+/// Content and look of a number.
 pub(super) struct Number<'a> {
-    /// What tells it from others.
+    /// Id of the widget.
     pub(super) id: Id,
     /// Its place; the text stands as `anchor` says.
     pub(super) rect: Rect,
     /// Where in `rect` the text stands.
     pub(super) anchor: Align2,
-    /// What is counted.
+    /// Name of the quantity.
     pub(super) label: &'a str,
-    /// The number as it is read.
+    /// The number as text.
     pub(super) text: &'a str,
     /// Its colour.
     pub(super) colour: Color32,
-    /// The numbers that can be written.
+    /// Range of the number.
     pub(super) range: RangeInclusive<f32>,
-    /// The two ends of it as they are read.
+    /// The ends of the range as text.
     pub(super) ends: [&'a str; 2],
-    /// Whether there is nothing between two whole numbers.
+    /// Whether only whole numbers are allowed.
     pub(super) whole: bool,
     /// Whether `rect` is a field of its own, which is felt as a whole.
     pub(super) framed: bool,
@@ -48,12 +48,12 @@ pub(super) struct Typing {
     wrong: bool,
 }
 
-/// What became of a number.
+/// Outcome of editing a number.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Typed {
     /// The user has written another.
     Value(f32),
-    /// The user wants the default back.
+    /// Restore the default.
     Reset,
 }
 
@@ -159,7 +159,7 @@ impl Number<'_> {
         }
     }
 
-    /// Says which numbers there are.
+    /// Explains the range.
     fn complain(&self, ui: &Ui, field: Rect) {
         let what = if self.whole { "Whole numbers" } else { "Numbers" };
         let [low, high] = self.ends;
@@ -183,7 +183,7 @@ impl Number<'_> {
     }
 }
 
-/// A number without its unit, with the signs that a computer knows.
+/// The text of a number without its unit, with ASCII signs.
 fn plain(text: &str) -> String {
     let text = text.trim();
     let text = text.strip_suffix('%').unwrap_or(text).trim_end();

@@ -20,11 +20,11 @@ pub(super) const HOVERED: Color32 = Color32::from_rgb(0x3a, 0x34, 0x30);
 pub(super) const LINE: Color32 = Color32::from_rgb(0x3b, 0x35, 0x31);
 /// Lines that should hardly be seen: beats.
 pub(super) const HAIRLINE: Color32 = Color32::from_rgb(0x22, 0x1f, 0x1d);
-/// What is read first.
+/// Primary text.
 pub(super) const TEXT: Color32 = Color32::from_rgb(0xf1, 0xea, 0xe2);
-/// What is read second.
+/// Secondary text.
 pub(super) const SECONDARY: Color32 = Color32::from_rgb(0xb3, 0xa8, 0x9d);
-/// What is only there to be found.
+/// Faint text.
 pub(super) const FAINT: Color32 = Color32::from_rgb(0x9a, 0x8f, 0x85);
 /// Messages.
 pub(super) const WARNING: Color32 = Color32::from_rgb(0xe6, 0xb4, 0x6a);
@@ -139,7 +139,7 @@ pub(super) fn apply(context: &egui::Context) {
 mod tests {
     use super::*;
 
-    /// How much more luminous text is than what lies behind it, as WCAG 2 counts contrast.
+    /// Contrast ratio of text and background (WCAG 2).
     fn contrast(text: Color32, behind: Color32) -> f32 {
         let luminance = |colour: Color32| {
             let rgba = egui::Rgba::from(colour);

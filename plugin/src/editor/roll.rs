@@ -8,7 +8,7 @@ use super::palette;
 
 /// Beats in a bar of a clip.
 const BEATS_PER_BAR: f64 = 4.0;
-/// Rows that a roll shows at least.
+/// Minimum number of rows of a roll.
 const ROWS_MIN: u8 = 14;
 /// Free rows above the highest and below the lowest note.
 const MARGIN: u8 = 2;
@@ -16,10 +16,10 @@ const MARGIN: u8 = 2;
 const ROW_HEIGHT_MAX: f32 = 15.0;
 /// The most bars a roll shows; what lies beyond is not drawn.
 const BARS_MAX: usize = 64;
-/// Beats in which a note's light fades after its end.
+/// Fade of a note's highlight after its end, in beats.
 const AFTERGLOW: f64 = 0.9;
 
-/// Where pitches and beats lie in a rectangle.
+/// Mapping of pitches and beats to a rectangle.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Roll {
     rect: Rect,
@@ -105,7 +105,7 @@ impl Roll {
         Rangef::new(top, top + height)
     }
 
-    /// The place of a note, or `None` where it is out of sight.
+    /// The rectangle of a note, or `None` outside of the roll.
     pub(super) fn place(&self, note: &Note) -> Option<Rect> {
         let (left, right) = (self.x(note.start), self.x(note.end));
         let visible = note.pitch >= self.lowest
@@ -257,7 +257,7 @@ impl Roll {
         }
     }
 
-    /// What is written beside a key: octaves, or the drums that are hit.
+    /// The label of a key: an octave, or the name of a drum.
     fn name(&self, pitch: u8) -> Option<String> {
         if self.drums != 0 {
             let hit = self.row_height() >= 7.0 && self.drums >> pitch & 1 == 1;
@@ -300,7 +300,7 @@ pub(super) fn pattern_beat(position: f64, beats_per_bar: f64, bars: usize) -> (u
     (bar, f64_of(bar) * BEATS_PER_BAR + within)
 }
 
-/// How brightly a note shines at `beat`, from 0 (dark) to 1 (sounding).
+/// Highlight of a note at `beat`, from 0 (none) to 1 (sounding).
 fn light(note: &Note, beat: f64) -> f32 {
     if beat < note.start {
         0.0

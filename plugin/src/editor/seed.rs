@@ -16,10 +16,10 @@ const HEIGHT: f32 = 28.0;
 /// Seeds for each point of a drag.
 const SPEED: f32 = 0.15;
 
-/// What the pointer holds of the seed.
+/// A drag of the seed in progress.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Grab {
-    /// Seeds that the pointer has gone past since the press, with their fraction.
+    /// Distance of the drag, in seeds, with its fraction.
     way: f32,
     start: i32,
 }
@@ -105,7 +105,7 @@ fn set(target: i32, seed: i32, actions: &mut Vec<Action>) {
     }
 }
 
-/// Drags the seed; says whether it is held.
+/// Drags the seed; returns whether a drag is in progress.
 fn follow_drag(
     ui: &Ui,
     response: &Response,
@@ -187,7 +187,7 @@ fn as_seed(number: f32) -> i32 {
     number.round() as i32
 }
 
-/// A seed other than `seed`, by chance.
+/// A random seed other than `seed`.
 fn another_seed(seed: i32) -> i32 {
     let (low, high) = (*SEED_RANGE.start(), *SEED_RANGE.end());
     let others = u64::from((high - low).unsigned_abs());

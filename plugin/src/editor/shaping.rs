@@ -1,4 +1,4 @@
-//! The row of attributes: more or less of each, for models that know how.
+//! The row of attributes, for models with attribute vectors.
 
 use egui::{Id, Rect, Ui, pos2, vec2};
 
@@ -7,7 +7,7 @@ use super::view::{Action, View};
 use super::{EditorState, palette};
 use crate::shape::{Attribute, REACH};
 
-/// Whether there is anything to move.
+/// Whether any attribute can be changed.
 pub(super) fn is_shown(view: &View) -> bool {
     view.attributes.contains(&true)
 }

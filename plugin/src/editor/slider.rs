@@ -8,24 +8,24 @@ use egui::{
 use super::view::Gesture;
 use super::widget;
 
-/// How far an arrow key moves the handle, as a share of the way.
+/// Step of an arrow key, as a share of the track.
 const ARROW_STEP: f32 = 0.01;
-/// How far the page keys move it.
+/// Step of the page keys, as a share of the track.
 const PAGE_STEP: f32 = 0.1;
-/// How far one notch of the wheel moves it.
+/// Step of one notch of the wheel, as a share of the track.
 const WHEEL_STEP: f32 = 0.02;
 /// Points that a touchpad scrolls for one notch of a wheel.
 const POINTS_PER_NOTCH: f32 = 50.0;
-/// What the shift key multiplies every way of moving by.
+/// Factor of every step and drag while Shift is held.
 const FINE: f32 = 0.1;
-/// How far apart two presses of a double click may be, in points.
+/// Maximum distance of two presses of a double click, in points.
 const STRAY: f32 = 6.0;
 
-/// A slider's place and value. Values are shares of the way, in `0..=1`.
+/// Place and value of a slider. Values are positions of the handle, in `0..=1`.
 pub(super) struct Slider<'a> {
-    /// What tells the slider from others.
+    /// Id of the slider.
     pub(super) id: Id,
-    /// The track, as far as the pointer is felt there.
+    /// The area of the track that reacts to the pointer.
     pub(super) track: Rect,
     /// Half the width and height of the knob, which feels the pointer too. A press on it does not
     /// make it jump.
@@ -34,17 +34,17 @@ pub(super) struct Slider<'a> {
     pub(super) way: egui::Rangef,
     /// The value now.
     pub(super) value: f32,
-    /// The value that a double click or the right button brings back.
+    /// Default value, restored by a double click or the right button.
     pub(super) reset: f32,
     /// The name for assistive technology.
     pub(super) label: &'a str,
-    /// From the share of the way to the parameter's own unit.
+    /// Maps the position of the handle, 0 to 1, to the parameter's unit.
     pub(super) unit: fn(f32) -> f32,
-    /// From the parameter's own unit to the share of the way.
+    /// Maps the parameter's unit to the position of the handle, 0 to 1.
     pub(super) share: fn(f32) -> f32,
 }
 
-/// What the pointer does with a slider.
+/// Pointer state of a slider.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Hold {
     grab: Option<Grab>,
@@ -54,10 +54,10 @@ pub(super) struct Hold {
     spent: bool,
 }
 
-/// What the pointer holds.
+/// The drag in progress, if any.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Grab {
-    /// Where the pointer was when moving began, or became finer or coarser.
+    /// Pointer position at which the drag, or its current precision, began.
     from: f32,
     /// The value there.
     start: f32,
@@ -67,8 +67,8 @@ struct Grab {
 }
 
 impl Slider<'_> {
-    /// Lets the user move the slider. Gestures carry values in the parameter's own unit; the
-    /// number is the share of the way at which the knob is to be painted.
+    /// Handles the user's input. Gestures carry values in the parameter's unit; the returned number
+    /// is the position at which the knob is painted, 0 to 1.
     pub(super) fn interact(&self, ui: &Ui, hold: &mut Hold) -> (Response, Vec<Gesture<f32>>, f32) {
         let knob = Rect::from_center_size(
             egui::pos2(self.centre(self.value), self.track.center().y),

@@ -1,4 +1,5 @@
-//! The style that new ideas are drawn from: its menu, and how far learning is.
+//! The style (personal model) that new clips are drawn from: its menu, and the progress of
+//! training.
 
 use egui::accesskit::Role;
 use egui::{Align2, Id, Popup, Rect, RectAlign, Sense, Ui, WidgetInfo, pos2, vec2};

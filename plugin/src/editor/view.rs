@@ -1,4 +1,4 @@
-//! What the editor shows and what a user can do in it, as plain data.
+//! The editor's content and the user's actions, as plain data.
 
 use std::path::PathBuf;
 
@@ -36,7 +36,7 @@ impl SlotId {
     }
 }
 
-/// All that the editor shows, at one moment.
+/// The editor's content at one moment.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct View {
     /// Slots A and B.
@@ -49,14 +49,14 @@ pub struct View {
     pub models: Vec<String>,
     /// Which of [`View::models`] is in use; `None` while no model is loaded.
     pub model: Option<usize>,
-    /// Which attributes the model can change; the others cannot be moved.
+    /// Whether the model has a vector for each attribute; sliders of others are disabled.
     pub attributes: [bool; Attribute::ALL.len()],
-    /// What new ideas are drawn from.
+    /// The style that new clips are drawn from.
     pub style: StyleView,
-    /// What generates the notes, and how well it keeps up.
+    /// Model, execution provider and decoding times.
     pub engine: EngineView,
-    /// What went wrong and how to mend it, in whole sentences. It is shown until the user closes
-    /// it; another text shows it again.
+    /// An error and its remedy, in whole sentences. It is shown until the user closes it; another
+    /// text shows it again.
     pub message: Option<String>,
 }
 
@@ -67,11 +67,11 @@ pub struct SlotView {
     pub clip: Option<Clip>,
     /// Where the clip came from: a file name or "Captured".
     pub source: String,
-    /// How far a capture is.
+    /// State of a capture.
     pub capture: Capture,
     /// What has been played so far, while the slot records.
     pub recording: Option<Clip>,
-    /// Whether the slot's clip from before the last change can be had back.
+    /// Whether the slot's last change can be undone.
     pub can_undo: bool,
     /// Whether the model in use cannot read the clip.
     pub unread: bool,
@@ -132,7 +132,8 @@ pub struct ParameterView {
     pub morph: f32,
     /// The sampling temperature, in [`TEMPERATURE_RANGE`](super::TEMPERATURE_RANGE).
     pub temperature: f32,
-    /// More or less of each attribute, in `-REACH..=REACH` of [`REACH`](crate::shape::REACH).
+    /// Requested change of each attribute, in `-REACH..=REACH` standard deviations
+    /// ([`REACH`](crate::shape::REACH)).
     pub shape: Shape,
     /// The seed, in [`SEED_RANGE`](super::SEED_RANGE).
     pub seed: i32,
@@ -168,7 +169,7 @@ pub struct StyleView {
     pub source: Option<String>,
     /// Whether it was learnt with the model in use, and counts.
     pub fits: bool,
-    /// How far learning is, in `0..=1`; `None` while nothing is learnt.
+    /// Progress of training, in `0..=1`; `None` while none runs.
     pub learning: Option<f32>,
 }
 
@@ -179,10 +180,10 @@ impl StyleView {
     }
 }
 
-/// What generates the notes, and how well it keeps up.
+/// Model, execution provider and decoding times.
 #[derive(Clone, Debug, PartialEq)]
 pub struct EngineView {
-    /// The execution provider that really runs: "CPU", "CUDA"; empty while none does.
+    /// The execution provider in use: "CPU", "CUDA"; empty while none runs.
     pub provider: String,
     /// The version of ONNX Runtime: "1.32.0"; empty while none is started.
     pub runtime: String,
@@ -190,9 +191,9 @@ pub struct EngineView {
     pub loading: bool,
     /// How long the last pattern took to decode, in milliseconds.
     pub decode_ms: Option<f32>,
-    /// Cycles that began before their pattern was ready, as long as that matters.
+    /// Recent cycles that began before their pattern was ready.
     pub late_cycles: u64,
-    /// How much it still matters, in `0..=1`.
+    /// Prominence of that warning, in `0..=1`, fading with time.
     pub late_glow: f32,
 }
 
@@ -213,15 +214,15 @@ impl Default for EngineView {
 /// `Set` lies between the two.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Gesture<T> {
-    /// The user takes hold of the control.
+    /// A gesture begins.
     Begin,
     /// The parameter's new value, in its own unit.
     Set(T),
-    /// The user lets go.
+    /// The gesture ends.
     End,
 }
 
-/// What the user did.
+/// An action of the user.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Action {
     /// Move the point between A (0) and B (1).
@@ -248,7 +249,7 @@ pub enum Action {
     Undo(SlotId),
     /// Exchange the slots.
     Swap,
-    /// Put a new clip into a slot, drawn from the style or from all that the model knows.
+    /// Put a new clip into a slot, drawn from the style or from the model's prior.
     Draw(SlotId),
     /// Learn a style from MIDI files.
     LearnFiles(Vec<PathBuf>),
@@ -256,7 +257,7 @@ pub enum Action {
     LearnSlots,
     /// Stop learning.
     StopLearning,
-    /// Draw from all that the model knows again.
+    /// Remove the style: draw from the model's prior again.
     ForgetStyle,
     /// Use another model: its position in [`View::models`].
     ChooseModel(usize),

@@ -1,4 +1,4 @@
-//! Which patterns have been asked for: that of the current cycle and that of the next.
+//! Decisions: the patterns requested for the current cycle and the next.
 
 use super::{Conditions, Lane, Link, Pattern, Request, Settings, URGENT, discard, look_ahead};
 use crate::transport::Grid;

@@ -1,4 +1,4 @@
-//! What the worker answers: the notes of one cycle.
+//! A pattern: the notes of one cycle, as the worker answers a request.
 
 use interlude_models::clip::{Clip, Note};
 
@@ -7,12 +7,12 @@ use crate::shape::Shape;
 /// Most notes kept of a pattern; 16 bars of a trio with every drum class at every step have fewer.
 const MOST_NOTES: usize = 4096;
 
-/// What a pattern is made from besides the slots and the model, sampled at its decision point.
+/// Settings of a pattern besides the slots and the model, sampled at its decision point.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Settings {
     /// Position between the slots, in `0..=1`.
     pub morph: f32,
-    /// More or less of each attribute.
+    /// Requested change of each attribute, in standard deviations.
     pub shape: Shape,
     /// Temperature of the sampling, `> 0`.
     pub temperature: f32,
@@ -53,7 +53,7 @@ impl Lane {
 /// A request for the pattern of a cycle.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Request {
-    /// Names the request in its answer; never repeats while the plug-in lives.
+    /// Id of the request, unique in the lifetime of the plug-in.
     pub id: u64,
     /// Where it travels.
     pub lane: Lane,
@@ -61,7 +61,7 @@ pub struct Request {
     pub alone: bool,
     /// Number of the cycle.
     pub cycle: i64,
-    /// What to make it from.
+    /// Its settings.
     pub settings: Settings,
 }
 

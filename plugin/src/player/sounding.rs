@@ -1,4 +1,4 @@
-//! Note events of one block, and the notes that sound.
+//! Sounding notes, and the note events of one block.
 
 use crate::memory::room_for;
 

@@ -12,7 +12,7 @@ use jack::{
 use super::NAME;
 use super::backend::{Backend, ConnectError, SharedEngine, StartError, Way};
 
-/// What JACK calls MIDI.
+/// JACK's name of the MIDI port type.
 const MIDI: &str = "8 bit raw midi";
 
 /// A client of a JACK server.
@@ -74,7 +74,7 @@ impl Jack {
     }
 }
 
-/// What went wrong, without the library's own terms where there are better ones.
+/// An error of the library, in plain terms where possible.
 fn reason(error: &Error) -> String {
     match error {
         Error::LibraryError(_) => "not installed".to_owned(),
@@ -139,7 +139,7 @@ impl Drop for Jack {
     }
 }
 
-/// Notices when the server is gone.
+/// Detects the end of the server.
 struct Watch {
     gone: Arc<AtomicBool>,
 }
@@ -150,7 +150,7 @@ impl NotificationHandler for Watch {
     }
 }
 
-/// Runs the engine in the server's own rhythm.
+/// Runs the engine in the server's process callback.
 struct Player {
     engine: SharedEngine,
     input: Port<MidiIn>,

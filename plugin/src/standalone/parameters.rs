@@ -1,4 +1,4 @@
-//! The parameters as the editor sets them where no host stands between.
+//! Sets parameters for the editor of the stand-alone program, without a host.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! The system's own MIDI: ALSA, CoreMIDI or Windows, with a timer as the clock.
+//! MIDI of the system (ALSA, CoreMIDI or Windows), with a timer as the clock.
 //!
 //! On Linux and macOS Interlude has ports of its own, to which others connect themselves; Windows
 //! has no such ports. CoreMIDI and Windows are untested.
@@ -12,7 +12,7 @@ use super::NAME;
 use super::backend::{Backend, ConnectError, SharedEngine, StartError, Way};
 use super::timer::{Incoming, Timer, Wire, Wires};
 
-/// What the system calls its MIDI.
+/// Name of the system's MIDI.
 const SYSTEM: &str = if cfg!(windows) {
     "Windows MIDI"
 } else if cfg!(target_os = "macos") {

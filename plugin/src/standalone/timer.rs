@@ -1,4 +1,4 @@
-//! Runs the engine by the computer's own clock, where no sound system calls it.
+//! Runs the engine by a timer, where no audio system calls it.
 //!
 //! Interlude makes no sound, so it needs no sound card to keep time. Messages go out at their own
 //! time within a block, as exactly as the system wakes a thread; what comes in is answered a block
@@ -18,7 +18,7 @@ use super::backend::{SharedEngine, StartError};
 const RATE: u32 = 48_000;
 /// Samples in a block, 2.7 ms.
 const BLOCK: u32 = 128;
-/// A thread that was held up for longer does not hurry after the time lost.
+/// A thread that was delayed for longer does not catch up.
 const LONGEST_DELAY: Duration = Duration::from_millis(200);
 
 /// A message that came in, and when.
@@ -40,7 +40,7 @@ pub(super) struct Timer {
 }
 
 impl Timer {
-    /// What Interlude is in time with, for people.
+    /// Clock of the transport, as text.
     pub(super) const NAME: &'static str = "this computer\u{2019}s timer";
 
     pub(super) fn start(

@@ -1,22 +1,22 @@
-//! When the next frame is painted.
+//! Scheduling of frames.
 //!
-//! Painting without a graphics card costs as much as decoding, and even looking whether anything
-//! has changed wakes a sleeping processor. So a frame is painted at once after input, and otherwise
-//! when it would look different and not more often than it is worth; while nothing moves, the
-//! window looks a few times a second.
+//! Painting without a graphics card costs as much as decoding, and even polling for changes wakes a
+//! sleeping processor. So a frame is painted at once after input, and otherwise when it would look
+//! different and not more often than it is worth; while nothing moves, the window looks a few times
+//! a second.
 
 use std::time::{Duration, Instant};
 
-/// The pause between two looks while nothing moves.
+/// Polling interval while nothing moves.
 pub(super) const CALM: Duration = Duration::from_millis(100);
 /// Shortest pause between two frames that no input asked for.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(16);
 /// Longest pause between two frames while something moves.
 const LONGEST_PAUSE: Duration = Duration::from_millis(100);
-/// How many times longer than painting the pause is at least: a fifth of a core is enough.
+/// Minimum ratio of the pause to the time of painting, which limits painting to a fifth of a core.
 const PAUSE_FOR_COST: u32 = 4;
 
-/// What asks for the next frame.
+/// Reasons for the next frame.
 #[derive(Debug)]
 pub(super) struct Demand {
     /// The user did something, or the system lost the picture.

@@ -1,4 +1,4 @@
-//! What baseview does not tell or do: whether the window can be seen, and who has the keyboard.
+//! Services that baseview lacks: visibility of the window, and keyboard focus.
 //!
 //! An editor that hosts only unmap would paint for nobody. And a window of X11 that has the keyboard
 //! keeps it, so one click in an editor would take the space bar from the host for good.

@@ -1,4 +1,4 @@
-//! Directions from latent codes and numbers that belong to them.
+//! Directions from latent codes and a number for each.
 
 use nalgebra::{DMatrix, DVector};
 
@@ -12,8 +12,8 @@ const RIDGE: f64 = 0.1;
 /// change alone.
 const HOLD: f64 = 0.8;
 
-/// Standard deviations beyond which a response counts no more for where a direction points: far from
-/// the data melodies leap by octaves, which would outweigh all that happens nearer.
+/// Responses are clipped to this many standard deviations: far from the data melodies leap by
+/// octaves, which would outweigh everything nearer.
 const LIMIT: f64 = 0.5;
 
 /// Codes less their mean, one in a row.
@@ -123,7 +123,7 @@ fn gradients(moves: &DMatrix<f64>, responses: &Responses) -> DMatrix<f64> {
     }
 }
 
-/// A direction as it is stored, unless it is none.
+/// A direction as it is stored; `None` where it is zero or not finite.
 fn usable(direction: DVector<f64>) -> Option<Vec<f32>> {
     let direction: Vec<f32> = direction.iter().copied().map(narrow).collect();
     let length: f32 = direction.iter().map(|value| value * value).sum();

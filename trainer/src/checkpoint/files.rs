@@ -13,10 +13,11 @@ use thiserror::Error;
 
 /// Members an archive may have; a checkpoint has three.
 const MAX_MEMBERS: usize = 4096;
-/// What a gzipped archive may grow to; the largest training checkpoint needs 3 GB.
+/// Largest unpacked size of a gzipped archive, in bytes; the largest training checkpoint needs 3
+/// GB.
 const MAX_UNZIPPED_BYTES: u64 = 16 << 30;
 
-/// How archives begin that are no tar archives, and what they are.
+/// First bytes of archives that are not tar archives, with their names.
 const OTHER_ARCHIVES: [(&[u8], &str); 5] = [
     (b"PK\x03\x04", "zip"),
     (b"7z\xbc\xaf\x27\x1c", "7z"),
@@ -25,7 +26,7 @@ const OTHER_ARCHIVES: [(&[u8], &str); 5] = [
     (b"BZh", "bzip2"),
 ];
 
-/// Why files cannot be had.
+/// Why files cannot be read.
 #[derive(Debug, Error)]
 pub enum FilesError {
     /// A file is missing or cannot be read.
@@ -36,13 +37,13 @@ pub enum FilesError {
         /// What the system says.
         source: io::Error,
     },
-    /// A file is not there.
+    /// A file that is missing.
     #[error("{path} is missing; a checkpoint is whole only with its .index and all .data files")]
     Missing {
         /// The file.
         path: String,
     },
-    /// A member that no checkpoint has and that may do harm when unpacked.
+    /// A member that checkpoints do not have and that could do harm when unpacked.
     #[error("{archive}: member `{member}` {reason}; use an archive of plain files only")]
     Member {
         /// The archive.
@@ -205,7 +206,7 @@ impl Files {
         }
     }
 
-    /// How messages call a file here.
+    /// A file's name in messages.
     pub(crate) fn describe(&self, name: &str) -> String {
         match self {
             Self::Folder(folder) => folder.join(name).display().to_string(),

@@ -1,4 +1,4 @@
-//! Finding the checkpoint that a path means.
+//! Finds the checkpoint that a path denotes.
 
 use std::path::{Path, PathBuf};
 
@@ -11,7 +11,7 @@ const MAX_STATE_BYTES: u64 = 1 << 20;
 /// Name of the file in which a training run says which checkpoint is the latest.
 const STATE: &str = "checkpoint";
 
-/// What a path means.
+/// What a path denotes.
 pub(crate) enum Found {
     /// A TensorFlow checkpoint: its files, and its prefix relative to them.
     Bundle(Files, String),
@@ -19,7 +19,7 @@ pub(crate) enum Found {
     MagentaJs(PathBuf),
 }
 
-/// The checkpoint that `source` means.
+/// The checkpoint that `source` denotes.
 pub(crate) fn locate(source: &Path) -> Result<Found, CheckpointError> {
     let failed = |reason: &str| CheckpointError::Locate {
         place: source.display().to_string(),

@@ -1,4 +1,5 @@
-//! Sections of a model card that commands write: what they added to the model, and what it is worth.
+//! Sections of a model card that commands write: what they added to the model, with its
+//! measurements.
 
 use std::fs;
 use std::io::ErrorKind;

@@ -12,10 +12,10 @@ use serde::{Deserialize, Serialize};
 use super::common;
 use crate::train::metrics;
 
-/// Show the losses of runs side by side, and how far they are from those of the first.
+/// Compare the losses of runs, step by step.
 ///
-/// Lines of metrics are means over the steps between them: train with `--log-every 1` to compare
-/// single steps.
+/// Lines of metrics are means over the steps since the line before: train with `--log-every 1` to
+/// compare single steps.
 #[derive(Args, Debug)]
 pub struct Compare {
     /// Folders of runs.
@@ -24,10 +24,10 @@ pub struct Compare {
     /// Steps between two rows of the table.
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..))]
     every: u64,
-    /// Fail when a loss is further from the first run's than this, relative to it.
+    /// Fail when a loss differs from the first run's by more than this, relative to it.
     #[arg(long)]
     tolerance: Option<f64>,
-    /// Write all steps as JSON to this file, too.
+    /// Also write all steps to this file, as JSON.
     #[arg(long)]
     json: Option<PathBuf>,
 }

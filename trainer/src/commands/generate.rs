@@ -27,7 +27,7 @@ use input::{Input, Reading};
 use learned::{Asked, Learned};
 use output::{Code, Folder, Made, Report};
 
-/// Makes music with a model, and latent codes of music.
+/// Generate music with a model, and latent codes of music.
 #[derive(Debug, Args)]
 pub struct Generate {
     #[command(subcommand)]
@@ -50,7 +50,7 @@ pub(super) struct Model {
     /// The model folder, as `interlude import` or `interlude train` writes it.
     #[arg(long, value_name = "DIR")]
     model: PathBuf,
-    /// What computes: cpu, cuda or directml.
+    /// Execution provider: cpu, cuda or directml.
     #[arg(long, default_value = "cpu", value_parser = common::provider)]
     provider: Provider,
     /// Threads of one operator; 0 takes as many as there are cores.
@@ -63,30 +63,30 @@ pub(super) struct Model {
 struct Making {
     #[command(flatten)]
     model: Model,
-    /// The folder to write to; made when it is not there.
+    /// Folder to write to; created if it does not exist.
     #[arg(long, value_name = "DIR", default_value = "generated")]
     out: PathBuf,
-    /// How far to stray from the most probable; 0 always takes the most probable.
+    /// Softmax temperature; 0 always takes the most probable token.
     #[arg(long, default_value_t = 0.5, value_parser = temperature)]
     temperature: f32,
-    /// Pieces to make at the same time at most.
+    /// Pieces that are decoded at the same time.
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=1024))]
     batch_size: u16,
-    /// Repeats an earlier result exactly; drawn and told when it is not given.
+    /// Random seed; the same seed repeats a result exactly. Drawn and reported when not given.
     #[arg(long)]
     seed: Option<u64>,
-    /// Chords for models that take some: names such as C,Am,F,G or, with --key, I,vi,IV,V; those of
-    /// the input, or none, where they are missing.
+    /// Chords for models that are conditioned on chords: C,Am,F,G or, with --key, I,vi,IV,V.
+    /// Default: those of the input, or none.
     #[arg(long, value_name = "CHORDS")]
     chords: Option<String>,
     /// The key of Roman numerals in --chords, such as G or Em.
     #[arg(long, requires = "chords")]
     key: Option<String>,
-    /// A MIDI file whose drum hits are kept, for models that take some; those of the input, or a plain
-    /// beat, where it is missing.
+    /// MIDI file whose drum hits are kept, for models that are conditioned on hits. Default: those
+    /// of the input, or a plain beat.
     #[arg(long, value_name = "MIDI")]
     hits: Option<PathBuf>,
-    /// Tell on standard output, as JSON, what was made, with codes and notes.
+    /// Print what was made as JSON, with codes and notes.
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -101,7 +101,7 @@ struct Count {
     num_outputs: u32,
 }
 
-/// Makes pieces from codes drawn from the prior: the learned one, where the model has one.
+/// Generate pieces from codes drawn from the prior: the learned one, where the model has one.
 #[derive(Debug, Args)]
 struct Sample {
     #[command(flatten)]
@@ -112,22 +112,21 @@ struct Sample {
     learned: Learned,
     #[command(flatten)]
     asked: Asked,
-    /// Draw one code for all pieces, which then differ only by their noise.
+    /// Use one code for all pieces, which then differ only in how they are sampled.
     #[arg(long)]
     same_z: bool,
-    /// Draw codes from a personal model, as `interlude personal` writes it, instead.
+    /// Draw codes from a personal model, as `interlude personal` writes it.
     #[arg(long, value_name = "FILE", conflicts_with = "constrained")]
     personal: Option<PathBuf>,
-    /// Move codes to where music lies, by the actor that `interlude constrain` put into the model's
-    /// folder.
+    /// Move codes with the actor that `interlude constrain` stored in the model's folder.
     #[arg(long)]
     constrained: bool,
-    /// Wish for an attribute, such as density=high or pitch=low.
+    /// Request a range of an attribute, such as density=high or pitch=low.
     #[arg(long, value_name = "NAME=RANGE", requires = "constrained")]
     attribute: Vec<String>,
 }
 
-/// Makes pieces on the way from one MIDI file to another, or in the square between four.
+/// Generate pieces between two MIDI files, or in the grid between four.
 ///
 /// Each file must hold exactly one window of the model's length; of a file with more, all windows
 /// are written so that one can be chosen. Four files A B C D are laid out as Magenta.js does, row by
@@ -140,17 +139,17 @@ struct Interpolate {
     count: Count,
     #[command(flatten)]
     learned: Learned,
-    /// Let what lies between two melodies of one key leave their scale and their range; a model with a
-    /// learned prior keeps to them, most in the middle.
+    /// Let pieces between two melodies of one key leave their scale and range; with a learned prior
+    /// they keep to both, most in the middle.
     #[arg(long)]
     free: bool,
     /// Two or four MIDI files.
     #[arg(required = true, num_args = 2..=4, value_name = "MIDI")]
     inputs: Vec<PathBuf>,
-    /// Columns of the square between four files [default: the number of outputs].
+    /// Columns of the grid between four files [default: the number of outputs].
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1000))]
     columns: Option<u32>,
-    /// Rows of the square between four files [default: the number of outputs].
+    /// Rows of the grid between four files [default: the number of outputs].
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1000))]
     rows: Option<u32>,
     /// Take velocities from the files instead of 80 for every note.
@@ -158,7 +157,7 @@ struct Interpolate {
     keep_velocities: bool,
 }
 
-/// Makes pieces that resemble a MIDI file.
+/// Generate variations of a MIDI file.
 ///
 /// As `similar` of Magenta.js: each code lies between the file's and a random one, though on the
 /// sphere through both instead of the straight line, and in the noise of a learned prior where the
@@ -174,7 +173,7 @@ struct Vary {
     /// A MIDI file with exactly one window of the model's length.
     #[arg(value_name = "MIDI")]
     input: PathBuf,
-    /// From 0, unlike the file, to 1, as like it as the model can.
+    /// From 0, unlike the file, to 1, the file as the model reconstructs it.
     #[arg(long, default_value_t = 0.7, value_parser = similarity)]
     similarity: f32,
     /// Take velocities from the file instead of 80 for every note.
@@ -182,7 +181,7 @@ struct Vary {
     keep_velocities: bool,
 }
 
-/// Writes the latent codes of MIDI files as JSON: of every window in them.
+/// Write the latent codes of MIDI files as JSON, one for every window in them.
 #[derive(Debug, Args)]
 struct Encode {
     #[command(flatten)]
@@ -197,12 +196,12 @@ struct Encode {
     reading: Reading,
 }
 
-/// Makes pieces from latent codes.
+/// Generate pieces from latent codes.
 #[derive(Debug, Args)]
 struct Decode {
     #[command(flatten)]
     making: Making,
-    /// Codes as `encode` writes them, or as --json tells them.
+    /// Codes as `encode` writes them, or as --json prints them.
     #[arg(value_name = "JSON")]
     codes: PathBuf,
 }
@@ -399,7 +398,7 @@ impl Model {
     }
 }
 
-/// What is wished for of each range, −1 low and 1 high.
+/// The request for each attribute: −1 low, 1 high.
 fn wishes(ranges: &[constraint::Range], asked: &[String]) -> anyhow::Result<Vec<Option<f32>>> {
     let mut wishes = vec![None; ranges.len()];
     for asked in asked {
@@ -435,7 +434,7 @@ impl Making {
         self.chords.is_some() || self.hits.is_some()
     }
 
-    /// What the model is told while it decodes: what is asked for, else what the input has.
+    /// Controls that the decoder is conditioned on: those requested, else those of the input.
     fn controls(&self, config: &Config, input: Option<&Input>) -> anyhow::Result<Option<Controls>> {
         let kind = config.family().control_kind();
         let takes_chords = kind == Some(ControlKind::Chords);

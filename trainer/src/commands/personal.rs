@@ -26,17 +26,17 @@ use super::generate::{Model, temperature};
 use crate::evaluate::resemblance::Resemblance;
 use crate::generate::{self, decode};
 
-/// Learn the style of a few MIDI files, in seconds.
+/// Train a personal model of a few MIDI files, in seconds.
 ///
-/// A tiny model of the latent codes of the files, after MidiMe; `interlude generate sample --personal`
-/// and the plug-in draw new music from it. Tells how its samples compare with the files and with
-/// samples from the prior.
+/// An autoencoder of the latent codes of the files (MidiMe, Dinculescu et al. 2019); `interlude
+/// generate sample --personal` and the plug-in draw new music from it. Prints how its samples
+/// compare with the files and with samples of the prior.
 #[derive(Args, Debug)]
 pub struct Command {
     #[command(flatten)]
     model: Model,
-    /// MIDI files to learn from, or folders with some; all windows in them count. A file that cannot
-    /// be used is told and left out.
+    /// MIDI files, or folders of MIDI files; all windows in them are used. A file that cannot be
+    /// used is reported and left out.
     #[arg(long, required = true, num_args = 1.., value_name = "MIDI")]
     input: Vec<PathBuf>,
     #[command(flatten)]
@@ -53,10 +53,10 @@ pub struct Command {
     /// Samples to compare; 0 skips the comparison.
     #[arg(long, default_value_t = 64)]
     samples: usize,
-    /// How far the compared samples stray from the most probable notes.
+    /// Softmax temperature of the compared samples.
     #[arg(long, default_value_t = 0.5, value_parser = temperature)]
     temperature: f32,
-    /// Write the comparison to standard output as JSON instead of a table.
+    /// Print the comparison as JSON instead of a table.
     #[arg(long)]
     json: bool,
 }
@@ -67,9 +67,9 @@ struct Report {
     /// Windows learnt from.
     windows: usize,
     seconds: f64,
-    /// Mean squared error of a dimension of the codes, in shares of their variance.
+    /// Mean squared error of a latent dimension, as a share of its variance.
     error: f32,
-    /// Divergence of the small code from its prior, in bits.
+    /// KL divergence of the small code from its prior, in bits.
     bits: f32,
     /// The files themselves, their reconstructions by the personal model, its samples and those of
     /// the prior.

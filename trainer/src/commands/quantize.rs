@@ -1,4 +1,4 @@
-//! `interlude quantize`: a model with weights of 8 bits, and what that costs.
+//! `interlude quantize`: a model with int8 weights, and what that costs.
 
 use std::fmt::Write;
 use std::fs;
@@ -24,22 +24,22 @@ use crate::evaluate::reconstruction::{self, Reconstruction};
 /// Decodings of which the fastest counts.
 const RUNS: u64 = 15;
 
-/// Make a model's weights a quarter as large, with 8 bits each, and tell what it costs.
+/// Quantise a model to int8 weights, a quarter of the size, and measure what that costs.
 ///
-/// Size and speed are compared, with a dataset also how well music comes back. The new model loads
-/// wherever the old one does.
+/// Size and speed are compared, with a dataset also reconstruction. The new model loads wherever
+/// the old one does.
 #[derive(Args, Debug)]
 pub struct Quantize {
     /// The model folder, as `interlude import` or `interlude train` writes it.
     #[arg(long, value_name = "DIR")]
     model: PathBuf,
-    /// The model folder to write; a model that is there already is replaced.
+    /// Model folder to write; an existing model is replaced.
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
     /// Folder of a dataset to compare reconstructions on.
     #[arg(long, value_name = "DIR")]
     dataset: Option<PathBuf>,
-    /// Which of its windows.
+    /// Split of its windows.
     #[arg(long, value_enum, default_value_t = evaluate::Part::Test)]
     split: evaluate::Part,
     /// Windows to reconstruct, spread evenly over all; 0 takes all.
@@ -48,7 +48,7 @@ pub struct Quantize {
     /// Threads of one operator; 0 takes as many as there are cores.
     #[arg(long, default_value_t = 1)]
     threads: usize,
-    /// Write the comparison to standard output as JSON instead of a table.
+    /// Print the comparison as JSON instead of a table.
     #[arg(long)]
     json: bool,
 }
@@ -60,7 +60,7 @@ struct Measured {
     bytes: u64,
     /// Milliseconds for one step of decoding one example, the fastest of some.
     milliseconds_per_step: f64,
-    /// How well windows come back, with a dataset.
+    /// Reconstruction of the windows of a dataset, where one is given.
     #[serde(skip_serializing_if = "Option::is_none")]
     reconstruction: Option<Reconstruction>,
 }
@@ -89,7 +89,7 @@ impl Quantize {
             None => Vec::new(),
         };
         let mut info = package.info.clone();
-        info.provenance.source.push_str("; weights quantised to 8 bits");
+        info.provenance.source.push_str("; weights quantised to int8");
         // Qualities are those of the old weights.
         info.metrics.retain(|name, _| name.starts_with("training_"));
         let temporary = tempfile::tempdir().context("cannot make a temporary folder")?;
@@ -98,8 +98,8 @@ impl Quantize {
         let runtime = Runtime::start(shared.onnxruntime.as_deref())?;
         let comparison = Comparison {
             model: self.model.display().to_string(),
-            float32: self.measure(runtime, &package, &windows, "32 bits")?,
-            int8: self.measure(runtime, &small, &windows, "8 bits")?,
+            float32: self.measure(runtime, &package, &windows, "float32")?,
+            int8: self.measure(runtime, &small, &windows, "int8")?,
         };
         if let Some(reconstruction) = &comparison.int8.reconstruction {
             for (name, value) in qualities(reconstruction) {
@@ -110,7 +110,7 @@ impl Quantize {
         let name = self.model.file_name().unwrap_or_default().to_string_lossy();
         let table = comparison.table();
         let card = format!(
-            "{old}\n## Weights of 8 bits\n\nMade from `{name}` by `interlude quantize`. What stands \
+            "{old}\n## int8 weights\n\nMade from `{name}` by `interlude quantize`. What stands \
              above was measured before.\n\n{table}"
         );
         package.quantise(&self.out, &info, card.trim_start())?;
@@ -203,7 +203,7 @@ impl Comparison {
     /// The two models side by side, as a table in Markdown.
     fn table(&self) -> String {
         let [old, new] = [&self.float32, &self.int8];
-        let mut text = String::from("| | 32 bits | 8 bits |\n| --- | --- | --- |\n");
+        let mut text = String::from("| | float32 | int8 |\n| --- | --- | --- |\n");
         let mut row = |name: &str, old: String, new: String| {
             let _ = writeln!(text, "| {name} | {old} | {new} |");
         };

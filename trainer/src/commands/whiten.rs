@@ -1,4 +1,5 @@
-//! `interlude whiten`: a model whose codes lie as the prior says.
+//! `interlude whiten`: a change of basis of the latent space that fits the aggregate posterior to
+//! the prior.
 
 use std::path::PathBuf;
 
@@ -16,13 +17,13 @@ use super::generate::Model;
 use crate::evaluate::mean;
 use crate::whitening::Whitening;
 
-/// Make a model's codes lie as the prior says, so that its samples are like the music it knows.
+/// Whiten a model's latent space, so that samples of the prior resemble the training data.
 ///
-/// For models that were trained with a small weight of the divergence. Codes get mean 0 and variance
-/// 1 over the windows, independent of each other, and numbers that only hold noise are left out.
-/// Weights that lie beside the model, as `interlude train` writes them (`best.safetensors` beside
-/// `best`), are taken, else those in its graphs.
-/// Music is reconstructed as before. Attributes and actors are to be made again.
+/// For models that were trained with a small weight on the KL divergence. An affine change of basis
+/// gives the aggregate posterior mean 0 and covariance 1 over the windows; latent dimensions that
+/// hold only noise are removed. Weights beside the model, as `interlude train` writes them
+/// (`best.safetensors` beside `best`), are used, else those in its graphs. Reconstructions stay the
+/// same. Attribute vectors, actors and priors have to be made again.
 #[derive(Args, Debug)]
 pub struct Whiten {
     #[command(flatten)]
@@ -30,10 +31,11 @@ pub struct Whiten {
     /// Folder of the dataset it was trained on.
     #[arg(long, value_name = "DIR")]
     dataset: PathBuf,
-    /// The model folder to write, its weights beside it; a model that is there already is replaced.
+    /// Model folder to write, with its weights beside it; an existing model is replaced.
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// Windows of the training split that tell how codes lie, spread evenly over all; 0 takes all.
+    /// Training windows that mean and covariance are estimated from, spread evenly over all; 0
+    /// takes all.
     #[arg(long, default_value_t = 16384)]
     windows: usize,
 }
@@ -71,7 +73,7 @@ impl Whiten {
         let mut info = package.info.clone();
         let bits = |nats: f64| nats / std::f64::consts::LN_2;
         let told = format!(
-            "codes of {} numbers, {:.0} bits of divergence in the mean, were codes of {}, {:.0} bits",
+            "{} latent dimensions and a mean KL divergence of {:.0} bits, before {} and {:.0}",
             change.size(),
             bits(change.divergence()),
             config.hparams.z_size,
@@ -85,10 +87,9 @@ impl Whiten {
         let places = [self.model.folder(), &self.dataset, &self.out].map(card::place);
         let [model, dataset, out] = places;
         let section = format!(
-            "## Codes\n\nThe latent space was turned and stretched so that over {} windows that the \
-             model was trained on, codes have mean 0 and variance 1 with their noise, independent of \
-             each other: {told}. Reconstructions stayed the same. Done with\n\n```sh\ninterlude whiten \
-             --model {model} --dataset {dataset} --out {out} --windows {}\n```\n",
+            "## Codes\n\nThe basis of the latent space was changed (whitening) so that over {} training \
+             windows the aggregate posterior has mean 0 and covariance 1: {told}. Reconstructions are \
+             the same. Made with\n\n```sh\ninterlude whiten --model {model} --dataset {dataset} --out {out} --windows {}\n```\n",
             codes.len(),
             self.windows
         );

@@ -1,4 +1,4 @@
-//! Losses and gradients of critic and actor.
+//! Graphs of the losses and gradients of critic and actor.
 
 use interlude_gradient::fit::Network;
 use interlude_gradient::perceptron::Perceptron;

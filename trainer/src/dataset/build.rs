@@ -1,4 +1,4 @@
-//! Building a dataset: files to windows, without duplicates, split by file.
+//! Builds a dataset: files to windows, without duplicates, split by file.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::ErrorKind;
@@ -14,7 +14,7 @@ use super::{DatasetError, Split, layout, names, source, store};
 pub use super::description::{Count, DESCRIPTION, Description, SKIPPED, describe};
 pub use super::options::{Done, Options};
 
-/// Builds a dataset. `progress` hears how far it is after each file.
+/// Builds a dataset. `progress` is called after each file.
 ///
 /// A window that several files share is kept once, in the split that comes first in
 /// [`Split::ALL`]: what is held out was never trained on. A build that fails leaves the folder as it

@@ -1,4 +1,4 @@
-//! What a dataset's folder says about it.
+//! Description of a dataset, `dataset.json` in its folder.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -14,7 +14,7 @@ pub const DESCRIPTION: &str = "dataset.json";
 /// Name of the list of files without a window.
 pub const SKIPPED: &str = "skipped.txt";
 
-/// What a dataset's folder says about it.
+/// Description of a dataset, `dataset.json` in its folder.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Description {
     /// Configuration whose windows these are.
@@ -23,7 +23,7 @@ pub struct Description {
     pub steps: usize,
     /// Seed of the split.
     pub seed: u64,
-    /// Where the files are from.
+    /// Sources of the files.
     pub sources: Vec<String>,
     /// Whether only parts without chords were read, of any instrument.
     pub monophonic: bool,
@@ -39,18 +39,18 @@ pub struct Description {
     /// Whether a table named the split of some file.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub listed: bool,
-    /// Which share of the files this is, number and count.
+    /// Shard of the files: number (from 1) and count.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shard: Option<(u32, u32)>,
     /// Files read.
     pub files: usize,
     /// Files that gave no window.
     pub skipped: usize,
-    /// Windows that were there more than once.
+    /// Duplicate windows.
     pub duplicates: usize,
     /// Windows and files of each split.
     pub splits: BTreeMap<Split, Count>,
-    /// What people should know about the splits.
+    /// Remarks about the splits, for the user.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
 }
@@ -78,7 +78,7 @@ impl Description {
         }
     }
 
-    /// Columns of a step and steps of a window, by which datasets are alike.
+    /// Columns of a step and steps of a window; datasets with equal ones can be merged.
     pub(super) fn scheme(&self) -> Option<(Vec<u32>, usize)> {
         let config = config::by_name(&self.config).ok()?;
         Some((layout::limits(&config), self.steps))

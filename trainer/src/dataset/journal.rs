@@ -1,4 +1,4 @@
-//! What a build has read so far, so that an interrupted one goes on.
+//! Journal of a build: what it has read so far, so that an interrupted build can resume.
 //!
 //! The journal lies in the dataset's folder while a build runs. Its first record says what is built;
 //! each other one holds what a file gave.
@@ -15,7 +15,7 @@ use super::records;
 /// Name of the journal.
 pub const FILE: &str = "build.journal";
 
-/// What one file gave.
+/// Result of one file.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Outcome {
     /// Its name.
@@ -76,7 +76,7 @@ impl Journal {
         Ok((journal, found))
     }
 
-    /// Adds what a file gave.
+    /// Adds the result of a file.
     ///
     /// # Errors
     /// When the file system refuses.

@@ -1,4 +1,4 @@
-//! Several datasets as one.
+//! Merges datasets.
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};

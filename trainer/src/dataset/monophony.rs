@@ -1,4 +1,4 @@
-//! Choosing the parts of a score that are melodies.
+//! Selects the monophonic parts of a score.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use interlude_models::midi::NoteSequence;
 
 /// Share of a part's notes that may begin before the note before ends.
 const OVERLAPS: f64 = 0.05;
-/// Seconds that notes may overlap without counting: legato playing.
+/// Overlap that is ignored as legato, in seconds.
 const LEGATO: f64 = 0.05;
 
 /// Takes away drums and all parts that play several notes at once, and gives the others the first

@@ -1,4 +1,4 @@
-//! Names of files in folders and archives, and what of a name decides about the split.
+//! Names of files in folders and archives, and the part of a name that determines the split.
 //!
 //! The name of a file is its path; within an archive or another file that holds several pieces, the
 //! path of that, a `!`, and the path inside.
@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 
-/// What the sources of windows begin with that were made by rule.
+/// Prefix of the sources of arranged windows.
 pub const ARRANGED: &str = "arranged:";
 /// What stands between the parts of a name.
 pub const SEPARATORS: [char; 3] = ['/', '\\', '!'];
@@ -41,9 +41,9 @@ fn parts(path: &str) -> impl Iterator<Item = &str> {
     path.split(SLASHES).filter(|part| !matches!(*part, "" | "." | ".."))
 }
 
-/// What decides about the split of a file: its path below the source that it is from, so that the
-/// split is the same wherever the data lies. Archives, and files of several pieces, count as if they
-/// were unpacked where they lie. Of the last part, what follows a `!` counts.
+/// The key that determines the split of a file: its path below its source, so that the split is the
+/// same wherever the data lies. Archives, and files of several pieces, count as if they were
+/// unpacked where they lie. Of the last part, what follows a `!` counts.
 pub fn below(name: &str, sources: &[PathBuf]) -> String {
     let name = name.strip_prefix(ARRANGED).unwrap_or(name);
     let mut rest = under(name, sources).unwrap_or_else(|| last(name));

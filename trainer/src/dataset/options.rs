@@ -1,10 +1,10 @@
-//! What to build, and how far a build is.
+//! Options and progress of a build.
 
 use std::path::PathBuf;
 
 use interlude_models::config::Config;
 
-/// What to build.
+/// Options of a build.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// Folders, archives and files.
@@ -17,7 +17,7 @@ pub struct Options {
     pub seed: u64,
     /// Whether only parts without chords are read, of any instrument.
     pub monophonic: bool,
-    /// Fewest notes that begin in a window; of several parts, in each.
+    /// Minimum number of notes that begin in a window; with several parts, in each.
     pub least_notes: usize,
     /// Column of tables among the sources that names the split of a file. Another one than
     /// [`super::splits::COLUMN`] has to be there.
@@ -26,14 +26,15 @@ pub struct Options {
     pub roland: Option<String>,
     /// Drum performances, when the sources are to be arranged as trios with them.
     pub drums: Option<Vec<PathBuf>>,
-    /// One window of so many in a row is kept.
+    /// One of this many consecutive windows is kept.
     pub every: usize,
-    /// Which share of the files is read: number (from 1) and count of the shares.
+    /// Shard of the files that is read: number (from 1) and count.
     pub shard: Option<(u32, u32)>,
 }
 
 impl Options {
-    /// What decides about the windows of a file: a journal of another build is of no use.
+    /// The options that determine the windows of a file; a journal of a build with others is not
+    /// used.
     pub(super) fn key(&self) -> String {
         let Self { config, seed, monophonic, least_notes, roland, drums, every, .. } = self;
         let version = env!("CARGO_PKG_VERSION");
@@ -47,7 +48,7 @@ impl Options {
     }
 }
 
-/// How far a build is.
+/// Progress of a build.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Done {
     /// Files that are done.

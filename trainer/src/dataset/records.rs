@@ -127,7 +127,7 @@ struct StoredText {
 }
 
 /// The note sequence in a record, with the name of the file it was made from, or else its number.
-/// Notes that no MIDI file can have are left out.
+/// Notes out of the ranges of MIDI are left out.
 ///
 /// # Errors
 /// A reason when the record is no note sequence.

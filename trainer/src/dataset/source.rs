@@ -16,7 +16,7 @@ use super::{leadsheets, patterns, records};
 
 /// Largest file that is read, unpacked; real ones are far smaller.
 const LARGEST: u64 = 16 << 20;
-/// Bytes that are unpacked of one archive: a small file can hold any number of zeros.
+/// Maximum number of bytes that are unpacked from one archive; it bounds decompression bombs.
 const LARGEST_ARCHIVE: u64 = 16 << 30;
 /// Bytes that tell whether a file is a MIDI file.
 const HEAD: u64 = 12;
@@ -150,7 +150,7 @@ fn give(sender: &SyncSender<SourceFile>, file: SourceFile) -> Result<(), HungUp>
     sender.send(file).map_err(|_| HungUp)
 }
 
-/// What is looked for, for people.
+/// What is searched for, as text.
 pub fn looked_for() -> String {
     format!(
         "MIDI files ({}, or any name when they begin as such), TFRecords, lead sheets ({}), drum \
@@ -163,7 +163,7 @@ pub fn looked_for() -> String {
 }
 
 /// Sends what is in a file that is no archive: by its name, or when that says nothing, if it begins
-/// like a MIDI file. Others are told of when they were `asked` for by name.
+/// like a MIDI file. Others are reported when they were `asked` for by name.
 fn send_file(
     mut file: impl Read,
     name: String,

@@ -33,7 +33,7 @@ pub(super) fn hash(text: &str, seed: u64) -> u32 {
     crc32c::crc32c_append(crc32c::crc32c(&seed.to_le_bytes()), text.as_bytes())
 }
 
-/// A table of splits cannot be obeyed.
+/// A table of splits that cannot be applied.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum SplitError {
     /// No table has the column that was asked for.
@@ -48,7 +48,7 @@ pub enum SplitError {
         /// The tables and their columns.
         found: String,
     },
-    /// A split has a name that is not known.
+    /// A cell that is not the name of a split.
     #[error(
         "`{table}`, line {line}: `{value}` is no split; it should be train, validation or test"
     )]
@@ -73,7 +73,7 @@ pub struct Splits {
 #[derive(Clone, Debug, Default)]
 pub struct Listed {
     splits: HashMap<String, Split>,
-    /// What people should know about the tables.
+    /// Remarks about the tables, for the user.
     pub notes: Vec<String>,
 }
 

@@ -1,5 +1,5 @@
-//! Datasets that appear whole: their files are written beside the place where they belong, and put
-//! there when all of them are done.
+//! Atomic datasets: files are written beside their target and renamed when all of them are
+//! complete.
 
 use std::ffi::OsString;
 use std::fs;

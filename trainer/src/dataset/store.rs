@@ -126,7 +126,7 @@ pub fn for_each_row(
     })
 }
 
-/// How many windows each split of a dataset has, for people.
+/// Number of windows of each split of a dataset, as text.
 pub fn counted(dataset: &Path) -> String {
     let of = |split: Split| {
         let mut count = 0;

@@ -77,13 +77,13 @@ impl Table {
         Ok(Self { columns, split, guessed, rows, unknown })
     }
 
-    /// The names of its columns, for people.
+    /// The names of its columns, as text.
     pub(super) fn named_columns(&self) -> String {
         if self.columns.is_empty() { "none".to_owned() } else { self.columns.join(", ") }
     }
 }
 
-/// Whether two names of columns are the same to people.
+/// Whether two names of columns are equal up to case, accents and spaces.
 fn same(one: &str, other: &str) -> bool {
     one.trim().to_lowercase() == other.trim().to_lowercase()
 }

@@ -1,8 +1,9 @@
-//! How many numbers of a code tell windows apart: the active units of Burda et al., "Importance
-//! Weighted Autoencoders" (2016), section 5.2.
+//! Active latent dimensions (active units in Burda et al., "Importance Weighted Autoencoders",
+//! 2016, section 5.2).
 
-/// Variance over windows of a number's mean, as a share of the variance of its noise, from which on
-/// it is active. Burda et al. have 0.01 itself, for numbers that else are as noisy as the prior.
+/// A latent dimension is active when the variance of its posterior mean over windows exceeds this
+/// share of its mean posterior variance. Burda et al. compare with 0.01 itself, for dimensions that
+/// otherwise have the variance of the prior.
 const ACTIVE: f64 = 0.01;
 
 /// Sums over the posteriors of windows.
@@ -26,9 +27,8 @@ impl Activity {
         }
     }
 
-    /// How many numbers are active. With none, all windows have the same code: the posterior has
-    /// collapsed, and the decoder plays without listening. Of fewer than two windows nothing can be
-    /// said.
+    /// Number of active latent dimensions. With 0 the posterior has collapsed: all windows have the
+    /// same code, and the decoder ignores it. `None` for fewer than two windows.
     pub fn units(&self) -> Option<usize> {
         let active = |sums: &&[f64; 3]| {
             let [mean, squares, noise] = sums.map(|sum| sum / self.windows);

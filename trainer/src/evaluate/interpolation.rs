@@ -1,4 +1,4 @@
-//! How blends between two windows go from one end to the other.
+//! Interpolation between two windows: distances along the way.
 
 use interlude_models::engine::{Engine, EngineError};
 use interlude_models::tokens::{Tokens, Window};
@@ -13,26 +13,26 @@ use crate::generate::line;
 /// Codes from one end to the other, both included.
 pub const STEPS: usize = 10;
 
-/// Distances along blends, means over pairs of windows. A distance is the share of steps, in all
-/// parts, that differ.
+/// Distances along interpolations, means over pairs of windows. A distance is the share of steps,
+/// in all parts, that differ.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Interpolation {
     /// Pairs of windows.
     pub pairs: usize,
-    /// Distance of each blend to the window it begins with.
+    /// Distance of each point to the first window.
     pub distance_to_first: Vec<f64>,
-    /// Distance of each blend to the window it ends with.
+    /// Distance of each point to the last window.
     pub distance_to_last: Vec<f64>,
-    /// Distance between neighbours on the way.
+    /// Distance between neighbouring points.
     pub neighbours: f64,
-    /// The same when the blends of a pair are put in a random order.
+    /// The same when the points of a pair are shuffled.
     pub neighbours_shuffled: f64,
-    /// `1 − neighbours / neighbours_shuffled`: 0 where the order means nothing.
+    /// `1 − neighbours / neighbours_shuffled`: 0 where the order has no effect.
     pub smoothness: f64,
-    /// Share of the steps of the way that do not come nearer to the first window, and do not go
-    /// away from the last.
+    /// Share of the steps along the way that move neither towards the first window nor away from
+    /// the last.
     pub monotonic: f64,
-    /// One pair's blends.
+    /// The points of one pair.
     #[serde(skip)]
     pub example: Vec<Tokens>,
 }

@@ -1,4 +1,4 @@
-//! What codes from the prior sound like, held against the data.
+//! Samples of the prior compared with the data.
 
 use interlude_models::clip::{Clip, STEPS_PER_BAR};
 use interlude_models::engine::{Engine, EngineError};
@@ -22,9 +22,9 @@ pub struct Prior {
     pub temperature: f32,
     /// Share of notes within the range of pitches that the data has.
     pub in_range: f64,
-    /// What the samples are like.
+    /// Features of the samples.
     pub of_samples: Character,
-    /// What the data is like.
+    /// Features of the data.
     pub of_data: Character,
     /// Some of the samples.
     #[serde(skip)]

@@ -1,4 +1,4 @@
-//! How much music resembles other music: pitches, density, and the nearest neighbour.
+//! Resemblance of music to other music: pitches, density, nearest neighbour.
 
 use interlude_models::config::Config;
 use interlude_models::tokens::{Tokens, to_clip};
@@ -22,7 +22,7 @@ pub struct Resemblance {
     pub nearest: f64,
     /// Edit distance between two of the windows, mean of all pairs.
     pub spread: f64,
-    /// Share of the windows that are like no other.
+    /// Share of the windows that are unique.
     pub distinct: f64,
 }
 

@@ -1,8 +1,8 @@
-//! Dynamics of an input, kept for what is generated from it.
+//! Velocities of an input, kept for music that is generated from it.
 //!
-//! Most models know no velocity and write 80 for every note. Here each step takes the velocity of the
-//! input's note that the model was told of there: of the melody's own instrument, of the drum that
-//! stands for its class. Where none begins it is that of the nearest step with one.
+//! Most models have no velocities and write 80 for every note. Here each step takes the velocity of
+//! the input's note that the model was told of there: of the melody's own instrument, of the drum
+//! that stands for its class. Where none begins it is that of the nearest step with one.
 
 use std::collections::BTreeMap;
 

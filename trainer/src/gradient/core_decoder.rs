@@ -1,5 +1,5 @@
-//! A core decoder: an LSTM stack that writes one step after the other, each fed with the output
-//! before it.
+//! A core decoder: an LSTM stack that writes one step after the other, each fed the output before
+//! it.
 
 use interlude_onnx::{Attribute, ElementType, Graph, Value};
 

@@ -1,4 +1,4 @@
-//! What a decoder writes at a step: its loss, the gradient of that, and how it is fed back.
+//! Outputs of a decoder at a step: loss, its gradient, and feedback to the next step.
 
 mod categorical;
 mod groove;
@@ -22,7 +22,7 @@ pub enum Output {
     Groove,
 }
 
-/// How well the logits of all steps predict the targets.
+/// Loss and accuracy of the logits of all steps.
 #[derive(Clone, Debug)]
 pub struct Prediction {
     /// Negative log-likelihood in nats (of a groove with squared errors), summed over the steps,
@@ -30,7 +30,7 @@ pub struct Prediction {
     pub loss: Value,
     /// Share of steps whose most probable output is right, mean of the parts: a scalar.
     pub accuracy: Value,
-    /// What the gradient is made of.
+    /// Values kept for the gradient.
     kept: Kept,
     examples: Value,
 }

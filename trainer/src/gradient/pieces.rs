@@ -1,7 +1,8 @@
-//! A large batch in pieces: a `Scan` whose body differentiates one piece and adds up gradients.
+//! Micro-batches: a `Scan` whose body differentiates one piece of a large batch and accumulates
+//! gradients.
 //!
-//! What the forward pass keeps for the backward pass then is as small as a piece, and mostly stays
-//! in the processor's caches.
+//! Activations kept for the backward pass then have the size of a piece, and mostly stay in the
+//! processor's caches.
 
 use interlude_onnx::{Attribute, ElementType, Graph, Value};
 
@@ -10,9 +11,9 @@ use interlude_gradient::dropout::Dropout;
 use interlude_gradient::tensors::reshape;
 use interlude_gradient::variables::{Variables, dims};
 
-/// Rows, examples times steps, of a piece at most.
+/// Maximum rows (examples × steps) of a piece.
 const ROWS: usize = 4096;
-/// Examples of a piece at least: products of fewer are slow.
+/// Minimum examples of a piece; products of fewer are slow.
 const EXAMPLES: usize = 16;
 
 /// An input of which a piece reads a part.

@@ -40,7 +40,7 @@ const ROWS: usize = 256;
 /// A run cannot go on.
 #[derive(Debug, Error)]
 pub enum RunError {
-    /// The file system refuses.
+    /// An error of the file system.
     #[error("cannot access `{}`: {source}", path.display())]
     Io {
         /// File or folder.
@@ -90,7 +90,7 @@ pub struct Options {
     pub origin: String,
     /// The latent space.
     pub space: String,
-    /// How to train.
+    /// Settings of a training.
     pub settings: Settings,
     /// Time between two checkpoints.
     pub save_every: Duration,

@@ -28,7 +28,7 @@ pub struct Batch {
     /// Which examples of a larger batch these are, and its size: noise of dropout is drawn for all
     /// of it.
     pub part: Option<(Range<usize>, usize)>,
-    /// Weight of the divergence.
+    /// Weight of the KL divergence.
     pub beta: f32,
     /// Norm or value to which gradients are clipped.
     pub clip: f32,

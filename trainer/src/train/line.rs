@@ -17,13 +17,13 @@ pub struct Line {
     pub loss: f64,
     /// Reconstruction part in nats.
     pub r_loss: f64,
-    /// Divergence in bits.
+    /// KL divergence in bits.
     pub kl_bits: f64,
     /// Share of right tokens.
     pub accuracy: f64,
     /// Norm of all gradients.
     pub global_norm: f64,
-    /// Weight of the divergence at the last step.
+    /// Weight of the KL divergence at the last step.
     pub beta: f64,
     /// Learning rate at the last step.
     pub lr: f64,

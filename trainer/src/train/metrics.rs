@@ -1,4 +1,4 @@
-//! What a run tells: lines of JSON in `metrics.jsonl`, events for TensorBoard, a progress bar.
+//! Output of a run: lines of JSON in `metrics.jsonl`, events for TensorBoard, a progress bar.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};

@@ -67,7 +67,7 @@ pub struct Sums {
 /// A checkpoint cannot be written or read.
 #[derive(Debug, Error)]
 pub enum SnapshotError {
-    /// The file system refuses.
+    /// An error of the file system.
     #[error("cannot access `{}`: {source}", path.display())]
     Io {
         /// File or folder.

@@ -1,4 +1,4 @@
-//! What a cell computes, many values at a time.
+//! The arithmetic of a cell, vectorised.
 
 use std::ops::Range;
 
@@ -6,7 +6,7 @@ use pulp::{Scalar, Simd, WithSimd};
 
 /// A step forward; each slice has a value for each unit of each example.
 pub(super) struct Step<'a> {
-    /// Sums that reach the gates i, j, f, o, one after the other.
+    /// Pre-activations of the gates i, j, f, o, one after the other.
     pub(super) sums: &'a [f32],
     /// The cell before.
     pub(super) c: &'a [f32],
@@ -226,7 +226,7 @@ fn polynomial<S: Simd, const N: usize>(simd: S, x: S::f32s, coefficients: [f32; 
     sum
 }
 
-/// Bounds `x`. What is not a number stays so: it must reach the loss, which tells of it.
+/// Clamps `x`. NaN is kept, so that it reaches the loss and is reported there.
 #[inline(always)]
 fn clamp<S: Simd>(simd: S, x: S::f32s, low: f32, high: f32) -> S::f32s {
     let (low, high) = (simd.splat_f32s(low), simd.splat_f32s(high));

@@ -1,4 +1,4 @@
-//! Chords of music that names none: the most likely path through keys and chords.
+//! Chord inference: the most likely path through keys and chords of music without chord symbols.
 //!
 //! A hidden Markov model as in note-seq's `chord_inference.py`: its states are pairs of a major key
 //! and a chord, one for each half bar of 4/4 (each bar of 2/2). A frame's pitch classes, weighted
@@ -89,7 +89,7 @@ fn chord_class(chord: usize) -> u8 {
     1 + 12 * KINDS[index % KINDS.len()].1 + root
 }
 
-/// Whether a program has no pitch to speak of: effects and percussion.
+/// Whether a program is unpitched: effects and percussion.
 fn is_unpitched(program: u8) -> bool {
     (96..104).contains(&program) || program >= 112
 }

@@ -10,9 +10,9 @@ use crate::families::quantise::{GridNote, Stretch, bar_at_or_after};
 use crate::families::search::Cut;
 use crate::midi::SequenceNote;
 
-/// Instrument numbers above this do not take part.
+/// Instruments with a larger index are ignored.
 const MAX_INSTRUMENT: u32 = 127;
-/// Bars beyond this do not take part.
+/// Bars beyond this are ignored.
 const MAX_BARS: u64 = 1024;
 /// Bars next to covered ones that count as covered too.
 const GAP_BARS: usize = 2;
@@ -69,11 +69,11 @@ struct Candidate {
 /// A window, its first step, and the instruments of its melody, bass and drums.
 pub(super) type Found = (Vec<Step>, u64, [u32; 3]);
 
-/// Bars, of voices and of their combinations, that may still be looked at in a sequence.
+/// Budget of bars, of voices and of their combinations, that may still be examined in a sequence.
 pub(super) struct Work(pub(super) usize);
 
 impl Work {
-    /// Takes a share, or nothing when there is not so much left.
+    /// Takes a share of the budget, or nothing when less is left.
     fn take(&mut self, bars: usize) -> Option<()> {
         self.0 = self.0.checked_sub(bars)?;
         Some(())

@@ -1,5 +1,5 @@
-//! What a learned prior can be told: classes of attributes of the music, and the codes of the
-//! windows before and after.
+//! Conditions of a learned prior: classes of attributes of the music, and the codes of the windows
+//! before and after.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,19 +9,20 @@ const MOST: usize = 32;
 const MOST_CLASSES: usize = 64;
 /// Longest name.
 const LONGEST_NAME: usize = 64;
-/// What is asked for by word: the share of the classes below and including it.
+/// Words for classes, with their position among the classes, 0 to 1.
 const WORDS: [(&str, f64); 5] =
     [("lowest", 0.0), ("low", 0.25), ("middle", 0.5), ("high", 0.75), ("highest", 1.0)];
 
-/// An attribute that the prior was told while it learnt.
+/// An attribute that the prior is conditioned on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Condition {
     /// Name of the attribute.
     pub name: String,
-    /// Of an attribute that is a number: where its classes part, in rising order.
+    /// Of a numeric attribute: the bounds between its classes, in rising order and in the
+    /// attribute's unit.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub bounds: Vec<f64>,
-    /// Of an attribute that is none: the names of its classes.
+    /// Of a categorical attribute: the names of its classes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub labels: Vec<String>,
 }
@@ -37,11 +38,11 @@ impl Condition {
         self.bounds.partition_point(|&bound| bound <= value)
     }
 
-    /// The class that someone asks for: one of the labels, or else a number or one of the words
-    /// lowest, low, middle, high, highest.
+    /// Parses a requested class: one of the labels, or a number, or one of the words lowest, low,
+    /// middle, high, highest.
     ///
     /// # Errors
-    /// What can be asked for, in words.
+    /// The possible values, as a phrase.
     pub fn parse(&self, text: &str) -> Result<usize, String> {
         let same = |label: &&String| label.eq_ignore_ascii_case(text);
         if !self.labels.is_empty() {
@@ -74,10 +75,10 @@ impl Condition {
     }
 }
 
-/// What is known of a window; nothing by default.
+/// Conditions of one window; none by default.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Known {
-    /// The class of each condition; missing ones at the end are unknown too.
+    /// The class of each condition; `None`, and missing ones at the end, are unknown.
     pub classes: Vec<Option<usize>>,
     /// The code of the window before.
     pub before: Option<Vec<f32>>,
@@ -92,8 +93,8 @@ impl Known {
     }
 }
 
-/// All that a prior can be told, and how it lies in a context: a one for the class of each condition,
-/// then a one and the code for each neighbour that is known.
+/// The conditions of a prior and their layout in a context: one-hot classes, then for each
+/// neighbour a one and its code if it is known.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Conditions {
     list: Vec<Condition>,
@@ -101,7 +102,7 @@ pub struct Conditions {
 }
 
 impl Conditions {
-    /// Conditions of a prior of codes of `latent` numbers.
+    /// Conditions of a prior of `latent` dimensions.
     ///
     /// # Errors
     /// A phrase that says what is unusable.
@@ -117,12 +118,12 @@ impl Conditions {
         &self.list
     }
 
-    /// Numbers that it takes to tell them.
+    /// Size of the context, in numbers.
     pub fn size(&self) -> usize {
         self.list.iter().map(Condition::classes).sum::<usize>() + 2 * (1 + self.latent)
     }
 
-    /// Tells what is known; `context` has zeros.
+    /// Writes conditions into a `context` of zeros.
     ///
     /// # Panics
     /// When `context` is not of [`Conditions::size`], a class is beyond the last, or a code of

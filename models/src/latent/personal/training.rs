@@ -20,18 +20,19 @@ use super::{Personal, PersonalError, Sizes};
 const BATCH: usize = 32;
 /// Norm to which all gradients together are clipped.
 const CLIP: f32 = 100.0;
-/// Smallest scale of the codes, where all are the same.
+/// Minimum scale of the codes, for clips that all have the same code.
 const SMALLEST_SCALE: f32 = 1e-3;
 
 /// Dimensions of the small code.
 const CODE: usize = 8;
 /// Units of the hidden layers.
 const HIDDEN: usize = 64;
-/// Learning rate at the beginning; it falls to zero along half a cosine.
+/// Initial learning rate; it falls to 0 along half a cosine.
 const LEARNING_RATE: f32 = 0.01;
 
-/// How to train. All else was found by comparing samples with their clips: fewer than 8 dimensions
-/// lose the clips' keys, more gain nothing; the variance of x given the code hardly matters, and is 1.
+/// Settings of a training. All else was found by comparing samples with their clips: fewer than 8
+/// dimensions lose the clips' keys, more gain nothing; the variance of x given the code hardly
+/// matters, and is 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// Steps.
@@ -46,7 +47,7 @@ impl Default for Settings {
     }
 }
 
-/// Where a training is.
+/// Progress of a training.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Progress {
     /// Steps done.
@@ -55,12 +56,12 @@ pub struct Progress {
     pub steps: usize,
     /// Mean squared error of a dimension of x in the last step; the clips' mean alone has 1.
     pub error: f32,
-    /// Divergence in the last step, in nats.
+    /// KL divergence in the last step, in nats.
     pub divergence: f32,
 }
 
-/// A training under way. A step takes well below a millisecond for a few hundred dimensions, so that
-/// other work can be done in between.
+/// A training in progress. A step takes well below a millisecond for a few hundred dimensions, so
+/// the caller can do other work in between.
 #[derive(Debug)]
 pub struct Training {
     space: String,
@@ -130,7 +131,7 @@ impl Training {
         Ok(self.progress())
     }
 
-    /// Where the training is.
+    /// Progress of the training.
     pub fn progress(&self) -> Progress {
         Progress {
             done: self.done,
@@ -152,7 +153,7 @@ impl Training {
     }
 }
 
-/// Trains a model on the codes of some windows. `on_step` hears of every step and may stop.
+/// Trains a model on the codes of some windows. `on_step` is called after every step and may stop.
 ///
 /// # Errors
 /// As [`Training::new`] and [`Training::step`]. A training that was stopped gives `None`.

@@ -1,4 +1,4 @@
-//! X11, by a connection of its own: baseview's drops the events that are needed here.
+//! X11, through a connection of its own, since baseview's drops the events that are needed here.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -27,7 +27,7 @@ pub(in crate::surface) struct Desktop {
     server: Option<Server>,
     /// Whether the window lies in one of the host's.
     embedded: bool,
-    /// Who had the keyboard before the window took it.
+    /// Window that had the keyboard focus before.
     before: Option<(Window, InputFocus)>,
     /// The keys that baseview has brought and this connection has not: whether they were pressed,
     /// and whether they were wanted.
@@ -60,8 +60,8 @@ impl Desktop {
         }
     }
 
-    /// Whether the window can be seen. Nobody tells a window that one around it was hidden, so this
-    /// asks.
+    /// Whether the window is visible. X11 does not notify a window that its parent was hidden, so
+    /// this queries the server.
     pub(in crate::surface) fn shows(&mut self) -> bool {
         self.receive();
         !self.covered && self.server.as_ref().is_none_or(|server| server.is_viewable())

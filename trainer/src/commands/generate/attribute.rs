@@ -7,13 +7,13 @@ use clap::Args;
 
 use super::{Making, Shared};
 
-/// Farthest that codes may be moved, in standard deviations.
+/// Largest change of an attribute, in standard deviations.
 const FARTHEST: f32 = 100.0;
 
-/// Makes pieces that resemble a MIDI file but have more or less of an attribute, such as density.
+/// Generate variations of a MIDI file with more or less of an attribute, such as density.
 ///
-/// The model needs the directions that `interlude attributes` finds. With --temperature 0 the
-/// pieces differ by the attribute alone.
+/// The model needs attribute vectors, see `interlude attributes`. With --temperature 0 the pieces
+/// differ by the attribute alone.
 #[derive(Debug, Args)]
 pub(super) struct Attribute {
     #[command(flatten)]
@@ -24,7 +24,8 @@ pub(super) struct Attribute {
     /// The attribute's name.
     #[arg(long, value_name = "NAME")]
     attribute: String,
-    /// How much more of it each piece is to have, in standard deviations of the data.
+    /// Requested change of the attribute for each piece, in standard deviations of the training
+    /// set.
     #[arg(
         long,
         value_delimiter = ',',

@@ -10,28 +10,28 @@ use interlude_models::runtime::Runtime;
 use super::Shared;
 use crate::generate::{grid, line, shares};
 
-/// Whether codes go through the learned prior.
+/// Whether the learned prior is used.
 #[derive(Debug, Args)]
 pub(super) struct Learned {
-    /// Leave the model's learned prior aside: codes are drawn from the standard normal distribution,
-    /// and blended as they are.
+    /// Ignore the model's learned prior: codes are drawn from the standard normal distribution and
+    /// interpolated directly.
     #[arg(long)]
     plain: bool,
 }
 
-/// What is asked of the learned prior.
+/// Conditions of the learned prior.
 #[derive(Debug, Args)]
 pub(super) struct Asked {
-    /// Ask for music of a kind, such as key=G, density=high or pitch=60; what is not asked for is as
-    /// in the data. Needs a model with a learned prior.
+    /// Condition the learned prior, such as key=G, density=high or pitch=60; conditions not given
+    /// are as in the data. May be repeated.
     #[arg(
         long,
         value_name = "NAME=VALUE",
         conflicts_with_all = ["personal", "constrained", "plain"]
     )]
     ask: Vec<String>,
-    /// How strictly samples of the learned prior are to be as asked for, and as in the data: 1 as
-    /// often as in the data, more for plainer examples.
+    /// Classifier-free guidance of the learned prior: 1 samples as varied as the data, larger
+    /// values plainer examples of what is asked for.
     #[arg(long, default_value_t = GUIDANCE, value_parser = guidance)]
     guidance: f32,
 }

@@ -29,7 +29,7 @@ pub struct Nade {
     decode: Value,
 }
 
-/// What the gradient is made of.
+/// Values kept for the gradient.
 #[derive(Clone, Debug)]
 pub(super) struct Kept {
     /// Hidden pre-activations after the last bit, `[rows, hidden]`.
