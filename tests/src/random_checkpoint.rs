@@ -3,10 +3,10 @@
 use std::io;
 use std::path::Path;
 
+use interlude_checkpoint::Writer;
 use interlude_models::config::Config;
 use interlude_models::network::variables;
 use interlude_models::weights::Tensor;
-use interlude_trainer::checkpoint::Writer;
 
 /// Writes a TensorFlow checkpoint of a configuration, one tensor after the other, with weights
 /// uniform in `±sqrt(3 / rows)`, which keeps activations at their size. The same seed gives the

@@ -3,9 +3,9 @@
 use std::fs;
 use std::path::Path;
 
+use interlude_dataset::{Split, layout, store};
 use interlude_models::package::Package;
 use interlude_trainer::commands;
-use interlude_trainer::dataset::{Split, layout, store};
 use serde_json::Value;
 
 fn interlude(arguments: &[&str]) -> anyhow::Result<()> {

@@ -1,5 +1,5 @@
 //! Where the training build of ONNX Runtime enters this library, which it takes for one of custom
-//! operators; [`hosted`](crate::train::hosted) tells why.
+//! operators; [`hosted`](interlude_backend::hosted) tells why.
 
 use std::ffi::c_void;
 use std::process::ExitCode;
@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use ort::sys::OrtApiBase;
 
 use crate::commands;
-use crate::train::hosted;
+use interlude_backend::hosted;
 
 /// Runs the command line that Python was started with and ends the process.
 ///

@@ -16,7 +16,7 @@ use interlude_models::engine::{DecodeSettings, Engine, EngineError};
 use interlude_models::tokens::{Controls, Tokens, Window};
 use serde::Serialize;
 
-use crate::dataset::{Windows, layout};
+use interlude_dataset::{Windows, layout};
 
 /// Examples that are decoded together.
 pub(crate) const BATCH: usize = 64;

@@ -6,13 +6,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use interlude_checkpoint::Writer;
 use interlude_models::clip::{Clip, Note};
 use interlude_models::config::{Config, by_name};
 use interlude_models::midi::{NoteSequence, to_bytes};
 use interlude_models::network::variables;
 use interlude_models::package::{ModelInfo, Package};
 use interlude_models::weights::{Tensor, Weights};
-use interlude_trainer::checkpoint::Writer;
 
 /// A configuration with the smallest layers.
 fn tiny(name: &str) -> Config {

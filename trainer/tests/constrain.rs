@@ -4,6 +4,7 @@
 use std::fs;
 use std::path::Path;
 
+use interlude_dataset::{Split, store};
 use interlude_gradient::fit::{Fit, Network};
 use interlude_gradient::perceptron::initial;
 use interlude_models::config::by_name;
@@ -16,7 +17,6 @@ use interlude_models::weights::Weights;
 use interlude_trainer::commands::run;
 use interlude_trainer::constrain::networks::{self, CRITIC, Sizes};
 use interlude_trainer::constrain::{Settings, train};
-use interlude_trainer::dataset::{Split, store};
 use interlude_trainer::train::initial as model;
 
 const SIZES: Sizes = Sizes { latent: 4, ranges: 2, critic: 6, actor: 5 };

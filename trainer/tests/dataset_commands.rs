@@ -6,9 +6,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use interlude_dataset::{Split, store};
 use interlude_models::clip::{Clip, Note};
 use interlude_models::midi::to_bytes;
-use interlude_trainer::dataset::{Split, store};
 use tempfile::TempDir;
 
 /// A melody of some bars from a pitch.

@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use interlude_dataset::build::{self, Description, Options, SKIPPED};
+use interlude_dataset::{DatasetError, Split, Windows, splits, store};
 use interlude_models::clip::{Clip, Note};
 use interlude_models::config;
 use interlude_models::midi::to_bytes;
-use interlude_trainer::dataset::build::{self, Description, Options, SKIPPED};
-use interlude_trainer::dataset::{DatasetError, Split, Windows, splits, store};
 use zip::write::SimpleFileOptions;
 
 /// A melody of two bars from a pitch.
@@ -241,7 +241,7 @@ fn shares_make_the_whole() {
     }
     assert_eq!(files, 30, "every file is in one share");
     let merged = place.path().join("merged");
-    interlude_trainer::dataset::merge::merge(&shares, &merged).expect("merges");
+    interlude_dataset::merge::merge(&shares, &merged).expect("merges");
     let sorted = |out: &Path, split| {
         let windows = windows(out, split);
         let mut all: Vec<_> = (0..windows.len()).map(|index| windows.get(index).to_vec()).collect();
@@ -270,9 +270,9 @@ fn interrupted_builds_go_on() {
         build::build(&options, &|done| assert!(done.files < 10, "stopped on purpose"))
     });
     assert!(stopped.is_err());
-    assert!(broken.join(interlude_trainer::dataset::journal::FILE).is_file());
+    assert!(broken.join(interlude_dataset::journal::FILE).is_file());
     // A file that was read already may change now: what it gave is known.
-    let journal = fs::read(broken.join(interlude_trainer::dataset::journal::FILE)).expect("reads");
+    let journal = fs::read(broken.join(interlude_dataset::journal::FILE)).expect("reads");
     let known = (40..60).map(|pitch| data.join(format!("{pitch}.mid"))).filter(|path| {
         let name = path.to_str().expect("Unicode").as_bytes();
         journal.windows(name.len()).any(|part| part == name)
@@ -283,7 +283,7 @@ fn interrupted_builds_go_on() {
     let description = dataset(&[data], &broken).expect("builds");
     assert_eq!(description, expected);
     assert_eq!(all(&broken), all(&whole));
-    assert!(!broken.join(interlude_trainer::dataset::journal::FILE).exists());
+    assert!(!broken.join(interlude_dataset::journal::FILE).exists());
 }
 
 // Windows of another kind are refused by name, even when they are as long; those of a configuration

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
 
+use interlude_dataset::{Split, layout, store};
 use interlude_models::config::{self, Config, SEGMENTS};
 use interlude_models::engine::{Engine, EngineOptions};
 use interlude_models::network::{conductor_cell, encoder_cell, encoder_levels};
@@ -11,7 +12,6 @@ use interlude_models::package::{ModelInfo, Package};
 use interlude_models::runtime::Runtime;
 use interlude_models::tokens::Tokens;
 use interlude_models::weights::Weights;
-use interlude_trainer::dataset::{Split, layout, store};
 use interlude_trainer::train::initial;
 use interlude_trainer::train::schedule::{Schedule, ScheduleError};
 

@@ -1,19 +1,19 @@
 //! The gradient graph of every configuration against differences of its own loss.
 
+use interlude_backend::batch::Batch;
+use interlude_backend::gradient::model::{self, GradientError};
+use interlude_backend::gradient::pieces;
+use interlude_backend::gradient::shape::{Frozen, Shape};
+use interlude_backend::program::{Program, Purpose};
+use interlude_backend::state::State;
+use interlude_dataset::{Windows, layout};
 use interlude_gradient::dropout::Dropout;
 use interlude_models::config::{self, Config, OutputKind};
 use interlude_models::network;
 use interlude_models::runtime::Runtime;
 use interlude_models::weights::{Tensor, Weights};
-use interlude_trainer::dataset::{Windows, layout};
-use interlude_trainer::gradient::model::{self, GradientError};
-use interlude_trainer::gradient::pieces;
-use interlude_trainer::gradient::shape::{Frozen, Shape};
-use interlude_trainer::train::batch::Batch;
 use interlude_trainer::train::batches::{Batches, Making};
 use interlude_trainer::train::initial;
-use interlude_trainer::train::program::{Program, Purpose};
-use interlude_trainer::train::state::State;
 use interlude_trainer::train::widening;
 
 /// Examples in a batch, where nothing depends on it.

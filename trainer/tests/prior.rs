@@ -4,12 +4,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use interlude_dataset::{Split, store};
 use interlude_models::clip::{Clip, Note};
 use interlude_models::config::by_name;
 use interlude_models::latent::flow::FILE;
 use interlude_models::midi::to_bytes;
 use interlude_models::package::{ModelInfo, Package};
-use interlude_trainer::dataset::{Split, store};
 use interlude_trainer::train::initial as model;
 use serde_json::Value;
 

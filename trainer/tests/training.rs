@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use interlude_checkpoint::Writer;
+use interlude_dataset::{Split, store};
 use interlude_models::weights::Weights;
-use interlude_trainer::checkpoint::Writer;
-use interlude_trainer::dataset::{Split, store};
 use interlude_trainer::train::snapshot;
 use serde_json::Value;
 use tempfile::TempDir;

@@ -7,8 +7,8 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use interlude_trainer::dataset::{Split, store};
-use interlude_trainer::train::hosted::TrainingBuild;
+use interlude_backend::hosted::TrainingBuild;
+use interlude_dataset::{Split, store};
 
 /// Steps of a window.
 const STEPS: u16 = 32;

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use interlude_dataset::{Split, layout, store};
 use interlude_models::config::{self, Config};
 use interlude_models::engine::{Engine, EngineOptions, Posterior};
 use interlude_models::package::{ModelInfo, Package};
@@ -10,7 +11,6 @@ use interlude_models::runtime::Runtime;
 use interlude_models::tokens::Window;
 use interlude_models::weights::Weights;
 use interlude_trainer::commands;
-use interlude_trainer::dataset::{Split, layout, store};
 use interlude_trainer::evaluate::reconstruction::{self, Reconstruction};
 use interlude_trainer::train::initial;
 use interlude_trainer::whitening::Whitening;

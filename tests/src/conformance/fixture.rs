@@ -4,9 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
+use interlude_checkpoint::Checkpoint;
 use interlude_models::config::{self, Config};
 use interlude_models::weights::Weights;
-use interlude_trainer::checkpoint::Checkpoint;
 use safetensors::tensor::{Dtype, SafeTensors};
 use serde_json::Value;
 

@@ -3,14 +3,14 @@
 use std::ops::ControlFlow;
 
 use anyhow::{Context, Result};
+use interlude_backend::state::State;
+use interlude_dataset::{Windows, layout};
 use interlude_models::config::{Config, OutputKind, Scheme};
 use interlude_models::engine::{DecodeSettings, Engine, EngineOptions};
 use interlude_models::package::{ModelInfo, Package};
 use interlude_models::runtime::Runtime;
 use interlude_models::tokens::{Controls, Tokens, Window};
-use interlude_trainer::dataset::{Windows, layout};
 use interlude_trainer::train::evaluation::Evaluation;
-use interlude_trainer::train::state::State;
 
 use super::training::{LOSS, mean, ratio};
 use super::{Array, Fixture, Row, hot_positions};

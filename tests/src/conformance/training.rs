@@ -1,16 +1,16 @@
 //! Losses, gradients and steps of Adam of one fixture folder, by the trainer's own graphs.
 
 use anyhow::{Context, Result};
+use interlude_backend::batch::Batch;
+use interlude_backend::gradient::shape::Shape;
+use interlude_backend::program::{Program, Purpose};
+use interlude_backend::state::State;
+use interlude_checkpoint::{Checkpoint, Moment};
 use interlude_gradient::adam::{self, first_moment, second_moment};
 use interlude_models::config::{Config, OutputKind};
 use interlude_models::runtime::Runtime;
 use interlude_models::weights::Weights;
-use interlude_trainer::checkpoint::{Checkpoint, Moment};
-use interlude_trainer::gradient::shape::Shape;
-use interlude_trainer::train::batch::Batch;
-use interlude_trainer::train::program::{Program, Purpose};
 use interlude_trainer::train::schedule;
-use interlude_trainer::train::state::State;
 
 use super::fixture::Arrays;
 use super::{Array, Fixture, Row, hot_positions, worst_difference};

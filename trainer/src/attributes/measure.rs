@@ -4,8 +4,8 @@ use interlude_models::clip::{BEATS_PER_STEP, Clip, Note, STEPS_PER_BAR};
 use interlude_models::config::{Config, Scheme};
 use interlude_models::tokens::drum_class;
 
-use crate::dataset::statistics::DRUMS;
 use crate::evaluate::{mean, number};
+use interlude_dataset::statistics::DRUMS;
 
 /// An attribute of the music of one part.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::check::{AMOUNTS, Chosen, FOLLOWS, Outcome};
 use super::{Method, Missing};
-use crate::picture::{Picture, as_float};
+use interlude_picture::{Picture, as_float};
 
 /// All that was found out about the directions of a model.
 #[derive(Clone, Debug, PartialEq, Serialize)]

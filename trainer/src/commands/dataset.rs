@@ -9,12 +9,12 @@ use indicatif::{ProgressBar, ProgressStyle};
 use interlude_models::config;
 
 use super::common;
-use crate::dataset::build;
-use crate::dataset::description::{Count, Description, SKIPPED, describe};
-use crate::dataset::options::{Done, Options};
-use crate::dataset::statistics::Statistics;
-use crate::dataset::{combine, merge, splits};
-use crate::picture::as_float;
+use interlude_dataset::build;
+use interlude_dataset::description::{Count, Description, SKIPPED, describe};
+use interlude_dataset::options::{Done, Options};
+use interlude_dataset::statistics::Statistics;
+use interlude_dataset::{combine, merge, splits};
+use interlude_picture::as_float;
 
 /// Make datasets from MIDI files, and look at them.
 #[derive(Args, Debug)]

@@ -12,9 +12,9 @@ use interlude_models::runtime::{Provider, Runtime};
 use interlude_models::tokens::Window;
 
 use super::common::{self, Shared};
-use crate::dataset::{Split, Windows, heldout, store};
 use crate::evaluate::report::Report;
 use crate::evaluate::{chosen, interpolation, prior, reconstruction};
+use interlude_dataset::{Split, Windows, heldout, store};
 
 /// Windows and samples that the picture shows.
 const EXAMPLES: usize = 4;

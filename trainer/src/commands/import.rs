@@ -9,7 +9,7 @@ use interlude_models::network::variables;
 use interlude_models::package::{ModelInfo, Package};
 use interlude_models::weights::Weights;
 
-use crate::checkpoint::{Checkpoint, configure};
+use interlude_checkpoint::{Checkpoint, configure};
 
 /// Turns a checkpoint of MusicVAE into a model folder.
 ///
@@ -116,7 +116,7 @@ mod tests {
     use interlude_models::weights::Tensor;
 
     use super::*;
-    use crate::checkpoint::Writer;
+    use interlude_checkpoint::Writer;
 
     /// Writes a small checkpoint `model.ckpt-5` of cat-mel_2bar_small, its tensors first passed to
     /// `change`.

@@ -15,11 +15,11 @@ use interlude_models::runtime::Runtime;
 use super::card;
 use super::common::{self, Shared};
 use super::generate::Model;
-use crate::dataset::Split;
 use crate::prior::codes::Codes;
 use crate::prior::conditions::Measures;
 use crate::prior::pieces;
 use crate::prior::run::{self, CODES, End, Options};
+use interlude_dataset::Split;
 
 /// Exit status after Ctrl-C, as shells expect it.
 const INTERRUPTED: i32 = 130;

@@ -13,18 +13,18 @@ use interlude_models::runtime::{Provider, Runtime};
 use interlude_models::weights::Weights;
 
 use super::common::{self, Shared};
-use crate::checkpoint::Checkpoint;
-use crate::dataset::heldout::{self, Halves};
-use crate::train::backend::Backend;
 use crate::train::batch_size;
 use crate::train::growing;
-use crate::train::hosted::{self, HostError, TrainingBuild};
-use crate::train::ranks::Ranks;
 use crate::train::run::{self, End, Options};
 use crate::train::schedule::Schedule;
 use crate::train::snapshot;
-use crate::train::training_api;
 use crate::train::widening;
+use interlude_backend::hosted::{self, HostError, TrainingBuild};
+use interlude_backend::ranks::Ranks;
+use interlude_backend::stepper::Backend;
+use interlude_backend::training_api;
+use interlude_checkpoint::Checkpoint;
+use interlude_dataset::heldout::{self, Halves};
 
 /// Exit status after Ctrl-C, as shells expect it.
 const INTERRUPTED: i32 = 130;

@@ -10,7 +10,7 @@ use super::Score;
 use super::interpolation::Interpolation;
 use super::prior::{Character, Prior};
 use super::reconstruction::Reconstruction;
-use crate::picture::{COLOURS, Curve, Picture, as_float};
+use interlude_picture::{COLOURS, Curve, Picture, as_float};
 
 /// All that was found out about a model.
 #[derive(Clone, Debug, PartialEq, Serialize)]

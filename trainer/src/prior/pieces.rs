@@ -12,9 +12,9 @@ use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use crate::dataset::layout::{self, PITCHES};
-use crate::dataset::{DatasetError, Split, Windows, store};
 use crate::train::mixing::{move_by, room};
+use interlude_dataset::layout::{self, PITCHES};
+use interlude_dataset::{DatasetError, Split, Windows, store};
 
 /// Windows of a stretch at most: those that are transposed alike.
 const STRETCH: usize = 64;

@@ -5,16 +5,16 @@ use std::time::Instant;
 use interlude_models::config::Config;
 use interlude_models::runtime::Runtime;
 
-use super::backend::{Backend, Stepper};
 use super::batches::{Batches, Making};
-use super::distributed::Agreement;
-use super::error::ProgramError;
 use super::initial;
-use super::ranks::Ranks;
 use super::schedule;
-use super::state::State;
-use crate::dataset::Windows;
-use crate::gradient::shape::Shape;
+use interlude_backend::distributed::Agreement;
+use interlude_backend::error::ProgramError;
+use interlude_backend::gradient::shape::Shape;
+use interlude_backend::ranks::Ranks;
+use interlude_backend::state::State;
+use interlude_backend::stepper::{Backend, Stepper};
+use interlude_dataset::Windows;
 use interlude_gradient::adam;
 
 /// Sizes that are tried, smallest first.
@@ -59,7 +59,7 @@ pub fn find(
             stepper.run(&alone, &batches.make(step, 0, &making), Agreement::default())?;
         }
         let measured =
-            f64::from(u16::try_from(STEPS).unwrap_or(1)) * crate::picture::as_float(batch);
+            f64::from(u16::try_from(STEPS).unwrap_or(1)) * interlude_picture::as_float(batch);
         let speed = measured / begin.elapsed().as_secs_f64().max(1e-9);
         if speed < GAIN * fastest {
             break;

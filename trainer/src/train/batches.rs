@@ -8,10 +8,10 @@ use rand::seq::SliceRandom;
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::batch::Batch;
 use super::mixing::{self, transpose};
 use super::schedule::Rates;
-use crate::dataset::{Windows, layout};
+use interlude_backend::batch::Batch;
+use interlude_dataset::{Windows, layout};
 
 /// Streams of the generator for the order within an epoch begin here; steps use those from 0 up.
 const EPOCH_STREAMS: u64 = 1 << 62;

@@ -8,7 +8,7 @@
 //! which the decoders read, gets the first, then the second, and so on. Units beyond the groups begin
 //! as they always do. What comes along such a line tells the decoders nothing at first, and training
 //! shuts off what only disturbs: phases that leave the line as it is
-//! ([`Frozen`](crate::gradient::shape::Frozen)) let the decoders learn to read it.
+//! ([`Frozen`](interlude_backend::gradient::shape::Frozen)) let the decoders learn to read it.
 //!
 //! Source of recurrent weights that begin as a memory: Le, Jaitly and Hinton, "A Simple Way to
 //! Initialize Recurrent Networks of Rectified Linear Units" (2015), there the identity; of delay

@@ -9,16 +9,16 @@ use ort::session::{IoBinding, Session};
 use ort::value::Tensor;
 use serde::{Deserialize, Serialize};
 
-use super::batch::Batch;
 use super::batches::plain;
-use super::error::ProgramError;
-use super::inputs::Inputs;
-use super::program::start;
-use super::state::State;
-use crate::dataset::Windows;
 use crate::evaluate::activity::Activity;
 use crate::evaluate::number;
-use crate::gradient::model;
+use interlude_backend::batch::Batch;
+use interlude_backend::error::ProgramError;
+use interlude_backend::gradient::model;
+use interlude_backend::inputs::Inputs;
+use interlude_backend::program::start;
+use interlude_backend::state::State;
+use interlude_dataset::Windows;
 
 /// Largest batch of an evaluation.
 const BATCH: usize = 128;

@@ -13,7 +13,7 @@ use prost::Message;
 
 use super::evaluation::Scores;
 use super::line::Line;
-use crate::dataset::records;
+use interlude_dataset::records;
 
 /// What the first event of a file says.
 const VERSION: &str = "brain.Event:2";

@@ -6,7 +6,7 @@
 use interlude_models::config::{Config, SEGMENTS, Scheme};
 
 use super::schedule::{Phase, Schedule};
-use crate::gradient::shape::Frozen;
+use interlude_backend::gradient::shape::Frozen;
 
 /// Examples in a batch, where none are asked for: learning to listen takes hundreds of steps, and
 /// with small ones they come sooner.

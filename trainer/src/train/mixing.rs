@@ -4,7 +4,7 @@ use interlude_models::chords::transpose_chord;
 use interlude_models::config::{Config, Scheme};
 use rand::{Rng, RngExt};
 
-use crate::dataset::layout::{self, NO_EVENT, NOTE_OFF, PITCHES};
+use interlude_dataset::layout::{self, NO_EVENT, NOTE_OFF, PITCHES};
 
 /// Windows are turned by multiples of so many steps: a quarter note.
 const BEAT: usize = 4;

@@ -11,9 +11,9 @@ use interlude_models::tokens::{Tokens, to_clip};
 use serde_json::Value;
 
 use super::metrics;
-use crate::dataset::Windows;
 use crate::evaluate::{chosen, interpolation, prior, reconstruction};
-use crate::picture::{COLOURS, Curve, Picture, as_float, escape};
+use interlude_dataset::Windows;
+use interlude_picture::{COLOURS, Curve, Picture, as_float, escape};
 
 /// Name of the file in a run's folder.
 pub const FILE: &str = "report.html";

@@ -11,22 +11,22 @@ use interlude_models::package::{ModelInfo, Package};
 use interlude_models::runtime::Runtime;
 use interlude_models::weights::{Tensor, Weights};
 
-use super::backend::{Backend, Stepper};
-use super::batch::Report;
 use super::batches::{Batches, Making};
 use super::delay;
-use super::distributed::Agreement;
 use super::evaluation::{Evaluation, Scores};
 use super::initial;
 use super::line::Line;
 use super::metrics::Metrics;
-use super::ranks::Ranks;
 use super::report;
 use super::schedule::{self, Rates, Schedule};
 use super::snapshot::{self, Progress, Sums};
-use super::state::State;
-use crate::dataset::Windows;
-use crate::gradient::shape::{Frozen, Shape};
+use interlude_backend::batch::Report;
+use interlude_backend::distributed::Agreement;
+use interlude_backend::gradient::shape::{Frozen, Shape};
+use interlude_backend::ranks::Ranks;
+use interlude_backend::state::State;
+use interlude_backend::stepper::{Backend, Stepper};
+use interlude_dataset::Windows;
 use interlude_gradient::adam;
 
 /// Folder of the model that an evaluation found best so far.

@@ -27,7 +27,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::delay;
-use crate::gradient::shape::Frozen;
+use interlude_backend::gradient::shape::Frozen;
 use interlude_gradient::adam;
 
 /// The phases of a run.

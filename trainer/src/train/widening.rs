@@ -9,7 +9,7 @@ use interlude_models::network::variables;
 use interlude_models::weights::Weights;
 
 use super::initial;
-use crate::checkpoint::guess::measure;
+use interlude_checkpoint::measure;
 
 /// The configuration with the sizes that some weights have.
 pub fn measured(config: &Config, weights: &Weights) -> Config {

@@ -6,7 +6,7 @@ use std::process::{Command, Output, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
 
-use interlude_trainer::dataset::{Split, store};
+use interlude_dataset::{Split, store};
 
 /// Steps of a window.
 const STEPS: u16 = 32;

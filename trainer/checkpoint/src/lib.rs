@@ -4,17 +4,41 @@
 //! memory is bounded by the largest tensor. Checkpoints are untrusted: sizes are compared with
 //! those of the files before memory is allocated, checksums are verified, and archives are read in
 //! place.
+//!
+//! | module | is |
+//! | --- | --- |
+//! | `locate`, `files` | where a checkpoint lies: files, a folder, an archive |
+//! | `table`, `bundle`, `data` | TensorFlow's index and shards |
+//! | `magenta_js` | the manifest and shards of Magenta.js |
+//! | `names` | the names of variables, as all versions of the original wrote them |
+//! | `guess` | the configuration that fits the tensors |
+//! | `writer` | a checkpoint that the original reads |
+//!
+//! ```
+//! use interlude_checkpoint::{Checkpoint, Writer};
+//! use interlude_models::weights::Tensor;
+//!
+//! let folder = tempfile::tempdir()?;
+//! let prefix = folder.path().join("model.ckpt");
+//! let mut writer = Writer::create(&prefix)?;
+//! writer.add("encoder/mu/bias", &Tensor::zeros(&[4]))?;
+//! writer.finish(7)?;
+//! let checkpoint = Checkpoint::open(&prefix)?;
+//! assert_eq!(checkpoint.global_step()?, Some(7));
+//! assert_eq!(checkpoint.read("encoder/mu/bias")?.shape, [4]);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod bundle;
 mod data;
 mod files;
-pub(crate) mod guess;
+mod guess;
 mod locate;
 mod magenta_js;
 mod names;
 mod table;
 
-pub(crate) use table::masked_crc;
+pub use table::masked_crc;
 #[cfg(test)]
 mod tests;
 mod writer;
@@ -32,7 +56,7 @@ use locate::Found;
 
 use files::Files;
 pub use files::FilesError;
-pub use guess::{GuessError, configure};
+pub use guess::{GuessError, configure, measure};
 pub use writer::Writer;
 
 /// Why a checkpoint cannot be used.

@@ -20,7 +20,7 @@ const CHORD_SYMBOL: i32 = 1;
 /// A record with its length and checksums.
 pub fn frame(content: &[u8]) -> Vec<u8> {
     let length = (content.len() as u64).to_le_bytes();
-    let crc = |bytes: &[u8]| crate::checkpoint::masked_crc(crc32c::crc32c(bytes)).to_le_bytes();
+    let crc = |bytes: &[u8]| interlude_checkpoint::masked_crc(crc32c::crc32c(bytes)).to_le_bytes();
     [&length[..], &crc(&length), content, &crc(content)].concat()
 }
 
@@ -36,7 +36,7 @@ pub fn next(file: &mut impl Read) -> io::Result<Option<Vec<u8>>> {
         return Ok(None);
     }
     let checked = |bytes: &[u8], crc: &[u8]| {
-        crate::checkpoint::masked_crc(crc32c::crc32c(bytes)).to_le_bytes() == *crc
+        interlude_checkpoint::masked_crc(crc32c::crc32c(bytes)).to_le_bytes() == *crc
     };
     let (length, crc) = head.split_at_checked(8).ok_or_else(|| damaged("it is cut off"))?;
     if crc.len() < 4 {

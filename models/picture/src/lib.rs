@@ -1,4 +1,15 @@
 //! Charts and piano rolls as SVG, for files and for pages of HTML.
+//!
+//! [`Picture`] is drawn on from above to below: texts, bars, charts of [`Curve`]s, tables, rolls of clips.
+//!
+//! ```
+//! use interlude_picture::{COLOURS, Picture};
+//!
+//! let mut picture = Picture::new(200.0, 100.0);
+//! picture.rectangle([10.0, 10.0, 80.0, 20.0], COLOURS[0]);
+//! picture.text("Steps & bars", [10.0, 60.0], 14.0);
+//! assert!(picture.svg().contains("Steps &amp; bars"));
+//! ```
 
 use std::fmt::Write;
 

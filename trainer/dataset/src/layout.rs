@@ -6,13 +6,13 @@ use interlude_models::config::{Config, DrumMap, Scheme};
 use interlude_models::tokens::{Controls, Tokens, Window};
 
 /// The melody token of a step in which a note goes on, or none sounds.
-pub(crate) const NO_EVENT: u16 = 0;
+pub const NO_EVENT: u16 = 0;
 /// The melody token of a step in which a note ends.
-pub(crate) const NOTE_OFF: u16 = 1;
+pub const NOTE_OFF: u16 = 1;
 /// Melody tokens that are pitches, the lowest and the highest included.
-pub(crate) const PITCHES: RangeInclusive<u16> = 2..=89;
+pub const PITCHES: RangeInclusive<u16> = 2..=89;
 /// Drum classes of the reduced map, and of grooves.
-pub(crate) const CLASSES: usize = 9;
+pub const CLASSES: usize = 9;
 /// Velocities, `0..=127`.
 const VELOCITIES: u32 = 128;
 /// Offsets of a groove; [`CENTRE`] is on the beat, both ends are half a step away from it.

@@ -176,7 +176,7 @@ fn choose<'a>(fitting: &[&'a Config], place: &str) -> Option<&'a Config> {
 }
 
 /// Reads the sizes of a model off the shapes of its tensors, as far as they are there.
-pub(crate) fn measure<'a>(config: &mut Config, shape: impl Fn(&str) -> Option<&'a [usize]>) {
+pub fn measure<'a>(config: &mut Config, shape: impl Fn(&str) -> Option<&'a [usize]>) {
     let extent =
         |name: &str, axis: usize| shape(name)?.get(axis).copied().filter(|&extent| extent > 0);
     let cells = |name: &dyn Fn(usize) -> String| -> Vec<usize> {
@@ -264,7 +264,7 @@ mod tests {
     use interlude_models::weights::Tensor;
 
     use super::*;
-    use crate::checkpoint::Writer;
+    use crate::Writer;
 
     /// Opens a checkpoint of a configuration, called `stem`, with small layers: as many as the
     /// original has.

@@ -161,7 +161,7 @@ fn varint(rest: &mut &[u8]) -> Option<u64> {
 
 /// TensorFlow stores checksums rotated and shifted so that data which holds checksums does not
 /// weaken them.
-pub(crate) fn masked_crc(crc: u32) -> u32 {
+pub fn masked_crc(crc: u32) -> u32 {
     crc.rotate_right(15).wrapping_add(0xa282_ead8)
 }
 

@@ -1,6 +1,6 @@
 //! The whole training graph of a model, and the graph that evaluates it.
 //!
-//! Inputs of a training graph, as [`Batch`](crate::train::batch::Batch) describes them: what the
+//! Inputs of a training graph, as [`Batch`](crate::batch::Batch) describes them: what the
 //! model reads and is to write, `noise`, the scalars `beta`, `clip`, `step_size`; with scheduled
 //! sampling `uniform` and `sampled` in place of the decoder's `inputs`; with dropout a mask for each
 //! LSTM layer; all variables and their moments. Outputs: the scalars of [`REPORT`] and the updated

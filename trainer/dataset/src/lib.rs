@@ -3,6 +3,26 @@
 //! A dataset is a folder with `dataset.json` and one Parquet file for each split. Its columns are
 //! `tokens` (the numbers of a window, step by step as [`layout`] says, all windows equally long)
 //! and `source` (the file it is from).
+//!
+//! | modules | are |
+//! | --- | --- |
+//! | [`source`], [`names`] | files in folders and archives, and what they are called |
+//! | [`records`], [`leadsheets`], [`patterns`], [`monophony`] | formats beside MIDI, and parts of a kind |
+//! | [`options`], [`reading`], [`build`] | what to build, windows of a file, the whole of a build |
+//! | [`arrange`], [`combine`], [`merge`] | windows made by rule, from other datasets, of several folders |
+//! | [`splits`], [`heldout`] | which files train, which are held out |
+//! | [`layout`] | windows as numbers |
+//! | [`description`], [`store`], [`journal`] | a dataset on disk |
+//! | [`statistics`] | what is in it |
+//!
+//! ```
+//! use interlude_dataset::Windows;
+//!
+//! let mut windows = Windows::new(2, 3);
+//! windows.push(&[1, 2, 3, 4, 5, 6]);
+//! assert_eq!(windows.len(), 1);
+//! assert_eq!(windows.get(0)[3..], [4, 5, 6]);
+//! ```
 
 pub mod arrange;
 pub mod build;
@@ -89,19 +109,7 @@ impl Windows {
 }
 
 /// Part of a dataset.
-#[derive(
-    Clone,
-    Copy,
-    Debug,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Hash,
-    Serialize,
-    Deserialize,
-    clap::ValueEnum,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Split {
     /// Windows that weights are trained on.

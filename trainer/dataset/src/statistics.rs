@@ -9,7 +9,7 @@ use interlude_models::tokens::to_clip;
 use serde::Serialize;
 
 use super::{DatasetError, Split, layout, store};
-use crate::picture::{COLOURS, Curve, Picture, as_float, short};
+use interlude_picture::{COLOURS, Curve, Picture, as_float, short};
 
 /// Names of the nine classes of drums.
 pub const DRUMS: [&str; 9] =

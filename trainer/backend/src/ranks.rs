@@ -5,10 +5,21 @@
 
 use std::ops::Range;
 
-use anyhow::bail;
+use thiserror::Error;
 
 /// Environment variable by which Open MPI tells a process how many there are.
 const SIZE_VARIABLE: &str = "OMPI_COMM_WORLD_SIZE";
+
+/// A process cannot join the others.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+pub enum RanksError {
+    /// MPI refuses.
+    #[error("MPI does not start")]
+    Start,
+    /// There are several, and this build knows no MPI.
+    #[error("this build trains in one process only; build it with --features mpi")]
+    Build,
+}
 
 /// This process among those of the run.
 pub struct Ranks {
@@ -38,8 +49,8 @@ impl Ranks {
     /// Joins the other processes that `mpirun` started; without it this is the only one.
     ///
     /// # Errors
-    /// When there are several and this build lacks the feature `mpi`, or MPI does not start.
-    pub fn join() -> anyhow::Result<Self> {
+    /// [`RanksError`] when there are several and this build lacks the feature `mpi`, or MPI does not start.
+    pub fn join() -> Result<Self, RanksError> {
         let Some(size) = std::env::var(SIZE_VARIABLE).ok().and_then(|size| size.parse().ok())
         else {
             return Ok(Self::alone());
@@ -48,9 +59,9 @@ impl Ranks {
     }
 
     #[cfg(feature = "mpi")]
-    fn join_of(_size: usize) -> anyhow::Result<Self> {
+    fn join_of(_size: usize) -> Result<Self, RanksError> {
         use mpi::traits::Communicator;
-        let Some(universe) = mpi::initialize() else { bail!("MPI does not start") };
+        let universe = mpi::initialize().ok_or(RanksError::Start)?;
         let world = universe.world();
         let number = |number: i32| usize::try_from(number).unwrap_or_default();
         let (rank, size) = (number(world.rank()), number(world.size()));
@@ -58,9 +69,9 @@ impl Ranks {
     }
 
     #[cfg(not(feature = "mpi"))]
-    fn join_of(size: usize) -> anyhow::Result<Self> {
+    fn join_of(size: usize) -> Result<Self, RanksError> {
         if size > 1 {
-            bail!("this build trains in one process only; build it with --features mpi");
+            return Err(RanksError::Build);
         }
         Ok(Self::alone())
     }
