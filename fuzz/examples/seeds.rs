@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use interlude_fuzz::trainer::checkpoint::Writer;
+use interlude_checkpoint::Writer;
 use interlude_fuzz::{bundle, magenta_js, prefixed};
 use interlude_models::clip::{Clip, Note};
 use interlude_models::config::{self, Config};

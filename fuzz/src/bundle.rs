@@ -3,7 +3,8 @@
 //! The first byte says which: its lowest bits the kind, the next whether checksums are repaired,
 //! without which hardly any change would get past them.
 
-use crate::trainer::checkpoint::Checkpoint;
+use interlude_checkpoint::Checkpoint;
+
 use crate::{in_folder, part, read_checkpoint, repair, write};
 
 /// First byte of an index and a shard, each behind its length, then a `checkpoint` file.

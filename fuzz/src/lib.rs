@@ -5,12 +5,6 @@
 
 mod allocation;
 pub mod bundle;
-/// The trainer's own module, without the trainer's hundreds of dependencies, which would all have to
-/// be built with coverage.
-#[path = "../../trainer/src"]
-pub mod trainer {
-    pub mod checkpoint;
-}
 pub mod magenta_js;
 pub mod midi;
 pub mod package;
@@ -19,10 +13,9 @@ mod repair;
 use std::fs;
 use std::path::Path;
 
+use interlude_checkpoint::{Checkpoint, Moment, configure};
 use interlude_models::network::{self, NetworkError};
 use tempfile::TempDir;
-
-use trainer::checkpoint::{Checkpoint, Moment, configure};
 
 thread_local! {
     /// One folder for all inputs of a process; each input replaces its files.

@@ -1,9 +1,6 @@
 //! Checksums put right after a mutation, so that what lies behind them is reached.
 
-/// Rotated and shifted, as TensorFlow stores a checksum.
-fn masked(crc: u32) -> u32 {
-    crc.rotate_right(15).wrapping_add(0xa282_ead8)
-}
+use interlude_checkpoint::masked_crc;
 
 fn varint(rest: &mut &[u8]) -> Option<usize> {
     let mut value = 0u64;
@@ -24,7 +21,7 @@ fn handle(rest: &mut &[u8]) -> Option<(usize, usize)> {
 /// Puts the checksum behind a block right.
 fn block(file: &mut [u8], (offset, bytes): (usize, usize)) -> Option<()> {
     let end = offset.checked_add(bytes)?.checked_add(1)?;
-    let crc = masked(crc32c::crc32c(file.get(offset..end)?));
+    let crc = masked_crc(crc32c::crc32c(file.get(offset..end)?));
     file.get_mut(end..end.checked_add(4)?)?.copy_from_slice(&crc.to_le_bytes());
     Some(())
 }

@@ -1,4 +1,22 @@
-//! Making models: checkpoints of the original, data sets, training, and the commands over them.
+//! Making models: training, evaluation, what is learnt of a trained model's codes, and the command
+//! `interlude`.
+//!
+//! | module | is |
+//! | --- | --- |
+//! | [`train`] | a run of training, from a schedule and a dataset to a model |
+//! | [`evaluate`] | scores of a model, through the engine that the plug-in uses |
+//! | [`attributes`], [`whitening`], [`constrain`], [`prior`] | what is learnt of a model's codes |
+//! | [`generate`] | music from latent codes |
+//! | [`commands`] | the command line |
+//!
+//! Datasets, checkpoints of the original and the steps of training are crates of their own:
+//! [`interlude_dataset`], [`interlude_checkpoint`], [`interlude_backend`].
+//!
+//! ```
+//! let arguments = ["interlude", "generate", "sample", "--model", "no/such/folder", "--out", "out"];
+//! let error = interlude_trainer::commands::run(arguments).unwrap_err();
+//! assert!(error.to_string().contains("no/such/folder"));
+//! ```
 
 pub mod attributes;
 pub mod commands;
