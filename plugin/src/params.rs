@@ -16,8 +16,6 @@ pub const TEMPERATURES: (f32, f32) = (0.05, 2.0);
 pub const LAST_SEED: i32 = 9999;
 /// Largest count of changes of the project; after it the count begins again.
 pub const LAST_CHANGE: i32 = 9999;
-/// The field of a saved state that holds [`InterludeParams::song`].
-pub const SONG: &str = "song";
 /// The ids of the parameters that arm slots.
 pub const ARMING: [&str; 2] = ["capture_a", "capture_b"];
 /// The id of [`InterludeParams::changes`].

@@ -21,6 +21,7 @@ use crate::{
     surface::Surface,
     transport::{Block, Grid, HostTransport, Timeline},
     window::{self, Window},
+    worker::WorkerThread,
 };
 
 /// Bars in a cycle while no model is loaded.
@@ -37,6 +38,7 @@ pub struct Turn;
 pub struct Interlude {
     params: Arc<InterludeParams>,
     shared: Arc<Shared>,
+    worker: Arc<WorkerThread>,
     host: Arc<HostLink>,
     link: AudioEnd,
     keyboard: Keyboard,
@@ -57,8 +59,8 @@ impl Default for Interlude {
         let params = Arc::new(InterludeParams::default());
         let host = HostLink::new(Arc::clone(&params));
         let shared = Shared::new(params.song.clone());
-        let (audio, worker) = link(Arc::clone(&shared.signals));
-        shared.keep_worker_end(worker);
+        let (audio, end) = link(Arc::clone(&shared.signals));
+        let worker = WorkerThread::new(Arc::clone(&shared), end);
         let any = KeyEvent { offset: 0, channel: 0, pitch: 0, velocity: None };
         let mut capture = Capture::default();
         for _ in 0..SLOTS {
@@ -67,6 +69,7 @@ impl Default for Interlude {
         Self {
             params,
             shared,
+            worker,
             host,
             link: audio,
             keyboard: Keyboard::default(),
@@ -85,7 +88,7 @@ impl Default for Interlude {
 
 impl Drop for Interlude {
     fn drop(&mut self) {
-        self.shared.stop_worker();
+        self.worker.stop();
     }
 }
 
@@ -127,7 +130,7 @@ impl Plugin for Interlude {
 
     fn editor(&mut self, executor: AsyncExecutor<Self>) -> Option<Self::Editor> {
         self.host.ask_by(move || executor.execute_gui(Turn));
-        window::editor(Arc::clone(&self.params), Arc::clone(&self.shared))
+        window::editor(Arc::clone(&self.params), Arc::clone(&self.worker))
     }
 
     fn activate(
@@ -142,7 +145,7 @@ impl Plugin for Interlude {
         self.offline =
             config.process_mode == ProcessMode::Offline && context.plugin_api() != PluginApi::Vst3;
         self.headway.reset();
-        self.shared.start_worker();
+        self.worker.start();
         true
     }
 
@@ -183,8 +186,8 @@ impl Plugin for Interlude {
 
 impl Interlude {
     /// What an editor of this instance shows and changes.
-    pub(crate) fn parts(&self) -> (&Arc<InterludeParams>, &Arc<Shared>) {
-        (&self.params, &self.shared)
+    pub(crate) fn parts(&self) -> (&Arc<InterludeParams>, &Arc<WorkerThread>) {
+        (&self.params, &self.worker)
     }
 
     /// Takes the incoming notes and passes them on.

@@ -1,26 +1,13 @@
 //! What host, editor, worker and audio thread share.
 
-use std::{
-    collections::VecDeque,
-    path::PathBuf,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    thread::JoinHandle,
-};
+use std::{collections::VecDeque, path::PathBuf, sync::Arc};
 
 use interlude_models::clip::Clip;
 use parking_lot::Mutex;
 
 use crate::{
-    capture::SLOTS,
-    link::{Signals, WorkerEnd},
-    player::Settings,
-    resources::InstalledModel,
-    shape::Attribute,
+    capture::SLOTS, link::Signals, player::Settings, resources::InstalledModel, shape::Attribute,
     state::Song,
-    worker,
 };
 
 /// Patterns kept for the editor; more than the player can have in use.
@@ -128,94 +115,11 @@ pub struct Shared {
     pub signals: Arc<Signals>,
     /// What the worker tells the editor.
     pub status: Mutex<Status>,
-    commands: Mutex<VecDeque<Command>>,
-    quit: AtomicBool,
-    thread: Mutex<Thread>,
-}
-
-#[derive(Debug, Default)]
-struct Thread {
-    /// Here until the worker starts.
-    end: Option<WorkerEnd>,
-    handle: Option<JoinHandle<()>>,
 }
 
 impl Shared {
-    /// The shared parts around a project's state; the worker is not started yet.
+    /// The shared parts around a project's state.
     pub fn new(song: Song) -> Arc<Self> {
-        Arc::new(Self {
-            song,
-            signals: Arc::default(),
-            status: Mutex::default(),
-            commands: Mutex::default(),
-            quit: AtomicBool::new(false),
-            thread: Mutex::default(),
-        })
-    }
-
-    /// Keeps the worker's end of the link until it starts.
-    pub fn keep_worker_end(&self, end: WorkerEnd) {
-        self.thread.lock().end = Some(end);
-    }
-
-    /// Starts the worker if it does not run yet. Hosts scan plug-ins without activating them or
-    /// opening their editor, so nothing slow is started by a scan.
-    pub fn start_worker(self: &Arc<Self>) {
-        let mut thread = self.thread.lock();
-        if self.quits() {
-            return;
-        }
-        let Some(end) = thread.end.take() else { return };
-        let shared = Arc::clone(self);
-        // From here on a bounce may wait for the worker, however long its thread takes to start.
-        self.signals.worker_runs.store(true, Ordering::Release);
-        let started = std::thread::Builder::new()
-            .name("interlude".to_owned())
-            .spawn(move || worker::run(&shared, end));
-        match started {
-            Ok(handle) => thread.handle = Some(handle),
-            Err(error) => {
-                self.signals.worker_runs.store(false, Ordering::Release);
-                self.status.lock().model_problem = Some(format!(
-                    "No thread could be started ({error}); close other programs and reload."
-                ));
-            }
-        }
-    }
-
-    /// Stops the worker and waits until it has.
-    pub fn stop_worker(&self) {
-        self.quit.store(true, Ordering::Release);
-        let handle = self.thread.lock().handle.take();
-        if let Some(handle) = handle {
-            handle.thread().unpark();
-            // A worker that panicked has nothing left to clean up.
-            let _ = handle.join();
-        }
-    }
-
-    /// Whether the worker must end.
-    pub fn quits(&self) -> bool {
-        self.quit.load(Ordering::Acquire)
-    }
-
-    /// Asks the worker for something.
-    pub fn command(self: &Arc<Self>, command: Command) {
-        {
-            let mut commands = self.commands.lock();
-            if matches!(command, Command::Preview(..)) {
-                commands.retain(|older| !matches!(older, Command::Preview(..)));
-            }
-            commands.push_back(command);
-        }
-        self.start_worker();
-        if let Some(handle) = &self.thread.lock().handle {
-            handle.thread().unpark();
-        }
-    }
-
-    /// The next command, for the worker.
-    pub fn next_command(&self) -> Option<Command> {
-        self.commands.lock().pop_front()
+        Arc::new(Self { song, signals: Arc::default(), status: Mutex::default() })
     }
 }

@@ -28,6 +28,9 @@ mod reading;
 
 pub use reading::prepare;
 
+/// The field of a saved state that holds the [`Song`].
+pub const SONG: &str = "song";
+
 /// The model of a new instance.
 pub const DEFAULT_MODEL: &str = "mel-2bar";
 

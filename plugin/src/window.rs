@@ -27,21 +27,23 @@ use crate::{
     state::Slot,
     surface::{Content, Surface},
     transport::PATTERN_BAR_BEATS,
+    worker::WorkerThread,
 };
 
 /// How long a finished capture is shown as such.
 const DONE_SHOWN: Duration = Duration::from_millis(1500);
 
 /// The editor for one instance.
-pub fn editor(params: Arc<InterludeParams>, shared: Arc<Shared>) -> Option<Surface<Window>> {
+pub fn editor(params: Arc<InterludeParams>, worker: Arc<WorkerThread>) -> Option<Surface<Window>> {
     let extent = params.editor.clone();
-    Some(Surface::new("Interlude", extent, Window::new(params, shared)))
+    Some(Surface::new("Interlude", extent, Window::new(params, worker)))
 }
 
 /// The window's content.
 pub struct Window {
     params: Arc<InterludeParams>,
     shared: Arc<Shared>,
+    worker: Arc<WorkerThread>,
     context: Option<GuiContext>,
     editor: EditorState,
     view: View,
@@ -69,7 +71,7 @@ impl Content for Window {
         self.context = Some(context);
         self.editor.reopen();
         self.painted = None;
-        self.shared.command(Command::ListModels);
+        self.worker.command(Command::ListModels);
     }
 
     fn changed(&mut self) -> bool {
@@ -86,7 +88,7 @@ impl Content for Window {
         if let Some(chosen) =
             self.editor.folder().filter(|chosen| folder.as_deref() != Some(chosen))
         {
-            self.shared.command(Command::RememberFolder(chosen.to_owned()));
+            self.worker.command(Command::RememberFolder(chosen.to_owned()));
         }
         self.painted.get_or_insert_default().clone_from(&self.view);
     }
@@ -98,10 +100,11 @@ impl Content for Window {
 
 impl Window {
     /// The content for one instance.
-    pub fn new(params: Arc<InterludeParams>, shared: Arc<Shared>) -> Self {
+    pub fn new(params: Arc<InterludeParams>, worker: Arc<WorkerThread>) -> Self {
         Self {
             params,
-            shared,
+            shared: Arc::clone(worker.shared()),
+            worker,
             context: None,
             editor: EditorState::default(),
             view: View::default(),
@@ -227,7 +230,7 @@ impl Window {
             model: signals.model.load(Ordering::Relaxed),
         };
         if !calls && bars > 0 && self.seen.presence.asks(subject, now) {
-            self.shared.command(Command::Preview(subject.cycle, subject.settings));
+            self.worker.command(Command::Preview(subject.cycle, subject.settings));
         }
         self.seen.request = if calls { playhead.pattern } else { PREVIEW };
         let shown = self.shared.status.lock().pattern(self.seen.request).cloned();
@@ -243,7 +246,7 @@ impl Window {
     }
 
     fn perform(&mut self, action: Action) {
-        let (params, shared) = (&self.params, &self.shared);
+        let (params, shared, worker) = (&self.params, &self.shared, &self.worker);
         match action {
             Action::Morph(gesture) => self.gesture(&params.morph, gesture),
             Action::Temperature(gesture) => self.gesture(&params.temperature, gesture),
@@ -264,28 +267,28 @@ impl Window {
                 }
                 self.switch(slots[slot.index()], on);
             }
-            Action::LoadFile(slot, path) => shared.command(Command::LoadFile(slot.index(), path)),
+            Action::LoadFile(slot, path) => worker.command(Command::LoadFile(slot.index(), path)),
             Action::Clear(slot) => shared.song.replace(slot.index(), Slot::default()),
             Action::Undo(slot) => shared.song.undo(slot.index()),
             Action::Swap => shared.song.swap(),
             Action::Draw(slot) => {
                 let number = RandomState::new().build_hasher().finish();
-                shared.command(Command::Draw(slot.index(), number));
+                worker.command(Command::Draw(slot.index(), number));
             }
-            Action::LearnFiles(files) => shared.command(Command::LearnFiles(files)),
-            Action::LearnSlots => shared.command(Command::LearnSlots),
-            Action::StopLearning => shared.command(Command::StopLearning),
+            Action::LearnFiles(files) => worker.command(Command::LearnFiles(files)),
+            Action::LearnSlots => worker.command(Command::LearnSlots),
+            Action::StopLearning => worker.command(Command::StopLearning),
             Action::ForgetStyle => {
                 shared.song.edit(|state| state.style = None);
             }
             Action::ChooseModel(index) => {
                 if let Some(name) = self.view.models.get(index) {
                     shared.song.edit(|state| state.model.clone_from(name));
-                    shared.command(Command::Retry);
+                    worker.command(Command::Retry);
                 }
             }
             Action::ExportPattern(path) => {
-                shared.command(Command::Export(self.seen.request, path));
+                worker.command(Command::Export(self.seen.request, path));
             }
         }
     }
@@ -325,16 +328,7 @@ mod tests {
         params.song.on_edit(move || {
             count.fetch_add(1, Ordering::Relaxed);
         });
-        // Without a worker's end its thread is not started.
-        let mut window = Window {
-            params,
-            shared: Arc::clone(&shared),
-            context: None,
-            editor: EditorState::default(),
-            view: View::default(),
-            painted: None,
-            seen: Seen::default(),
-        };
+        let mut window = Window::new(params, WorkerThread::never(Arc::clone(&shared)).0);
         let model = InstalledModel { name: "another".to_owned(), dir: "models/another".into() };
         shared.status.lock().models.push(model);
         window.fill();
@@ -362,15 +356,7 @@ mod tests {
         let shared = Shared::new(params.song.clone());
         shared.song.refuse();
         shared.status.lock().model_problem = Some("No model.".to_owned());
-        let mut window = Window {
-            params,
-            shared,
-            context: None,
-            editor: EditorState::default(),
-            view: View::default(),
-            painted: None,
-            seen: Seen::default(),
-        };
+        let mut window = Window::new(params, WorkerThread::never(Arc::clone(&shared)).0);
         window.fill();
         let message = window.view.message.expect("a message");
         assert!(

@@ -17,7 +17,7 @@ use serde_json::json;
 
 use crate::{
     capture::{SLOTS, Take},
-    link::{Signals, ToAudio, ToWorker, WorkerEnd},
+    link::{Signals, ToAudio},
     player::{Lane, Pattern, Request},
     resources,
     shared::{Command, PREVIEW, Shared},
@@ -27,6 +27,7 @@ use crate::{
 mod advice;
 mod files;
 mod ideas;
+mod inbox;
 mod learning;
 mod loading;
 mod model;
@@ -35,10 +36,14 @@ mod reading;
 mod shaping;
 #[cfg(test)]
 mod tests;
+mod thread;
 mod trace;
 
 use files::Loaded;
+pub use thread::WorkerThread;
+
 use ideas::Wanted;
+use inbox::{Inbox, Work};
 use learning::Learning;
 use loading::Loading;
 use model::{Model, Point};
@@ -56,10 +61,10 @@ const QUIET_PAUSE: Duration = Duration::from_millis(2);
 const LOADING_PAUSE: Duration = Duration::from_millis(1);
 
 /// Runs the worker until the plug-in is dropped.
-pub fn run(shared: &Arc<Shared>, end: WorkerEnd) {
+fn run(shared: &Arc<Shared>, inbox: Inbox) {
     let signals = Arc::clone(&shared.signals);
-    let mut worker = Worker::new(Arc::clone(shared), end);
-    while !shared.quits() {
+    let mut worker = Worker::new(Arc::clone(shared), inbox);
+    while !worker.inbox.quits() {
         // Native libraries are at work here: should one of them panic, the music goes on.
         match catch_unwind(AssertUnwindSafe(|| worker.turn())) {
             Ok(true) => {}
@@ -72,47 +77,6 @@ pub fn run(shared: &Arc<Shared>, end: WorkerEnd) {
         let _ = loading.finish();
     }
     signals.worker_runs.store(false, Ordering::Release);
-}
-
-/// Something to do, in the order in which the audio thread asked for it.
-enum Work {
-    Request(Request),
-    Captured(Box<Take>),
-}
-
-/// Messages from the audio thread, of which superseded requests are dropped.
-struct Inbox {
-    end: WorkerEnd,
-    work: VecDeque<Work>,
-    late: Vec<i64>,
-    last: Instant,
-}
-
-impl Inbox {
-    /// Takes what has come; the boxes that come back are freed here.
-    fn receive(&mut self) {
-        while let Ok(message) = self.end.from_audio.pop() {
-            self.last = Instant::now();
-            match message {
-                ToWorker::Request(request) => {
-                    self.work.retain(
-                        |work| !matches!(work, Work::Request(older) if request.supersedes(older)),
-                    );
-                    self.work.push_back(Work::Request(request));
-                }
-                ToWorker::Captured(take) => self.work.push_back(Work::Captured(take)),
-                ToWorker::Discarded(pattern) => drop(pattern),
-                ToWorker::Late(cycle) => self.late.push(cycle),
-            }
-        }
-    }
-
-    /// Whether a newer request has made this one needless.
-    fn supersedes(&self, request: &Request) -> bool {
-        self.work
-            .iter()
-            .any(|work| matches!(work, Work::Request(newer) if newer.supersedes(request)))
-    }
 }
 
 struct Worker {
@@ -140,8 +104,7 @@ struct Worker {
 }
 
 impl Worker {
-    fn new(shared: Arc<Shared>, end: WorkerEnd) -> Self {
-        let inbox = Inbox { end, work: VecDeque::new(), late: Vec::new(), last: Instant::now() };
+    fn new(shared: Arc<Shared>, inbox: Inbox) -> Self {
         let preferences = resources::user_folder()
             .map_or_else(Preferences::default, |place| Preferences::read(&place));
         {
@@ -173,7 +136,7 @@ impl Worker {
 
     fn pause(&self) -> Duration {
         let pause = self.signals().pause();
-        if self.inbox.last.elapsed() > QUIET { pause.max(QUIET_PAUSE) } else { pause }
+        if self.inbox.quiet() > QUIET { pause.max(QUIET_PAUSE) } else { pause }
     }
 
     /// Does what there is to do; `false` when that is nothing.
@@ -193,11 +156,11 @@ impl Worker {
         // What needs a model waits for the first one, as does a bounce for the one that the project
         // names; otherwise the model in use plays on.
         let waits = self.loading.is_some() && (self.model.is_none() || self.signals().is_offline());
-        if !waits && let Some(command) = self.shared.next_command() {
+        if !waits && let Some(command) = self.inbox.next_command() {
             self.perform(command);
             return true;
         }
-        for cycle in std::mem::take(&mut self.inbox.late) {
+        for cycle in self.inbox.take_late() {
             self.trace.write(&json!({"event": "late", "cycle": cycle}));
         }
         let is_request = matches!(self.inbox.work.front(), Some(Work::Request(_)));
@@ -239,7 +202,7 @@ impl Worker {
 
     fn send(&mut self) {
         while let Some(message) = self.outbox.pop_front() {
-            if let Err(rtrb::PushError::Full(message)) = self.inbox.end.to_audio.push(message) {
+            if let Err(rtrb::PushError::Full(message)) = self.inbox.to_audio().push(message) {
                 self.outbox.push_front(message);
                 return;
             }
@@ -442,11 +405,11 @@ impl Worker {
         };
         model.shaping().apply(&mut point.code, &request.settings.shape);
         let begun = Instant::now();
-        let (inbox, shared) = (&mut self.inbox, &self.shared);
+        let inbox = &mut self.inbox;
         let mut on_step = |_step: usize| {
             inbox.receive();
             let waits = request.id == PREVIEW && !inbox.work.is_empty();
-            if shared.quits() || waits || inbox.supersedes(request) {
+            if inbox.quits() || waits || inbox.supersedes(request) {
                 ControlFlow::Break(())
             } else {
                 ControlFlow::Continue(())

@@ -13,6 +13,7 @@ use interlude_plugin::params::InterludeParams;
 use interlude_plugin::shared::Shared;
 use interlude_plugin::surface::{Content, Extent, Surface};
 use interlude_plugin::window;
+use interlude_plugin::worker::WorkerThread;
 use nice_plug::context::PluginApi;
 use nice_plug::context::gui::{GuiContext, GuiContextInner};
 use nice_plug::editor::{Editor, EditorHandle, ParentWindowHandle, SpawnedEditor};
@@ -218,7 +219,8 @@ fn the_host_keeps_the_keyboard() {
     }
     let params = Arc::new(InterludeParams::default());
     let shared = Shared::new(params.song.clone());
-    let surface = window::editor(Arc::clone(&params), Arc::clone(&shared)).expect("an editor");
+    let (worker, _) = WorkerThread::never(shared);
+    let surface = window::editor(Arc::clone(&params), Arc::clone(&worker)).expect("an editor");
     let host = Host::new();
     host.take_keyboard();
     let spawned = open(&surface, &host);
@@ -273,7 +275,7 @@ fn the_host_keeps_the_keyboard() {
     until("writing takes the keyboard", || !host.has_keyboard());
     drop(spawned);
     until("the keyboard comes back when the editor closes", || host.has_keyboard());
-    shared.stop_worker();
+    worker.stop();
 }
 
 /// What never rests, and counts how often it is looked at and painted.
@@ -348,7 +350,8 @@ fn cost_of_the_editor() {
     }
     let params = Arc::new(InterludeParams::default());
     let shared = Shared::new(params.song.clone());
-    let surface = window::editor(Arc::clone(&params), Arc::clone(&shared)).expect("an editor");
+    let (worker, _) = WorkerThread::never(shared);
+    let surface = window::editor(Arc::clone(&params), Arc::clone(&worker)).expect("an editor");
     let host = Host::new();
     let spawned = open(&surface, &host);
     std::thread::sleep(Duration::from_secs(5));
@@ -364,7 +367,7 @@ fn cost_of_the_editor() {
     measure("hidden");
     drop(spawned);
     measure("closed");
-    shared.stop_worker();
+    worker.stop();
 }
 
 /// The processor time that this process has taken.

@@ -17,6 +17,7 @@ use interlude_plugin::{
     player::{Lane, Link, Request, Settings},
     shared::{Command, Shared},
     state::{self, Slot, Song, SongState},
+    worker::WorkerThread,
 };
 use interlude_tests::golden::{self, Cases, SHIPPED, Shipped};
 use nice_plug::prelude::{Params, PluginState};
@@ -27,6 +28,7 @@ const PATIENCE: Duration = Duration::from_secs(600);
 /// A worker on its thread, with one of the shipped models and a clip in each slot.
 struct Bench {
     shared: Arc<Shared>,
+    worker: Arc<WorkerThread>,
     audio: AudioEnd,
     requests: u64,
     cases: Cases,
@@ -51,9 +53,9 @@ impl Bench {
         });
         let shared = Shared::new(song);
         let (audio, end) = link(Arc::clone(&shared.signals));
-        shared.keep_worker_end(end);
-        shared.start_worker();
-        Self { shared, audio, requests: 0, cases: Cases::new(), model: model.name }
+        let worker = WorkerThread::new(Arc::clone(&shared), end);
+        worker.start();
+        Self { shared, worker, audio, requests: 0, cases: Cases::new(), model: model.name }
     }
 
     fn until<T>(&self, mut look: impl FnMut() -> Option<T>) -> T {
@@ -93,7 +95,7 @@ impl Bench {
     /// The clip that a command puts into a slot.
     fn filled_by(&mut self, name: &str, slot: usize, command: Command) {
         let before = self.shared.song.read(|state| state.slots[slot].clone());
-        self.shared.command(command);
+        self.worker.command(command);
         let song = &self.shared.song;
         let filled = self.until(|| {
             song.read(|state| Some(&state.slots[slot]).filter(|slot| **slot != before).cloned())
@@ -105,7 +107,7 @@ impl Bench {
 
 impl Drop for Bench {
     fn drop(&mut self) {
-        self.shared.stop_worker();
+        self.worker.stop();
     }
 }
 
@@ -136,7 +138,7 @@ fn cases_of(model: &Shipped) -> Cases {
     drop(bench);
     if model.name == "mel-2bar" {
         let mut bench = Bench::new(model, model.clips().map(Some));
-        bench.shared.command(Command::LearnSlots);
+        bench.worker.command(Command::LearnSlots);
         let song = &bench.shared.song;
         bench.until(|| song.read(|state| state.style.is_some().then_some(())));
         bench.filled_by("dice 99 of a style", 1, Command::Draw(1, 99));

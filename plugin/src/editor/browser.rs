@@ -267,7 +267,7 @@ impl Browser {
         let notice = self.problem.as_deref().or(self.entries.is_empty().then_some(empty));
         if let Some(notice) = notice {
             let place = list.shrink(20.0);
-            super::slot::paragraph(ui.painter(), place, notice, palette::SECONDARY);
+            widget::paragraph(ui.painter(), place, notice, palette::SECONDARY);
             if self.problem.is_some() {
                 return None;
             }

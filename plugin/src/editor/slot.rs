@@ -1,7 +1,7 @@
 //! The card of one slot: its clip, capture, loading, clearing and undoing.
 
 use egui::accesskit::Role;
-use egui::{Align2, Color32, Rect, Sense, Stroke, StrokeKind, Ui, WidgetInfo, pos2, vec2};
+use egui::{Align2, Rect, Sense, Stroke, StrokeKind, Ui, WidgetInfo, pos2, vec2};
 use interlude_models::clip::Clip;
 
 use super::browser::Purpose;
@@ -105,12 +105,11 @@ fn title(ui: &Ui, rect: Rect, id: SlotId, slot: &SlotView) {
 
 /// "12 notes · 2 bars".
 fn facts(clip: &Clip) -> String {
-    format!("{} · {}", counted(clip.notes.len(), "note"), counted(Roll::bars_of(clip), "bar"))
-}
-
-/// "1 note", "2 notes".
-pub(super) fn counted(count: usize, noun: &str) -> String {
-    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
+    format!(
+        "{} · {}",
+        widget::counted(clip.notes.len(), "note"),
+        widget::counted(Roll::bars_of(clip), "bar")
+    )
 }
 
 fn show_roll(ui: &Ui, rect: Rect, id: SlotId, slot: &SlotView, around: &Surroundings) {
@@ -143,12 +142,15 @@ fn show_roll(ui: &Ui, rect: Rect, id: SlotId, slot: &SlotView, around: &Surround
     } else {
         dashed_outline(&painter, rect.shrink(6.0), Stroke::new(1.0, palette::faded(hue, 0.4)));
         let text = if matches!(slot.capture, Capture::Armed | Capture::Recording { .. }) {
-            format!("Play {} now", counted(around.bars, "bar"))
+            format!("Play {} now", widget::counted(around.bars, "bar"))
         } else {
-            format!("Arm capture and\nplay {},\nor drop a .mid here", counted(around.bars, "bar"))
+            format!(
+                "Arm capture and\nplay {},\nor drop a .mid here",
+                widget::counted(around.bars, "bar")
+            )
         };
         if !around.file_above {
-            paragraph(&painter, rect.shrink(16.0), &text, palette::SECONDARY);
+            widget::paragraph(&painter, rect.shrink(16.0), &text, palette::SECONDARY);
         }
     }
     if around.file_above {
@@ -161,22 +163,8 @@ fn show_roll(ui: &Ui, rect: Rect, id: SlotId, slot: &SlotView, around: &Surround
             StrokeKind::Inside,
         );
         let text = format!("Drop to load into {}", id.letter());
-        paragraph(&painter, rect.shrink(16.0), &text, palette::TEXT);
+        widget::paragraph(&painter, rect.shrink(16.0), &text, palette::TEXT);
     }
-}
-
-/// Paints wrapped text in the middle of `rect`.
-pub(super) fn paragraph(painter: &egui::Painter, rect: Rect, text: &str, colour: Color32) {
-    let mut job = egui::text::LayoutJob::simple(
-        text.to_owned(),
-        palette::body(),
-        colour,
-        rect.width().max(10.0),
-    );
-    job.halign = egui::Align::Center;
-    let galley = painter.layout_job(job);
-    let top = rect.center().y - galley.size().y / 2.0;
-    painter.galley(pos2(rect.center().x, top), galley, colour);
 }
 
 fn show_capture(ui: &Ui, rect: Rect, id: SlotId, slot: &SlotView, actions: &mut Vec<Action>) {

@@ -9,7 +9,7 @@ use super::icon::Icon;
 use super::roll::{Roll, pattern_beat};
 use super::view::{SlotId, View};
 use super::widget::{self, Button};
-use super::{EditorState, palette, slider, slot};
+use super::{EditorState, palette, slider};
 
 /// Space left of the roll for octave names.
 const GUTTER: f32 = 26.0;
@@ -68,12 +68,12 @@ pub(super) fn show(ui: &mut Ui, rect: Rect, view: &View, state: &mut EditorState
         let plate =
             Rect::from_center_size(grid.center(), vec2(grid.width().min(330.0) - 24.0, 64.0));
         painter.rect_filled(plate, palette::RADIUS, palette::faded(palette::WELL, 0.92));
-        slot::paragraph(&painter, plate.shrink(12.0), &text, palette::SECONDARY);
+        widget::paragraph(&painter, plate.shrink(12.0), &text, palette::SECONDARY);
     }
     let response = ui.interact(well, egui::Id::unique("pattern"), Sense::hover());
     response.widget_info(|| {
         let notes = pattern.clip.as_ref().map_or(0, |clip| clip.notes.len());
-        let label = format!("Playing pattern, {}", slot::counted(notes, "note"));
+        let label = format!("Playing pattern, {}", widget::counted(notes, "note"));
         WidgetInfo::labeled(Role::Image, true, label)
     });
 }

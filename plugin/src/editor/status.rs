@@ -102,7 +102,7 @@ fn model_menu(ui: &mut Ui, rect: Rect, view: &View, actions: &mut Vec<Action>) {
             }
             egui::ScrollArea::vertical().max_height(240.0).show(ui, |ui| {
                 for (index, name) in view.models.iter().enumerate() {
-                    if model_row(ui, name, index, view.model == Some(index)) {
+                    if widget::menu_row(ui, ("model", index), name, view.model == Some(index)) {
                         actions.push(Action::ChooseModel(index));
                         ui.close();
                     }
@@ -110,24 +110,6 @@ fn model_menu(ui: &mut Ui, rect: Rect, view: &View, actions: &mut Vec<Action>) {
             });
         });
     response.on_hover_text("The model decides what lies between A and B.");
-}
-
-/// One model of the menu; says whether it was clicked.
-fn model_row(ui: &mut Ui, name: &str, index: usize, chosen: bool) -> bool {
-    let (place, _) = ui.allocate_exact_size(vec2(ui.available_width(), 28.0), Sense::hover());
-    let response = ui.interact(place, Id::unique(("model", index)), Sense::click());
-    response.widget_info(|| WidgetInfo::selected(Role::MenuItemRadio, true, chosen, name));
-    let painter = ui.painter();
-    if response.hovered() || response.has_focus() {
-        painter.rect_filled(place, palette::RADIUS - 2, palette::HOVERED);
-    }
-    if chosen {
-        Icon::Check.paint(painter, pos2(place.left() + 16.0, place.center().y), palette::TEXT);
-    }
-    let left = pos2(place.left() + 32.0, place.center().y);
-    let room = place.right() - left.x - 8.0;
-    widget::text(painter, left, Align2::LEFT_CENTER, name, palette::body(), palette::TEXT, room);
-    response.clicked()
 }
 
 /// The height that the message needs at `width`, or `None` when there is none to show.

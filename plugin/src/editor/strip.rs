@@ -255,14 +255,14 @@ fn port_menu(
                 Some(own) => format!("Only its own port, {own}"),
                 None => "Not connected".to_owned(),
             };
-            if row(ui, (way.name(), usize::MAX), &none, ports.chosen.is_none()) {
+            if widget::menu_row(ui, (way.name(), usize::MAX), &none, ports.chosen.is_none()) {
                 actions.push(StripAction::Choose(way, None));
                 ui.close();
             }
             egui::ScrollArea::vertical().max_height(240.0).show(ui, |ui| {
                 for (index, name) in ports.others.iter().enumerate() {
                     let chosen = ports.chosen.as_deref() == Some(name);
-                    if row(ui, (way.name(), index), name, chosen) {
+                    if widget::menu_row(ui, (way.name(), index), name, chosen) {
                         actions.push(StripAction::Choose(way, Some(name.clone())));
                         ui.close();
                     }
@@ -272,7 +272,7 @@ fn port_menu(
                 ui.label("No other program or device offers a port.");
             }
             ui.separator();
-            if row(ui, (way.name(), usize::MAX - 1), "Look again", false) {
+            if widget::menu_row(ui, (way.name(), usize::MAX - 1), "Look again", false) {
                 actions.push(StripAction::Refresh);
             }
         });
@@ -283,22 +283,4 @@ fn port_menu(
              In time with {clock}."
         ),
     });
-}
-
-/// One line of a menu; says whether it was clicked.
-fn row(ui: &mut Ui, id: (&str, usize), name: &str, chosen: bool) -> bool {
-    let (place, _) = ui.allocate_exact_size(vec2(ui.available_width(), 28.0), Sense::hover());
-    let response = ui.interact(place, Id::unique(id), Sense::click());
-    response.widget_info(|| WidgetInfo::selected(Role::MenuItemRadio, true, chosen, name));
-    let painter = ui.painter();
-    if response.hovered() || response.has_focus() {
-        painter.rect_filled(place, palette::RADIUS - 2, palette::HOVERED);
-    }
-    if chosen {
-        Icon::Check.paint(painter, pos2(place.left() + 16.0, place.center().y), palette::TEXT);
-    }
-    let left = pos2(place.left() + 32.0, place.center().y);
-    let room = place.right() - left.x - 8.0;
-    widget::text(painter, left, Align2::LEFT_CENTER, name, palette::body(), palette::TEXT, room);
-    response.clicked()
 }

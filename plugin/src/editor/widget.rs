@@ -182,3 +182,40 @@ pub(super) fn text(
     painter.galley(rect.min, galley, colour);
     rect
 }
+
+/// Paints wrapped text in the middle of `rect`.
+pub(super) fn paragraph(painter: &Painter, rect: Rect, text: &str, colour: Color32) {
+    let mut job = egui::text::LayoutJob::simple(
+        text.to_owned(),
+        palette::body(),
+        colour,
+        rect.width().max(10.0),
+    );
+    job.halign = egui::Align::Center;
+    let galley = painter.layout_job(job);
+    let top = rect.center().y - galley.size().y / 2.0;
+    painter.galley(pos2(rect.center().x, top), galley, colour);
+}
+
+/// "1 note", "2 notes".
+pub(super) fn counted(count: usize, noun: &str) -> String {
+    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
+}
+
+/// One line of a menu; says whether it was clicked.
+pub(super) fn menu_row(ui: &mut Ui, id: (&str, usize), name: &str, chosen: bool) -> bool {
+    let (place, _) = ui.allocate_exact_size(vec2(ui.available_width(), 28.0), Sense::hover());
+    let response = ui.interact(place, Id::unique(id), Sense::click());
+    response.widget_info(|| WidgetInfo::selected(Role::MenuItemRadio, true, chosen, name));
+    let painter = ui.painter();
+    if response.hovered() || response.has_focus() {
+        painter.rect_filled(place, palette::RADIUS - 2, palette::HOVERED);
+    }
+    if chosen {
+        Icon::Check.paint(painter, pos2(place.left() + 16.0, place.center().y), palette::TEXT);
+    }
+    let left = pos2(place.left() + 32.0, place.center().y);
+    let room = place.right() - left.x - 8.0;
+    text(painter, left, Align2::LEFT_CENTER, name, palette::body(), palette::TEXT, room);
+    response.clicked()
+}

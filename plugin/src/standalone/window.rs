@@ -9,7 +9,8 @@ use nice_plug::editor::{Editor, EditorHandle};
 use parking_lot::Mutex;
 use thiserror::Error;
 
-use super::backend::{self, Backend, ConnectError, SharedEngine, StartError, Way, Wish};
+use super::backend::{Backend, ConnectError, SharedEngine, StartError, Way, Wish};
+use super::choice;
 use super::clock::{Controls, DEFAULT_TEMPO, TEMPOS};
 use super::engine::Engine;
 use super::parameters::Direct;
@@ -117,7 +118,7 @@ impl Program {
         controls: Arc<Controls>,
         beginning: &Beginning,
     ) -> Result<Self, ProgramError> {
-        let (mut backend, notice) = backend::start(&engine, beginning.backend)?;
+        let (mut backend, notice) = choice::start(&engine, beginning.backend)?;
         for way in Way::ALL {
             if let Some(wanted) = &beginning.ports[way.index()] {
                 let port = named(&backend.others(way), wanted)?;
@@ -126,7 +127,7 @@ impl Program {
         }
         let editor = {
             let engine = engine.lock();
-            let (params, shared) = engine.plugin().parts();
+            let (params, worker) = engine.plugin().parts();
             let mut clips = beginning.clips.clone();
             if clips.is_empty() {
                 clips = factory_clips();
@@ -135,9 +136,9 @@ impl Program {
                 context.param_setter().set_parameter(&params.morph, 0.5);
             }
             for (slot, clip) in clips.into_iter().enumerate() {
-                shared.command(Command::LoadFile(slot, clip));
+                worker.command(Command::LoadFile(slot, clip));
             }
-            Window::new(Arc::clone(params), Arc::clone(shared))
+            Window::new(Arc::clone(params), Arc::clone(worker))
         };
         let view = StripView { tempos: TEMPOS.into_inner(), notice, ..StripView::default() };
         let wish = beginning.backend;
@@ -179,8 +180,8 @@ impl Program {
 
     /// Starts the best back end there is in place of the one there was.
     fn start_again(&mut self) {
-        let started = backend::start(&self.engine, self.wish)
-            .or_else(|_| backend::start(&self.engine, Wish::None));
+        let started = choice::start(&self.engine, self.wish)
+            .or_else(|_| choice::start(&self.engine, Wish::None));
         match started {
             Ok((backend, notice)) => (self.backend, self.view.notice) = (backend, notice),
             Err(error) => self.view.notice = Some(error.to_string()),

@@ -6,8 +6,8 @@ use nice_plug::prelude::PluginState;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{DEFAULT_MODEL, Slot, SongState, Style};
-use crate::{capture::SLOTS, params::SONG};
+use super::{DEFAULT_MODEL, SONG, Slot, SongState, Style};
+use crate::capture::SLOTS;
 
 /// What is said of a state of which nothing can be read.
 pub(super) const UNREADABLE: &str = "What this project saved of Interlude is damaged or cut off, so its clips, model and \

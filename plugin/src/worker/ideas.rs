@@ -97,10 +97,10 @@ impl Worker {
         let controls = known.filter_map(|point| point.controls.clone()).next();
         let controls = controls.or_else(|| Controls::none(config, config.hparams.max_seq_len));
         let point = Point { code: code.clone(), controls: controls.clone() };
-        let (inbox, shared) = (&mut self.inbox, &self.shared);
+        let inbox = &mut self.inbox;
         let drawn = model.sketch(point, &mut |_step| {
             inbox.receive();
-            if shared.quits() || !inbox.work.is_empty() {
+            if inbox.quits() || !inbox.work.is_empty() {
                 ControlFlow::Break(())
             } else {
                 ControlFlow::Continue(())

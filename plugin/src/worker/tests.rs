@@ -32,6 +32,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// A worker that was told to use a model.
 struct Bench {
     shared: Arc<Shared>,
+    worker: Arc<WorkerThread>,
     audio: AudioEnd,
 }
 
@@ -41,11 +42,11 @@ impl Bench {
         song.change(|state| model.clone_into(&mut state.model));
         let shared = Shared::new(song);
         let (audio, end) = link(Arc::clone(&shared.signals));
-        shared.keep_worker_end(end);
-        shared.start_worker();
+        let worker = WorkerThread::new(Arc::clone(&shared), end);
+        worker.start();
         // A bounce that begins at once must wait, even while the thread is still starting.
         assert!(shared.signals.worker_runs.load(Ordering::Acquire));
-        Self { shared, audio }
+        Self { shared, worker, audio }
     }
 
     fn answer_to(&mut self, id: u64) -> Box<Pattern> {
@@ -64,7 +65,7 @@ impl Bench {
 
 impl Drop for Bench {
     fn drop(&mut self) {
-        self.shared.stop_worker();
+        self.worker.stop();
         assert!(!self.shared.signals.worker_runs.load(Ordering::Acquire));
     }
 }
@@ -158,7 +159,7 @@ fn files_are_kept_without_a_model() {
     let clip = Clip::new(vec![note(9.0, 0), note(10.5, 9), note(80.0, 0)], 84.0);
     let tune = folder.0.join("tune.mid");
     fs::write(&tune, interlude_models::midi::to_bytes(&clip, 97.0)).expect("it can be written");
-    bench.shared.command(Command::LoadFile(0, tune));
+    bench.worker.command(Command::LoadFile(0, tune));
     let song = &bench.shared.song;
     let slot =
         until(|| song.read(|state| state.slots[0].clip.clone().map(|_| state.slots[0].clone())));
@@ -170,7 +171,7 @@ fn files_are_kept_without_a_model() {
 
     let noise = folder.0.join("noise.mid");
     fs::write(&noise, b"no music").expect("it can be written");
-    bench.shared.command(Command::LoadFile(1, noise));
+    bench.worker.command(Command::LoadFile(1, noise));
     let status = &bench.shared.status;
     let message = until(|| status.lock().message().filter(|text| text.contains("noise.mid")));
     assert!(message.contains("`no such model`"), "{message}");
@@ -217,7 +218,8 @@ impl Steps {
         song.change(|state| state.model = model);
         let shared = Shared::new(song);
         let (audio, end) = link(Arc::clone(&shared.signals));
-        let mut worker = Worker::new(shared, end);
+        let (_, commands) = WorkerThread::never(Arc::clone(&shared));
+        let mut worker = Worker::new(shared, Inbox::new(end, commands, Arc::default()));
         while worker.turn() {}
         Self { worker, audio, folder }
     }
