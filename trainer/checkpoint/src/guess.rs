@@ -1,4 +1,4 @@
-//! Telling from a checkpoint's names and shapes which configuration it belongs to.
+//! Infers the configuration of a checkpoint from the names and shapes of its tensors.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use thiserror::Error;
 
 use super::{Checkpoint, ElementType, Entry};
 
-/// Why a checkpoint's configuration cannot be told.
+/// Why a checkpoint's configuration cannot be inferred.
 #[derive(Debug, Error)]
 pub enum GuessError {
     /// The configuration asked for does not exist.
@@ -127,7 +127,7 @@ pub fn configure(
         .ok_or_else(|| GuessError::Ambiguous { place, names: list(&fitting) })
 }
 
-/// The one that is meant, if that can be told.
+/// The intended configuration, if it can be inferred.
 fn choose<'a>(fitting: &[&'a Config], place: &str) -> Option<&'a Config> {
     // The name that occurs last in the path counts, the longer one of two at one place.
     let named = fitting
@@ -175,7 +175,7 @@ fn choose<'a>(fitting: &[&'a Config], place: &str) -> Option<&'a Config> {
     None
 }
 
-/// Reads the sizes of a model off the shapes of its tensors, as far as they are there.
+/// Infers the sizes of a model from the shapes of its tensors, as far as they exist.
 pub fn measure<'a>(config: &mut Config, shape: impl Fn(&str) -> Option<&'a [usize]>) {
     let extent =
         |name: &str, axis: usize| shape(name)?.get(axis).copied().filter(|&extent| extent > 0);

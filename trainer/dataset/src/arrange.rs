@@ -1,4 +1,4 @@
-//! Trios by rule: a melody, a bass and drums from music that lacks some of them.
+//! Arranged trios: melody, bass and drums by rule, from music that lacks some of them.
 //!
 //! Scores of several parts give their highest part as melody and their lowest as bass. Lead sheets
 //! give their melody, and a bass that is made from the chords. Drums are made as drum tracks of songs
@@ -30,12 +30,12 @@ const MINUTE: f64 = 60.0;
 const LOWEST: u8 = 28;
 /// Highest mean pitch of a part that serves as bass.
 const BASS_BELOW: f64 = 60.0;
-/// Least distance of the mean pitches of melody and bass, in semitones.
+/// Minimum distance of the mean pitches of melody and bass, in semitones.
 const APART: f64 = 7.0;
 /// Programs of melody and bass.
 const MELODY_PROGRAM: u8 = 0;
 const BASS_PROGRAM: u8 = 33;
-/// Velocity of what is made.
+/// Velocity of arranged notes.
 const VELOCITY: u8 = 80;
 /// Most bars that are given drums.
 const MOST_BARS: usize = 1024;

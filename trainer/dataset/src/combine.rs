@@ -1,7 +1,7 @@
-//! Trios of melodies that do not belong together, to learn more kinds of lines from.
+//! Trios combined from unrelated melodies, so that a model is trained on more kinds of lines.
 //!
-//! Real trios are few, melodies are many. A network that is to give any bass back, not only those that
-//! it heard, learns that from any line.
+//! Real trios are few, melodies are many. A network that must reconstruct any bass, not only those
+//! of the training data, learns that from any line.
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;

@@ -1,4 +1,5 @@
-//! Windows for validation and test where no file fell to them, as happens with few files.
+//! Holds windows out for validation and test where no file was assigned to them, as happens with
+//! few files.
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -9,11 +10,11 @@ use super::description::{Description, describe};
 use super::splits::hash;
 use super::{DatasetError, Split, Windows, names, store};
 
-/// Fewest files of which one can be spared.
+/// Minimum number of files of which one can be held out.
 const LEAST_FILES: usize = 4;
-/// One file of so many is held out.
+/// One file of this many is held out.
 const FILES: usize = 20;
-/// One window of so many in a row is held out, at the end of a file.
+/// One of this many consecutive windows is held out, at the end of a file.
 const PASSAGE: usize = 10;
 
 /// What decides which windows are held out.
@@ -41,8 +42,8 @@ impl Rule {
         }
     }
 
-    /// Gives splits windows that have none: training all there are, then validation and test some of
-    /// training. Tells what it did.
+    /// Fills empty splits: training with all windows, then validation and test with some of
+    /// training. Returns a remark on what it did.
     pub(super) fn fill<T>(
         &self,
         splits: &mut BTreeMap<Split, Vec<T>>,
@@ -72,7 +73,7 @@ impl Rule {
         notes
     }
 
-    /// Parts rows into those that stay and those that are held out, and says how.
+    /// Partitions rows into those that stay and those that are held out, with a remark.
     fn hold_out<T>(
         &self,
         rows: Vec<T>,
@@ -194,7 +195,7 @@ pub struct Halves {
     pub train: Windows,
     /// For validation; empty when there is too little music.
     pub validation: Windows,
-    /// What people should know about them.
+    /// Remarks about them, for the user.
     pub note: Option<String>,
 }
 

@@ -1,4 +1,4 @@
-//! How a window lies in a dataset: the columns of its steps, whole numbers below a limit each.
+//! Layout of a window in a dataset: the columns of its steps, each an integer below a limit.
 
 use std::ops::RangeInclusive;
 
@@ -22,7 +22,7 @@ const CENTRE: f32 = 32_767.0;
 /// Bits of drum classes in one column.
 const WORD: usize = 16;
 
-/// For each column of a step, the first number that is not in it.
+/// For each column of a step, its exclusive upper limit.
 ///
 /// Melodies: the token; with chords, token and chord. Drums as one token: the token. Drums as bits:
 /// the bits of the classes, 16 in a column, the first class lowest. Trios: tokens of melody, bass
@@ -121,7 +121,7 @@ pub fn read(config: &Config, numbers: &[u16]) -> Window {
     Window { tokens, controls }
 }
 
-/// How many notes begin in a window; of several parts, in the one with the fewest.
+/// Number of notes that begin in a window; with several parts, in the one with the fewest.
 pub fn notes(window: &Window) -> usize {
     let bits = |bits: u64| usize::try_from(bits.count_ones()).unwrap_or(0);
     match &window.tokens {

@@ -178,7 +178,7 @@ fn several(
     }
 }
 
-/// The windows of a piece of music that are good enough; the error says why there is none.
+/// The windows of a piece of music that have enough notes; the error says why there is none.
 fn windows(
     mut sequence: NoteSequence,
     name: &str,

@@ -1,4 +1,4 @@
-//! What is inside of a dataset, as numbers and as a picture.
+//! Statistics of a dataset, as numbers and as a picture.
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;

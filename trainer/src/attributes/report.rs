@@ -1,4 +1,4 @@
-//! What was found out about directions as JSON, as a table, as a picture and in the model card.
+//! Report on attribute vectors: JSON, table, picture and section of the model card.
 
 use std::fmt::Write;
 
@@ -8,7 +8,7 @@ use super::check::{AMOUNTS, Chosen, FOLLOWS, Outcome};
 use super::{Method, Missing};
 use interlude_picture::{Picture, as_float};
 
-/// All that was found out about the directions of a model.
+/// The attribute vectors of a model with their measurements.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Report {
     /// The model's folder.
@@ -17,25 +17,25 @@ pub struct Report {
     pub dataset: String,
     /// Configuration.
     pub config: String,
-    /// How directions were found.
+    /// Method.
     pub method: Method,
-    /// Windows that they were found with.
+    /// Number of training windows.
     pub windows: usize,
-    /// Split of the clips that they were checked on.
+    /// Split of the clips for the check.
     pub split: String,
     /// Number of these clips.
     pub clips: usize,
-    /// Seed of what was drawn.
+    /// Random seed.
     pub seed: u64,
-    /// How far codes were moved, in deviations.
+    /// Amounts in standard deviations.
     pub amounts: [f32; 5],
     /// How far codes were moved to find directions.
     pub reaches: Vec<f64>,
     /// Which direction each attribute got.
     pub chosen: Vec<Chosen>,
-    /// What each direction does. Those that are monotonic are stored.
+    /// Effect of each vector. Monotonic ones are stored.
     pub attributes: Vec<Outcome>,
-    /// Attributes of which there is no direction.
+    /// Attributes without a vector.
     pub missing: Vec<Missing>,
 }
 
@@ -44,8 +44,8 @@ impl Report {
         self.attributes.iter().map(|outcome| outcome.name.as_str()).collect()
     }
 
-    /// A sentence for each attribute whose direction is not the one that was tried first, or that has none
-    /// in the model's folder.
+    /// A sentence for each attribute whose vector is not the first candidate, or that has none in
+    /// the model's folder.
     fn remarks(&self) -> Vec<String> {
         let rising = self.attributes.iter().zip(&self.chosen);
         let rising = rising.filter(|(outcome, _)| outcome.monotonic);
@@ -69,7 +69,7 @@ impl Report {
         taken.chain(fails).chain(missing).collect()
     }
 
-    /// The table: each attribute, and what each direction does to all of them.
+    /// The table: each attribute, and the effect of each vector on all of them.
     pub fn table(&self) -> String {
         let names = self.names();
         let wide = names.iter().map(|name| name.len()).max().unwrap_or(0).max(9);
@@ -112,14 +112,13 @@ impl Report {
     /// The section of the model card, as Markdown, which names model and dataset as in `places`.
     pub fn section(&self, places: &[String; 2]) -> String {
         let mut text = format!(
-            "## Attributes\n\n`attributes.safetensors` holds directions in latent space, each of the \
-             length that is to give one standard deviation more of its attribute. They were found \
-             with {} windows that the model was trained on. For the check, codes of {} clips of the \
-             {} files were moved along them and decoded with the likeliest token at each step; a clip \
-             follows when amount and attribute have a rank correlation of at least {FOLLOWS}.\n\n",
+            "## Attributes\n\n`attributes.safetensors` holds attribute vectors: directions in latent \
+             space, each as long as is predicted to raise its attribute by one standard deviation. They \
+             were computed from {} training windows. To check them, codes of {} clips of the {} files \
+             were moved along them and decoded with the likeliest token at each step; a clip follows when amount and attribute have a rank correlation of at least {FOLLOWS}.\n\n",
             self.windows, self.clips, self.split
         );
-        text += "| attribute | in | mean, deviation | decoded at −2, −1, 0, +1, +2 | clips that follow |\n\
+        text += "| attribute | unit | mean, standard deviation | decoded at −2, −1, 0, +1, +2 | clips that follow |\n\
                  | --- | --- | --- | --- | --- |\n";
         for outcome in &self.attributes {
             let values: Vec<String> =
@@ -138,8 +137,8 @@ impl Report {
         let names = self.names();
         let _ = write!(
             text,
-            "\nChange of each attribute for +1 along each direction, in standard deviations of the \
-             data:\n\n| direction | {} |\n|{}\n",
+            "\nCrosstalk: change of each attribute for +1 along each vector, in standard deviations of \
+             the data:\n\n| vector | {} |\n|{}\n",
             names.join(" | "),
             " --- |".repeat(names.len() + 1)
         );
@@ -173,7 +172,7 @@ impl Report {
         text
     }
 
-    /// The picture: what each direction does to all attributes, as a heat map.
+    /// The picture: the crosstalk matrix as a heat map.
     pub fn picture(&self) -> Picture {
         const MARGIN: f64 = 24.0;
         const ROW: f64 = 34.0;

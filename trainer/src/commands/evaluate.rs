@@ -19,7 +19,7 @@ use interlude_dataset::{Split, Windows, heldout, store};
 /// Windows and samples that the picture shows.
 const EXAMPLES: usize = 4;
 
-/// Measure a model on a dataset: reconstruction, samples, blends.
+/// Measure a model on a dataset: reconstruction, samples, interpolations.
 #[derive(Args, Debug)]
 pub struct Evaluate {
     /// The model folder, as `interlude import` or `interlude train` writes it.
@@ -28,7 +28,7 @@ pub struct Evaluate {
     /// Folder of the dataset.
     #[arg(long, value_name = "DIR")]
     dataset: PathBuf,
-    /// Which of its windows.
+    /// Split of its windows.
     #[arg(long, value_enum, default_value_t = Part::Test)]
     split: Part,
     /// Windows to reconstruct, spread evenly over all; 0 takes all.
@@ -37,10 +37,10 @@ pub struct Evaluate {
     /// Codes to draw from the prior.
     #[arg(long, default_value_t = 256)]
     samples: usize,
-    /// How far samples stray from the most probable.
+    /// Softmax temperature of the samples.
     #[arg(long, default_value_t = 0.5)]
     temperature: f32,
-    /// Pairs of windows to blend.
+    /// Pairs of windows to interpolate.
     #[arg(long, default_value_t = 32)]
     pairs: usize,
     /// Seed of samples and pairs.
@@ -49,11 +49,11 @@ pub struct Evaluate {
     /// Threads of one operator; 0 takes as many as there are cores.
     #[arg(long, default_value_t = 0)]
     threads: usize,
-    /// File to write the numbers to as JSON; `-` writes them to standard output instead of the
+    /// File to write the figures to as JSON; `-` writes them to standard output instead of the
     /// table.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    /// File to draw the numbers and some of the music to (.svg).
+    /// File to draw the figures and some of the music to (.svg).
     #[arg(long, value_name = "FILE")]
     picture: Option<PathBuf>,
 }
@@ -61,11 +61,11 @@ pub struct Evaluate {
 /// Splits of a dataset.
 #[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Part {
-    /// What weights were made from.
+    /// Windows that weights were trained on.
     Train,
-    /// What told how training went.
+    /// Windows that training was monitored with.
     Validation,
-    /// What nothing was decided by.
+    /// Windows that no decision was based on.
     Test,
     /// All of them together.
     All,

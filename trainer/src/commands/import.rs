@@ -11,25 +11,25 @@ use interlude_models::weights::Weights;
 
 use interlude_checkpoint::{Checkpoint, configure};
 
-/// Turns a checkpoint of MusicVAE into a model folder.
+/// Convert a checkpoint of MusicVAE to a model folder.
 ///
 /// Reads TensorFlow checkpoints (an archive as Magenta publishes them, the prefix of the files, or
-/// the folder of a training run) and folders of Magenta.js. Configuration and layer sizes are read
-/// off the tensors; where these fit several configurations, --config decides.
+/// the folder of a training run) and folders of Magenta.js. Configuration and layer sizes follow
+/// from the tensors; where these fit several configurations, --config decides.
 #[derive(Debug, clap::Args)]
 pub struct Import {
     /// The checkpoint: a .tar file, a prefix such as model.ckpt-1000, or a folder.
     source: PathBuf,
-    /// The configuration, such as cat-mel_2bar_big, when it cannot be told from the tensors.
+    /// Configuration, such as cat-mel_2bar_big, where it does not follow from the tensors.
     #[arg(long, value_name = "NAME")]
     config: Option<String>,
     /// Hyper-parameters that differ from the configuration's, as name=value,…
     #[arg(long, value_name = "NAME=VALUE,…", default_value = "")]
     hparams: String,
-    /// The model folder to write; a model that is there already is replaced.
+    /// Model folder to write; an existing model is replaced.
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// A name for people, shown by the plug-in.
+    /// Title of the model, shown by the plug-in.
     #[arg(long)]
     title: Option<String>,
 }

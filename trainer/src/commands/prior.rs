@@ -23,7 +23,7 @@ use interlude_dataset::Split;
 
 /// Exit status after Ctrl-C, as shells expect it.
 const INTERRUPTED: i32 = 130;
-/// Fewest windows that anything can be learnt from.
+/// Minimum number of training windows.
 const LEAST_WINDOWS: usize = 64;
 /// Windows from which on a network has this width and number of blocks.
 const NETWORKS: [(usize, [usize; 2]); 3] = [(40_000, [384, 4]), (4_000, [256, 3]), (0, [128, 2])];
@@ -32,12 +32,12 @@ const HELD_OUT: usize = 2048;
 /// Longest window, in bars.
 const MOST_BARS: usize = 2;
 
-/// Learn where the codes of real music lie.
+/// Train a learned prior: the distribution of the latent codes of real music.
 ///
-/// A flow that carries noise to the codes of a dataset's windows, told of their key, density and other
-/// attributes, and of the windows before and after. It goes into the model's folder; `interlude
-/// generate` and the plug-in then draw samples from it and find the way between two clips through it.
-/// Ctrl-C saves, the same command goes on.
+/// A flow from normal noise to the codes of a dataset's windows, conditioned on their key, density
+/// and other attributes, and on the windows before and after. It is stored in the model's folder;
+/// `interlude generate` and the plug-in then draw samples from it and interpolate through it.
+/// Ctrl-C saves a checkpoint, the same command resumes.
 #[derive(Args, Debug)]
 pub struct Prior {
     #[command(flatten)]
@@ -48,10 +48,10 @@ pub struct Prior {
     /// Folder of the run: codes, checkpoint, metrics [default: the model's folder with -prior].
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Windows of the training split to learn from; 0 takes all.
+    /// Training windows; 0 takes all.
     #[arg(long, default_value_t = 200_000)]
     windows: usize,
-    /// Steps in all; a run that goes on may be given another number.
+    /// Total number of steps; a resumed run may be given another.
     #[arg(long, default_value_t = 50_000)]
     steps: u64,
     /// Windows in a step.
@@ -60,22 +60,22 @@ pub struct Prior {
     /// Learning rate; it falls in the second half.
     #[arg(long, default_value_t = 0.001)]
     learning_rate: f32,
-    /// Width of the network; as the number of windows allows if missing.
+    /// Units of each layer [default: by the number of windows].
     #[arg(long, value_parser = clap::value_parser!(u16).range(8..=2048))]
     width: Option<u16>,
-    /// Blocks of the network; as the number of windows allows if missing.
+    /// Residual blocks [default: by the number of windows].
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=64))]
     blocks: Option<u16>,
-    /// Let samples come from the prior, but blends of clips be as without it.
+    /// Use the prior for samples only, not for interpolations.
     #[arg(long)]
     samples_only: bool,
-    /// Seed of the windows' keys, initial weights, order and noise.
+    /// Seed of transposition, initial weights, order and noise.
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// Seconds between two checkpoints.
     #[arg(long, default_value_t = 120.0)]
     save_every: f64,
-    /// Steps between two looks at windows that are held out.
+    /// Steps between two evaluations on held-out windows.
     #[arg(long, default_value_t = 1000)]
     evaluate_every: u64,
 }
@@ -234,10 +234,10 @@ impl Prior {
         let dataset = card::place(&self.dataset);
         let name = package.dir.file_name().unwrap_or_default().to_string_lossy();
         format!(
-            "## Prior\n\n`{FILE}` carries noise to where codes of music lie (flow matching on codes with \
-             their noise). It has {} weights of 16 bits and learnt from {windows} windows in {} steps of \
-             {} in {:.0} minutes{best}. It can be told: {}; and the windows before and after.\n\nMade \
-             with\n\n```sh\ninterlude prior --model {name} --dataset {dataset} --windows {} --steps {} \
+            "## Prior\n\n`{FILE}` is a learned prior: a flow that carries normal noise to the aggregate \
+             posterior (conditional flow matching). It has {} 16-bit weights and was trained on {windows} \
+             windows in {} steps of {} in {:.0} minutes{best}. It can be conditioned on: {}; and the \
+             windows before and after.\n\nMade with\n\n```sh\ninterlude prior --model {name} --dataset {dataset} --windows {} --steps {} \
              --batch-size {} --learning-rate {} --seed {}{}\n```\n",
             flow.weight_count(),
             end.step,

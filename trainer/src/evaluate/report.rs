@@ -12,7 +12,7 @@ use super::prior::{Character, Prior};
 use super::reconstruction::Reconstruction;
 use interlude_picture::{COLOURS, Curve, Picture, as_float};
 
-/// All that was found out about a model.
+/// The evaluation of a model.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Report {
     /// The model's folder.
@@ -28,7 +28,7 @@ pub struct Report {
     pub reconstruction: Reconstruction,
     /// Samples.
     pub prior: Prior,
-    /// Blends.
+    /// Interpolations.
     pub interpolation: Interpolation,
 }
 
@@ -38,8 +38,8 @@ impl Report {
         let found = &self.reconstruction;
         let mut rows = Vec::new();
         let scores = [
-            ("steps right, teacher-forced", &found.accuracy_teacher_forced),
-            ("steps right, free-running", &found.accuracy_free_running),
+            ("step accuracy, teacher-forced", &found.accuracy_teacher_forced),
+            ("step accuracy, free-running", &found.accuracy_free_running),
             ("only steps with an event, teacher-forced", &found.accuracy_teacher_forced_events),
             ("only steps with an event, free-running", &found.accuracy_free_running_events),
             ("steps without an event in the data", &found.holds),

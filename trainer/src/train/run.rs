@@ -43,7 +43,7 @@ pub struct Options {
     pub out: PathBuf,
     /// Step at which the run ends; without it the schedule's phases say so.
     pub steps: Option<u64>,
-    /// What the rates follow instead of the hyper-parameters.
+    /// Schedule, instead of the hyper-parameters' rates.
     pub schedule: Option<Schedule>,
     /// Examples in a batch, where the schedule does not say.
     pub batch_size: usize,
@@ -51,9 +51,9 @@ pub struct Options {
     pub backend: Backend,
     /// Threads of ONNX Runtime.
     pub threads: usize,
-    /// Seed of weights, order, transposition and noise.
+    /// Seed of initial weights, order, transposition and noise.
     pub seed: u64,
-    /// Weights that a new run begins with instead of drawn ones.
+    /// Initial weights of a new run, instead of random ones.
     pub weights: Option<Weights>,
     /// Whether to go on from the last checkpoint in the folder, if there is one.
     pub resume: bool,
@@ -548,8 +548,8 @@ fn follow(ranks: &Ranks, progress: &mut Progress, weights: &mut Weights) -> anyh
     Ok(())
 }
 
-/// What the best checkpoint is best in: steps right when running freely; of grooves, whose hits may
-/// be given and whose velocities and offsets are never just right, the loss.
+/// The score that selects the best checkpoint: free-running step accuracy; for grooves, whose hits
+/// may be given and whose velocities and offsets are never exact, minus the loss.
 fn score(scores: &Scores) -> f64 {
     match scores.groove_errors {
         Some(_) => -scores.r_loss,

@@ -34,7 +34,7 @@ pub const REPORT: [&str; 5] = ["loss", "r_loss", "kl", "accuracy", GLOBAL_NORM];
 /// The one that graphs do not have which only give gradients out: a part of a batch has none.
 pub const GLOBAL_NORM: &str = "global_norm";
 
-/// A configuration that the gradient graph cannot express.
+/// A configuration that cannot be trained.
 #[derive(Debug, Error, PartialEq)]
 pub enum GradientError {
     /// A list of layers is empty.
@@ -57,7 +57,7 @@ pub enum GradientError {
         /// Steps of a segment.
         segment: usize,
     },
-    /// Rollouts know no dropout.
+    /// Scheduled sampling with dropout, which is not supported.
     #[error("`{0}` cannot be trained with both scheduled sampling and dropout; switch one off")]
     SamplingAndDropout(String),
 }
@@ -143,7 +143,7 @@ pub(super) fn norm(graph: &mut Graph, variables: &Variables) -> Value {
     norm
 }
 
-/// How gradients are clipped and remembered.
+/// Settings of clipping and Adam.
 pub(super) fn settings(config: &Config, beta_2: f64) -> Settings {
     #[expect(clippy::cast_possible_truncation, reason = "a bound in single precision")]
     let zero_from = config.hparams.grad_norm_clip_to_zero as f32;
