@@ -1,13 +1,19 @@
 //! Interlude, the CLAP and VST3 instrument.
 //!
-//! `process` in [`plugin`] reads the host's [`transport`] and notes; [`keyboard`] resolves them,
-//! [`capture`] records armed slots, [`player`] asks for patterns and plays them. Everything slow
-//! happens on the [`worker`]'s thread, reached through [`link`]; [`shared`] is what all sides see.
-//! [`host`] is what the host is told besides, [`sketch`] what the editor sees of a recording.
-//! [`headway`] tells a bounce from real time.
-//! [`memory`] is what the audio thread may use, [`shape`] how the music is bent. [`state`] and [`params`] are what a project saves, [`resources`] finds runtime and models.
-//! [`editor`] draws from plain data, [`window`] connects it, [`surface`] is its place in the host.
-//! [`standalone`] is a host of one, for the program without one.
+//! | module | is |
+//! | --- | --- |
+//! | [`plugin`] | `process` and the plug-in's life |
+//! | [`transport`], [`headway`] | song position and tempo of the host; detection of a bounce |
+//! | [`keyboard`], [`capture`], [`sketch`] | held keys, recording of armed slots, what the editor shows of it |
+//! | [`player`] | requests patterns and plays them on their sample |
+//! | [`link`], [`shared`], [`memory`] | rings and atomics between the threads, shared data, memory for the audio thread |
+//! | [`worker`] | the thread for everything slow: models, encoding, decoding, files |
+//! | [`shape`] | attributes that a user raises or lowers |
+//! | [`params`], [`state`] | parameters, and what a project saves |
+//! | [`host`] | notifications of the host |
+//! | [`resources`] | ONNX Runtime and models on disk |
+//! | [`editor`], [`window`], [`surface`] | the editor as a function of plain data, its connection, its window |
+//! | [`standalone`] | a host of one plug-in, for the stand-alone program |
 
 pub mod capture;
 pub mod editor;

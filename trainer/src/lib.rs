@@ -1,11 +1,10 @@
-//! Making models: training, evaluation, what is learnt of a trained model's codes, and the command
-//! `interlude`.
+//! Training and evaluation of models, tools for their latent space, and the command `interlude`.
 //!
 //! | module | is |
 //! | --- | --- |
 //! | [`train`] | a run of training, from a schedule and a dataset to a model |
 //! | [`evaluate`] | scores of a model, through the engine that the plug-in uses |
-//! | [`attributes`], [`whitening`], [`constrain`], [`prior`] | what is learnt of a model's codes |
+//! | [`attributes`], [`whitening`], [`constrain`], [`prior`] | attribute vectors, whitening, constraint actors, learned priors |
 //! | [`generate`] | music from latent codes |
 //! | [`commands`] | the command line |
 //!

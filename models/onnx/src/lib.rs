@@ -1,5 +1,5 @@
-//! ONNX graphs: built with typed calls, stored, packed to 8 bits, and run by ONNX Runtime. Nothing
-//! here knows of music.
+//! ONNX graphs, independent of music: built with typed calls, stored, quantised to int8, and run by
+//! ONNX Runtime.
 //!
 //! [`Graph`] collects nodes, initialisers, inputs and outputs and becomes a serialised
 //! [`proto::ModelProto`]. Operators are added by name with [`Graph::op`]; the most frequent ones
@@ -9,11 +9,11 @@
 //! | --- | --- |
 //! | [`ops`] | the most frequent operators |
 //! | [`proto`] | the messages of an `.onnx` file |
-//! | [`stored`] | tensors of a file, read back |
-//! | [`mod@quantise`] | a graph with weights of 8 bits |
+//! | [`stored`] | reading the weights of a graph |
+//! | [`mod@quantise`] | a graph with int8 weights |
 //! | [`weights`] | tensors by name, and the safetensors file of them |
-//! | [`runtime`] | ONNX Runtime found and started; its execution providers |
-//! | [`files`] | files written whole or not at all |
+//! | [`runtime`] | finding and starting ONNX Runtime; its execution providers |
+//! | [`files`] | atomic writes of files |
 //!
 //! ```
 //! use interlude_onnx::{ElementType, Graph};

@@ -5,14 +5,14 @@
 //! | module | is |
 //! | --- | --- |
 //! | [`gradient`] | forward pass, backward pass, clipping and Adam as an ONNX graph |
-//! | [`batch`], [`inputs`] | what a step is given and tells; the tensors that it fills |
+//! | [`batch`], [`inputs`] | inputs and report of a step; the tensors that a batch fills |
 //! | [`state`] | variables and moments |
 //! | [`program`], [`update`] | a graph in a session, bound to the state; an update in a session of its own |
 //! | [`parallel`], [`distributed`], [`ranks`] | parts of a batch on threads, in processes under MPI |
 //! | [`device`] | a state in the memory of a graphics card |
 //! | [`training_api`], [`hosted`] | ONNX Runtime's training API, and the build that has it |
-//! | [`stepper`] | all ways to run a step behind one door |
-//! | [`error`] | what can go wrong |
+//! | [`stepper`] | all back ends behind one type |
+//! | [`error`] | errors |
 //!
 //! ```
 //! use interlude_backend::gradient::{model, shape::Shape};

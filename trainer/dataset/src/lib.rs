@@ -6,14 +6,14 @@
 //!
 //! | modules | are |
 //! | --- | --- |
-//! | [`source`], [`names`] | files in folders and archives, and what they are called |
-//! | [`records`], [`leadsheets`], [`patterns`], [`monophony`] | formats beside MIDI, and parts of a kind |
-//! | [`options`], [`reading`], [`build`] | what to build, windows of a file, the whole of a build |
-//! | [`arrange`], [`combine`], [`merge`] | windows made by rule, from other datasets, of several folders |
-//! | [`splits`], [`heldout`] | which files train, which are held out |
+//! | [`source`], [`names`] | files in folders and archives, and their names |
+//! | [`records`], [`leadsheets`], [`patterns`], [`monophony`] | formats besides MIDI, and monophonic parts |
+//! | [`options`], [`reading`], [`build`] | options of a build, windows of a file, the build |
+//! | [`arrange`], [`combine`], [`merge`] | arranged trios, combined trios, merged datasets |
+//! | [`splits`], [`heldout`] | splits from tables or paths, held-out windows |
 //! | [`layout`] | windows as numbers |
 //! | [`description`], [`store`], [`journal`] | a dataset on disk |
-//! | [`statistics`] | what is in it |
+//! | [`statistics`] | figures about it |
 //!
 //! ```
 //! use interlude_dataset::Windows;
