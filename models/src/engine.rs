@@ -15,6 +15,7 @@ use thiserror::Error;
 
 pub use crate::noise::NoiseKey;
 pub use decoder::{Decoder, Sample};
+use interlude_gradient::autoencoder::Example;
 pub use taste::Taste;
 
 use crate::config::Config;
@@ -62,6 +63,12 @@ impl Posterior {
             0.5 * (mu * mu + sigma * sigma - 1.0) - sigma.ln()
         };
         self.mu.iter().zip(&self.sigma).map(nats).sum()
+    }
+}
+
+impl From<Posterior> for Example {
+    fn from(posterior: Posterior) -> Self {
+        Self { mean: posterior.mu, deviation: posterior.sigma }
     }
 }
 

@@ -17,6 +17,9 @@ use std::fs::{self, File};
 use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
+use interlude_onnx::proto::ModelProto;
+use interlude_onnx::quantise::quantise;
+use interlude_onnx::stored;
 use prost::Message;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -27,9 +30,6 @@ use crate::latent::constraint;
 use crate::latent::flow::{self, Flow, FlowError};
 use crate::network::{self, NetworkError, Part};
 use crate::weights::Weights;
-use interlude_onnx::proto::ModelProto;
-use interlude_onnx::quantise::quantise;
-use interlude_onnx::stored;
 
 /// Name of the file that describes a model.
 pub const INFO_FILE: &str = "model.json";

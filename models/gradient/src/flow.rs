@@ -256,6 +256,7 @@ mod tests {
     use rand::RngExt;
 
     use crate::field::{Field, Way};
+    use crate::slopes::assert_slopes;
 
     use super::*;
 
@@ -281,31 +282,7 @@ mod tests {
             fill_normal(&mut generator, &mut values);
             given.push((name, values));
         }
-        let run = |weights: &Weights| {
-            // A rate of 0 leaves the weights, and without clipping the first moments are a tenth of
-            // the gradients.
-            let options = fit::Settings { clip: f32::MAX, beta_2: BETA_2, steps: 0 };
-            let mut fit =
-                Fit::with(runtime, network(SIZES, batch), weights, options).expect("a graph");
-            given.iter().for_each(|(name, values)| fit.input(name).copy_from_slice(values));
-            fit.step(0.0).expect("a step");
-            fit
-        };
-        let fit = run(&weights);
-        for name in weights.0.keys() {
-            let gradient: Vec<f32> = fit.moment(name).iter().map(|moment| 10.0 * moment).collect();
-            let norm: f32 = gradient.iter().map(|value| value * value).sum();
-            let step = 0.01 / norm.sqrt();
-            let moved = |sign: f32| {
-                let mut weights = weights.clone();
-                let tensor = weights.0.get_mut(name).expect("a variable");
-                let values = tensor.data.iter_mut().zip(&gradient);
-                values.for_each(|(value, gradient)| *value += sign * step * gradient);
-                run(&weights).scalar("loss")
-            };
-            let slope = (moved(1.0) - moved(-1.0)) / (2.0 * step);
-            assert!((slope / norm - 1.0).abs() < 0.02, "{name}: {slope} instead of {norm}");
-        }
+        assert_slopes(runtime, || network(SIZES, batch), &weights, &given, 0.01);
     }
 
     /// Points on one of two circles, which the context tells apart.

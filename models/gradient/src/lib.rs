@@ -21,6 +21,7 @@
 //! | [`stack`] | recurrent layers on top of each other, started from a vector |
 //! | [`adam`] | gradients to new weights |
 //! | [`fit`] | a small network in training |
+//! | [`autoencoder`] | a tiny variational autoencoder of vectors |
 //! | [`flow`], [`field`] | a flow: trained by flow matching, followed from noise to data and back |
 //!
 //! A graph with one layer, its loss and its gradients becomes a network in training in a few lines:
@@ -41,6 +42,7 @@
 
 pub mod activation;
 pub mod adam;
+pub mod autoencoder;
 pub mod cell;
 pub mod dense;
 pub mod dropout;
@@ -53,6 +55,8 @@ pub mod part;
 pub mod perceptron;
 pub mod random;
 pub mod residual;
+#[cfg(test)]
+mod slopes;
 pub mod stack;
 pub mod state;
 pub mod tensors;

@@ -8,12 +8,13 @@ use ort::value::{DynValue, Outlet, Tensor, TensorElementType, ValueType};
 use prost::Message;
 
 use super::{EngineError, EngineOptions};
+use interlude_onnx::{Dim, ElementType};
+
 use crate::config::Config;
 use crate::network::Part;
 use crate::network::interface::Port;
 use crate::package::Package;
 use crate::runtime::Runtime;
-use interlude_onnx::{Dim, ElementType};
 
 /// A loaded graph.
 #[derive(Debug)]

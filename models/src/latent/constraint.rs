@@ -11,6 +11,8 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use interlude_gradient::perceptron::Trained;
+use interlude_gradient::random::generator;
 use rand::RngExt;
 use safetensors::tensor::SafeTensors;
 use serde::{Deserialize, Serialize};
@@ -18,8 +20,6 @@ use thiserror::Error;
 
 use crate::files;
 use crate::weights::Weights;
-use interlude_gradient::perceptron::Trained;
-use interlude_gradient::random::generator;
 
 use super::prior;
 

@@ -9,15 +9,15 @@
 mod conditions;
 mod file;
 
-use rand::RngExt;
-
-use crate::runtime::Runtime;
-use crate::weights::Weights;
 use interlude_gradient::field::{Field, Plan, Way};
 use interlude_gradient::fit::FitError;
 use interlude_gradient::flow::TIMES;
 use interlude_gradient::random::generator;
 use interlude_gradient::residual::Sizes;
+use rand::RngExt;
+
+use crate::runtime::Runtime;
+use crate::weights::Weights;
 
 pub use conditions::{Condition, Conditions, Known};
 pub use file::{FILE, FlowError};

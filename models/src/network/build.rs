@@ -3,9 +3,10 @@
 use std::io::{self, Write};
 
 use super::interface::{Interface, Part, Port};
+use interlude_onnx::{ElementType, Graph, Value};
+
 use crate::config::Config;
 use crate::weights::{Tensor, Weights};
-use interlude_onnx::{ElementType, Graph, Value};
 
 /// Positions of the gates `i, j, f, o` of a TensorFlow cell in the order of ONNX, `i, o, f, c`.
 pub(super) const ONNX_GATES: [usize; 4] = [0, 3, 2, 1];

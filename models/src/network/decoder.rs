@@ -12,10 +12,11 @@ use std::io::{self, Write};
 use super::build::Builder;
 use super::interface::{self, Part};
 use super::variables::{Core, conductor_cell, cores, decoder_cell, embedding_size};
+use interlude_onnx::{Attribute, ElementType, Value, extent};
+
 use crate::config::{Config, OutputKind};
 use crate::families::percussion::CLASSES;
 use crate::weights::Weights;
-use interlude_onnx::{Attribute, ElementType, Value, extent};
 
 /// Builds `decoder_conductor.onnx`; the weights go to `data`.
 ///

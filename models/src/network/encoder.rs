@@ -8,9 +8,10 @@ use std::io::{self, Write};
 use super::build::Builder;
 use super::interface::Part;
 use super::variables::{encoder_cell, encoder_levels};
+use interlude_onnx::{Attribute, Value, extent};
+
 use crate::config::Config;
 use crate::weights::Weights;
-use interlude_onnx::{Attribute, Value, extent};
 
 /// The weights of the posterior's deviation, which a graph has no place for when they are all zero.
 pub(super) const SIGMA_KERNEL: &str = "encoder/sigma/kernel";

@@ -15,9 +15,10 @@
 //! \[batch, depth\] floats, all zeros for "none yet".
 
 use super::variables::{Core, cores, embedding_size, projection_size};
+use interlude_onnx::{Dim, ElementType};
+
 use crate::config::{Config, OutputKind};
 use crate::families::percussion;
-use interlude_onnx::{Dim, ElementType};
 
 /// An input or output of a graph.
 #[derive(Clone, Debug, PartialEq)]

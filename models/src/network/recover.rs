@@ -11,10 +11,11 @@ use prost::Message;
 
 use super::encoder::SIGMA_KERNEL;
 use super::{Part, build, variables};
-use crate::config::Config;
-use crate::weights::{Tensor, Weights};
 use interlude_onnx::proto::ModelProto;
 use interlude_onnx::stored;
+
+use crate::config::Config;
+use crate::weights::{Tensor, Weights};
 
 /// An index is told by two numbers below this, which a float holds exactly.
 const DIGIT: usize = 1 << 12;

@@ -5,11 +5,8 @@
 
 use std::{collections::VecDeque, path::PathBuf};
 
-use interlude_models::{
-    engine::Posterior,
-    latent::personal::{Personal, Settings, Training},
-    tokens::Window,
-};
+use interlude_gradient::autoencoder::{Example, Settings, Training};
+use interlude_models::{engine::Posterior, latent::personal::Personal, tokens::Window};
 
 use super::{files, model::Model};
 
@@ -29,6 +26,8 @@ pub(super) struct Learning {
     windows: VecDeque<Window>,
     codes: Vec<Posterior>,
     training: Option<Training>,
+    /// The latent space that is learnt in.
+    space: String,
     /// What was wrong with the first file that could not be used.
     pub(super) problem: Option<String>,
 }
@@ -64,6 +63,7 @@ impl Learning {
             windows: windows.into(),
             codes: Vec::new(),
             training: None,
+            space: String::new(),
             problem: None,
         }
     }
@@ -94,7 +94,9 @@ impl Learning {
             }
             let codes = std::mem::take(&mut self.codes);
             let settings = Settings::default();
-            let training = Training::new(model.runtime(), model.space(), codes, settings);
+            let examples = codes.into_iter().map(Example::from).collect();
+            let training = Training::new(model.runtime(), examples, settings);
+            model.space().clone_into(&mut self.space);
             self.training = Some(training.map_err(|error| error.to_string())?);
             return Ok(Outcome::Learning(TRAINING));
         };
@@ -104,8 +106,9 @@ impl Learning {
             return Ok(Outcome::Learning(TRAINING + (1.0 - TRAINING) * done));
         }
         let trained = self.training.take().map(Training::finish);
-        let trained = trained.ok_or("The training has ended already.")?;
-        trained.map(Outcome::Learnt).map_err(|error| error.to_string())
+        let weights = trained.ok_or("The training has ended already.")?;
+        let personal = Personal::of(std::mem::take(&mut self.space), weights);
+        personal.map(Outcome::Learnt).map_err(|error| error.to_string())
     }
 }
 

@@ -10,9 +10,10 @@ use std::time::Instant;
 use anyhow::{Context, bail};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
+use interlude_gradient::autoencoder::{self, Example, Settings};
 use interlude_models::config::Config;
 use interlude_models::engine::Engine;
-use interlude_models::latent::personal::{self, Personal, Settings};
+use interlude_models::latent::personal::Personal;
 use interlude_models::latent::prior;
 use interlude_models::midi::begins_like_midi;
 use interlude_models::package::Package;
@@ -100,15 +101,17 @@ impl Command {
         let begun = Instant::now();
         let mut last = None;
         let space = package.info.latent_space();
-        let trained = personal::train(runtime, &space, codes.clone(), settings, &mut |state| {
+        let examples = codes.iter().cloned().map(Example::from).collect();
+        let trained = autoencoder::train(runtime, examples, settings, &mut |state| {
             progress.set_position(state.done as u64);
             last = Some(state);
             ControlFlow::Continue(())
         })?;
         let seconds = begun.elapsed().as_secs_f64();
         progress.finish_and_clear();
-        let (personal, last) =
+        let (weights, last) =
             trained.zip(last).context("the training ended before its first step")?;
+        let personal = Personal::of(space, weights)?;
         personal.write(&self.out)?;
 
         let mut report = Report {

@@ -5,13 +5,12 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use interlude_gradient::perceptron::Trained;
 use safetensors::tensor::SafeTensors;
 use thiserror::Error;
 
 use crate::files;
 use crate::weights::Weights;
-use interlude_gradient::fit::FitError;
-use interlude_gradient::perceptron::Trained;
 
 use super::{Personal, Sizes};
 
@@ -22,15 +21,9 @@ const LARGEST_FILE: u64 = 8 << 20;
 /// Longest name of a latent space.
 const LONGEST_NAME: usize = 256;
 
-/// Why a personal model could not be trained, read or written.
+/// Why a personal model could not be read or written.
 #[derive(Debug, Error)]
 pub enum PersonalError {
-    /// Nothing to learn from.
-    #[error("a personal model needs at least one clip whose codes are finite and of one size")]
-    Codes,
-    /// ONNX Runtime fails.
-    #[error(transparent)]
-    Fit(#[from] FitError),
     /// The bytes are no personal model.
     #[error("this is no personal model ({0}); make it again with `interlude personal`")]
     Format(String),
