@@ -14,6 +14,7 @@ pub mod initial;
 pub mod line;
 pub mod metrics;
 pub(crate) mod mixing;
+pub mod plan;
 pub mod report;
 pub mod run;
 pub mod schedule;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
-use interlude_models::config::{self, Config, SamplingSchedule};
+use interlude_models::config::{self, Config};
 use interlude_models::network::{self, variables};
 use interlude_models::package::{INFO_FILE, Package};
 use interlude_models::runtime::{Provider, Runtime};
@@ -14,9 +14,8 @@ use interlude_models::weights::Weights;
 
 use super::common::{self, Shared};
 use crate::train::batch_size;
-use crate::train::growing;
+use crate::train::plan::{self, Course, Plan};
 use crate::train::run::{self, End, Options};
-use crate::train::schedule::Schedule;
 use crate::train::snapshot;
 use crate::train::widening;
 use interlude_backend::hosted::{self, HostError, TrainingBuild};
@@ -164,10 +163,6 @@ impl Choice {
     }
 }
 
-/// Name of the schedule whose windows grow.
-const GROWING: &str = "growing";
-/// Name of the original's rates.
-const ORIGINAL: &str = "original";
 /// How long one of several processes waits for the others.
 const GRACE: Duration = Duration::from_millis(600);
 
@@ -227,17 +222,9 @@ impl Train {
                 self.out.display()
             );
         }
-        let course = match self.schedule {
-            Some(path) if path.as_os_str() == GROWING => Course::Growing,
-            Some(path) if path.as_os_str() == ORIGINAL => Course::Original,
-            Some(path) => Course::Given(Schedule::read(&path, &config)?),
-            None if self.from.is_some() => Course::Original,
-            None if rates(&config) != rates(&config::by_name(&self.config)?) => Course::Original,
-            None => Course::Growing,
-        };
-        if self.steps.is_none() && !matches!(course, Course::Given(_)) {
-            bail!("--steps is missing: give the number of steps, or --schedule a file with phases");
-        }
+        let named = config::by_name(&self.config)?;
+        let (schedule, begins) = (self.schedule.as_deref(), self.from.is_some());
+        let course = Course::choose(schedule, self.steps, begins, &config, &named)?;
         // A run that goes on has its own, and those may be gone.
         let from = self.from.as_deref().filter(|_| new);
         let weights = from.map(|path| beginning(path, &config, self.seed)).transpose()?;
@@ -265,25 +252,12 @@ impl Train {
                 }
             }
         };
-        if batch_size == 0 || batch_size > usize::from(u16::MAX) {
-            bail!("the batch size must be between 1 and 65535, it is {batch_size}");
+        let batch = plan::BatchSize { examples: batch_size, is_chosen: self.batch_size.is_some() };
+        let plan = course.plan(&config, self.steps, batch, windows.len())?;
+        let Plan { schedule, steps, batch_size, grows } = plan;
+        if let Some((count, examples)) = grows.filter(|_| ranks.leads()) {
+            eprintln!("{count} steps of {examples} windows that grow");
         }
-        let (mut batch_size, mut steps) = (batch_size, self.steps);
-        let schedule = match course {
-            Course::Growing => {
-                let mut count = steps.take().unwrap_or(0);
-                if self.batch_size.is_none() {
-                    (count, batch_size) = growing::smaller(count, batch_size);
-                }
-                let examples = batch_size.min(windows.len());
-                if ranks.leads() {
-                    eprintln!("{count} steps of {examples} windows that grow");
-                }
-                Some(growing::schedule(&config, count, examples))
-            }
-            Course::Original => None,
-            Course::Given(schedule) => Some(schedule),
-        };
         static STOP: AtomicBool = AtomicBool::new(false);
         let (several, leads) = (ranks.size() > 1, ranks.leads());
         ctrlc::set_handler(move || {
@@ -362,27 +336,6 @@ fn sizes(config: &Config) -> String {
     let own = own.into_iter().filter(|(_, sizes)| !sizes.is_empty());
     let own: String = own.map(|(name, sizes)| format!("{name}={sizes:?},")).collect();
     format!("{own}z_size={}", hparams.z_size)
-}
-
-/// What rates and windows follow.
-enum Course {
-    Growing,
-    Original,
-    Given(Schedule),
-}
-
-/// The hyper-parameters that only the original's course obeys.
-fn rates(config: &Config) -> ([f64; 6], SamplingSchedule) {
-    let hparams = &config.hparams;
-    let numbers = [
-        hparams.learning_rate,
-        hparams.decay_rate,
-        hparams.min_learning_rate,
-        hparams.max_beta,
-        hparams.beta_rate,
-        hparams.sampling_rate,
-    ];
-    (numbers, hparams.sampling_schedule)
 }
 
 /// Threads of one process: several share the processors, when none are asked for.
