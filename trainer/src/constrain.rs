@@ -3,6 +3,7 @@
 //! actor learns to move codes of the prior to where the critic takes them for music, with the
 //! attributes as wished, and to move them little.
 
+pub mod comparison;
 pub mod networks;
 
 use interlude_gradient::fit::{Fit, FitError};

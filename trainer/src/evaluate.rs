@@ -12,7 +12,7 @@ pub mod resemblance;
 use std::collections::BTreeMap;
 
 use interlude_models::config::{Config, OutputKind};
-use interlude_models::engine::{DecodeSettings, Engine, EngineError};
+use interlude_models::engine::{DecodeSettings, Engine, EngineError, Posterior};
 use interlude_models::tokens::{Controls, Tokens, Window};
 use serde::Serialize;
 
@@ -85,6 +85,25 @@ pub fn chosen(config: &Config, windows: &Windows, count: usize) -> Vec<Window> {
 /// The controls of some windows, for models that have them.
 pub(crate) fn controls(windows: &[Window]) -> Option<Vec<Controls>> {
     windows.iter().map(|window| window.controls.clone()).collect()
+}
+
+/// The posteriors of any number of windows, which are encoded some at a time. `on_windows` is called
+/// with how many more are done.
+///
+/// # Errors
+/// [`EngineError`] when a graph fails.
+pub fn posteriors(
+    engine: &mut Engine,
+    windows: &[Window],
+    on_windows: &mut dyn FnMut(usize),
+) -> Result<Vec<Posterior>, EngineError> {
+    let mut found = Vec::with_capacity(windows.len());
+    for windows in windows.chunks(BATCH) {
+        let tokens: Vec<Tokens> = windows.iter().map(|window| window.tokens.clone()).collect();
+        found.extend(engine.encode(&tokens, controls(windows).as_deref())?);
+        on_windows(windows.len());
+    }
+    Ok(found)
 }
 
 /// Means of the posteriors of some windows.

@@ -7,14 +7,17 @@ use std::path::Path;
 use interlude_dataset::{Split, store};
 use interlude_gradient::fit::{Fit, Network};
 use interlude_gradient::perceptron::initial;
-use interlude_models::config::by_name;
+use interlude_models::config::{self, by_name};
 use interlude_models::engine::Posterior;
 use interlude_models::latent::constraint::{ACTOR, Constraint, FILE, Range};
 use interlude_models::latent::prior;
 use interlude_models::package::{ModelInfo, Package};
 use interlude_models::runtime::Runtime;
+use interlude_models::tokens::{Tokens, Window};
 use interlude_models::weights::Weights;
+use interlude_trainer::attributes::measure::{self, Measure};
 use interlude_trainer::commands::run;
+use interlude_trainer::constrain::comparison::{Row, labels};
 use interlude_trainer::constrain::networks::{self, CRITIC, Sizes};
 use interlude_trainer::constrain::{Settings, train};
 use interlude_trainer::train::initial as model;
@@ -160,4 +163,45 @@ fn actors_serve_generation() {
         let refused = sample(&["--attribute", wish]).expect_err("no such wish").to_string();
         assert!(refused.contains(told), "{refused}");
     }
+}
+
+/// Windows of a melody model with so many notes each.
+fn windows(counts: impl IntoIterator<Item = usize>) -> Vec<Window> {
+    let window = |count| {
+        let step = |step: usize| if step < count { 41 } else { 0 };
+        Window { tokens: Tokens::Melody((0..32).map(step).collect()), controls: None }
+    };
+    counts.into_iter().map(window).collect()
+}
+
+// The lower third of the windows is low, the upper third high; an attribute that is the same
+// everywhere has no range.
+#[test]
+fn thirds_are_low_and_high() {
+    let config = config::by_name("cat-mel_2bar_small").expect("known");
+    let measures = measure::of_config(&config);
+    let density = |measure: &Measure| measure.name == "density";
+    let measures: Vec<Measure> = measures.into_iter().filter(density).collect();
+    let (ranges, found) = labels(&config, &windows(1..=9), &measures);
+    assert_eq!(ranges.len(), 1);
+    assert!(ranges[0].low < ranges[0].high);
+    let found: Vec<f32> = found.into_iter().flatten().collect();
+    assert_eq!((found[0], found[4], found[8]), (-1.0, 0.0, 1.0));
+    assert!(found.is_sorted(), "{found:?}");
+    let (ranges, found) = labels(&config, &windows([4; 9]), &measures);
+    assert!(ranges.is_empty() && found.iter().all(Vec::is_empty));
+}
+
+// Equal windows have no spread, and the share of different ones counts each once.
+#[test]
+fn rows_tell_equal_windows() {
+    let config = config::by_name("cat-mel_2bar_small").expect("known");
+    let measures = measure::of_config(&config);
+    let same = Row::of("same", &config, &windows([4; 5]), &measures, 1.0);
+    assert_eq!((same.spread, same.distinct), (0.0, 0.2));
+    assert_eq!(same.notes_per_bar, 2.0);
+    let others = Row::of("others", &config, &windows(1..=5), &measures, 0.5);
+    assert!(others.spread > 0.0);
+    assert_eq!((others.distinct, others.in_range), (1.0, 0.5));
+    assert_eq!(others.values().count(), 6 + measures.len());
 }

@@ -1,30 +1,23 @@
 //! `interlude constrain`: an actor that makes codes of the prior better, and what that gains.
 
-use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::path::PathBuf;
 
 use anyhow::{anyhow, bail};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
-use interlude_models::clip::Clip;
-use interlude_models::config::Config;
-use interlude_models::engine::{Engine, Posterior};
 use interlude_models::latent::constraint::{Constraint, FILE, Range};
-use interlude_models::latent::prior as draw;
 use interlude_models::runtime::Runtime;
-use interlude_models::tokens::{Controls, Tokens, Window, to_clip};
 use serde::Serialize;
 
 use super::card;
 use super::common::{self, Shared};
 use super::evaluate::Part;
 use super::generate::{Model, temperature};
-use crate::attributes::measure::{self, Measure};
-use crate::constrain::{self, Labels, Settings};
-use crate::evaluate::prior::{self, Character};
-use crate::evaluate::resemblance::distance;
-use crate::evaluate::{mean, number, symbols};
+use crate::attributes::measure;
+use crate::constrain::comparison::{self, Row, Sampling};
+use crate::constrain::{self, Settings};
+use crate::evaluate::posteriors;
 
 /// Attributes that can be wished for.
 const ATTRIBUTES: usize = 2;
@@ -74,26 +67,6 @@ pub struct Constrain {
     json: bool,
 }
 
-/// Samples of one kind, or windows of a split.
-#[derive(Debug, Serialize)]
-struct Row {
-    name: String,
-    /// Share of bars in which no note begins.
-    empty_bars: f64,
-    /// Notes that begin in a bar.
-    notes_per_bar: f64,
-    /// Share of notes within the data's range of pitches.
-    in_range: f64,
-    /// Share of a window's notes in the major scale that fits best.
-    in_scale: Option<f64>,
-    /// Edit distance between two windows, mean of some pairs, in shares of their length.
-    spread: f64,
-    /// Share of windows like no other.
-    distinct: f64,
-    /// Mean of each attribute.
-    attributes: Vec<f64>,
-}
-
 #[derive(Debug, Serialize)]
 struct Report {
     windows: usize,
@@ -124,10 +97,10 @@ impl Constrain {
         let bar = ProgressBar::new(windows.len() as u64);
         bar.set_style(ProgressStyle::with_template("{msg} {bar:30} {pos} of {len}, {eta} left")?);
         bar.set_message("windows");
-        let codes = encode(&mut engine, &windows, &bar)?;
+        let codes = posteriors(&mut engine, &windows, &mut |count| bar.inc(count as u64))?;
         let mut measures = measure::of_config(&config);
         measures.truncate(ATTRIBUTES);
-        let (ranges, labels) = labels(&config, &windows, &measures);
+        let (ranges, labels) = comparison::labels(&config, &windows, &measures);
         measures.retain(|measure| ranges.iter().any(|range| range.name == measure.name));
 
         bar.set_message("steps");
@@ -146,20 +119,10 @@ impl Constrain {
             .map_err(|reason| anyhow!("the training gave no actor: {reason}"))?;
 
         let name = format!("windows of the {} split", self.split.name());
-        let mut rows = vec![row(&name, &config, &tests, &measures, 1.0)];
-        let none: Vec<Option<f32>> = vec![None; ranges.len()];
-        rows.push(self.measure(&mut engine, &tests, &measures, "samples of the prior", None)?);
-        let made = Some((&actor, none.as_slice()));
-        rows.push(self.measure(&mut engine, &tests, &measures, "samples moved", made)?);
-        for (index, range) in ranges.iter().enumerate() {
-            for (value, word) in [(-1.0, "low"), (1.0, "high")] {
-                let mut wishes = none.clone();
-                wishes[index] = Some(value);
-                let name = format!("moved, {} {word}", range.name);
-                let made = Some((&actor, wishes.as_slice()));
-                rows.push(self.measure(&mut engine, &tests, &measures, &name, made)?);
-            }
-        }
+        let mut rows = vec![Row::of(&name, &config, &tests, &measures, 1.0)];
+        let sampling =
+            Sampling { samples: self.samples, temperature: self.temperature, seed: self.seed };
+        rows.extend(sampling.compare(&mut engine, &tests, &measures, &actor)?);
         let report = Report { windows: windows.len(), ranges, rows };
         if !self.dry_run {
             actor.write(&package.dir.join(FILE))?;
@@ -205,106 +168,6 @@ impl Constrain {
             self.learning_rate, self.stay
         );
         text
-    }
-
-    fn measure(
-        &self,
-        engine: &mut Engine,
-        tests: &[Window],
-        measures: &[Measure],
-        name: &str,
-        actor: Option<(&Constraint, &[Option<f32>])>,
-    ) -> anyhow::Result<Row> {
-        let config = engine.config().clone();
-        let code = |index| {
-            let plain = || draw(self.seed, index, config.hparams.z_size);
-            actor.map_or_else(plain, |(actor, wishes)| actor.sample(self.seed, index, wishes))
-        };
-        let codes: Vec<Vec<f32>> = (0..self.samples as u64).map(code).collect();
-        let settings = (self.temperature, self.seed);
-        let validity = prior::of_codes(engine, tests, &codes, settings, self.samples)?;
-        let windows: Vec<Window> = validity
-            .examples
-            .iter()
-            .map(|tokens| Window { tokens: tokens.clone(), controls: None })
-            .collect();
-        Ok(row(name, &config, &windows, measures, validity.in_range))
-    }
-}
-
-/// Encodes windows, some at a time so that progress is seen.
-pub(super) fn encode(
-    engine: &mut Engine,
-    windows: &[Window],
-    bar: &ProgressBar,
-) -> anyhow::Result<Vec<Posterior>> {
-    let mut codes = Vec::with_capacity(windows.len());
-    for windows in windows.chunks(64) {
-        let tokens: Vec<Tokens> = windows.iter().map(|window| window.tokens.clone()).collect();
-        let controls: Option<Vec<Controls>> =
-            windows.iter().map(|window| window.controls.clone()).collect();
-        codes.extend(engine.encode(&tokens, controls.as_deref())?);
-        bar.inc(windows.len() as u64);
-    }
-    Ok(codes)
-}
-
-/// What is low and high of each attribute that differs between windows, and where each window is.
-fn labels(config: &Config, windows: &[Window], measures: &[Measure]) -> (Vec<Range>, Vec<Labels>) {
-    let clips: Vec<Clip> = windows.iter().map(|window| to_clip(config, &window.tokens)).collect();
-    let mut ranges = Vec::new();
-    let mut labels = vec![Labels::new(); windows.len()];
-    for measure in measures {
-        let values: Vec<Option<f64>> = clips.iter().map(|clip| measure.of(clip)).collect();
-        let mut sorted: Vec<f64> = values.iter().copied().flatten().collect();
-        sorted.sort_by(f64::total_cmp);
-        let third = |count: usize| sorted.get(count * sorted.len() / 3).copied();
-        let Some((low, high)) = third(1).zip(third(2)).filter(|(low, high)| low < high) else {
-            continue;
-        };
-        for (labels, value) in labels.iter_mut().zip(values) {
-            labels.push(match value {
-                Some(value) if value < low => -1.0,
-                Some(value) if value > high => 1.0,
-                _ => 0.0,
-            });
-        }
-        ranges.push(Range { name: measure.name.clone(), low, high });
-    }
-    (ranges, labels)
-}
-
-fn row(
-    name: &str,
-    config: &Config,
-    windows: &[Window],
-    measures: &[Measure],
-    in_range: f64,
-) -> Row {
-    let clips: Vec<Clip> = windows.iter().map(|window| to_clip(config, &window.tokens)).collect();
-    let steps: Vec<Vec<u64>> =
-        windows.iter().map(|window| symbols(config, &window.tokens)).collect();
-    let different: BTreeSet<&Vec<u64>> = steps.iter().collect();
-    let character = Character::of(&clips);
-    let average = |measure: &Measure| mean(clips.iter().filter_map(|clip| measure.of(clip)));
-    Row {
-        name: name.to_owned(),
-        empty_bars: character.empty_bars,
-        notes_per_bar: character.notes_per_bar,
-        in_range,
-        in_scale: character.in_scale,
-        spread: mean(steps.windows(2).map(|pair| distance(&pair[0], &pair[1]))),
-        distinct: number(different.len()) / number(steps.len()).max(1.0),
-        attributes: measures.iter().map(average).collect(),
-    }
-}
-
-impl Row {
-    /// Its numbers in the order of [`Report::columns`].
-    fn values(&self) -> impl Iterator<Item = Option<f64>> {
-        let before = [self.empty_bars, self.notes_per_bar, self.in_range].map(Some);
-        let after = [self.spread, self.distinct].into_iter().chain(self.attributes.iter().copied());
-        before.into_iter().chain([self.in_scale]).chain(after.map(Some))
     }
 }
 

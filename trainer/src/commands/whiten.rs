@@ -14,7 +14,7 @@ use super::card;
 use super::common::{self, Shared};
 use super::evaluate::Part;
 use super::generate::Model;
-use crate::evaluate::mean;
+use crate::evaluate::{mean, posteriors};
 use crate::whitening::Whitening;
 
 /// Whiten a model's latent space, so that samples of the prior resemble the training data.
@@ -56,7 +56,7 @@ impl Whiten {
         let bar = ProgressBar::new(windows.len() as u64);
         bar.set_style(ProgressStyle::with_template("{msg} {bar:30} {pos} of {len}, {eta} left")?);
         bar.set_message("windows");
-        let codes = super::constrain::encode(&mut engine, &windows, &bar)?;
+        let codes = posteriors(&mut engine, &windows, &mut |count| bar.inc(count as u64))?;
         bar.finish_and_clear();
         if codes.len() < 2 * config.hparams.z_size {
             bail!(
