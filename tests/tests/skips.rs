@@ -38,7 +38,7 @@ fn hidden(file: &str, text: &str) -> Vec<String> {
         let reports = |name: &&str| mentions(function, &format!("{name}("));
         if leaves
             && !mentions(function, "interlude_skip::")
-            && !reporting.iter().any(|name| reports(&name))
+            && !reporting.iter().any(|name| reports(name))
         {
             found.push(format!(
                 "{file}:{}: `{}` returns early without `interlude_skip::needs`",
