@@ -176,7 +176,7 @@ fn banner_text(ui: &Ui, message: &str, width: f32) -> std::sync::Arc<egui::Galle
     ui.painter().layout(message.to_owned(), palette::body(), palette::TEXT, room)
 }
 
-/// Paints what generates the notes and how well it keeps up.
+/// Paints model, provider and decoding time.
 pub(super) fn line(ui: &mut Ui, rect: Rect, view: &View) {
     let engine = &view.engine;
     let mut parts = Vec::new();

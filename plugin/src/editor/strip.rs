@@ -19,7 +19,7 @@ const ROW: f32 = 50.0;
 /// Height of the line for a notice, in logical pixels.
 const NOTICE: f32 = 24.0;
 
-/// Towards Interlude, or away from it.
+/// Direction of MIDI: to Interlude or from it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Way {
     /// What is played to Interlude.
@@ -56,7 +56,7 @@ pub struct PortsView {
     pub chosen: Option<String>,
 }
 
-/// What the strip shows.
+/// Content of the strip.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct StripView {
     /// Whether the transport rolls.
@@ -67,11 +67,11 @@ pub struct StripView {
     pub tempo: f64,
     /// The tempos that can be set.
     pub tempos: (f64, f64),
-    /// What Interlude is in time with: "JACK, 48 kHz".
+    /// Clock of the transport, as text: "JACK, 48 kHz".
     pub clock: String,
     /// The ports, by [`Way::index`].
     pub ports: [PortsView; 2],
-    /// What the user should know of sound and MIDI.
+    /// Notice about MIDI, for the user.
     pub notice: Option<String>,
 }
 
@@ -82,7 +82,7 @@ impl StripView {
     }
 }
 
-/// What the user did.
+/// An action of the user.
 #[derive(Clone, Debug, PartialEq)]
 pub enum StripAction {
     /// Start at bar 1, or stop.
@@ -91,7 +91,7 @@ pub enum StripAction {
     Tempo(f64),
     /// Connect to this port, or to none.
     Choose(Way, Option<String>),
-    /// Look again which ports there are.
+    /// List the ports again.
     Refresh,
 }
 

@@ -1,4 +1,4 @@
-//! Buttons, switches and text in the editor's look.
+//! Buttons, switches and text.
 
 use std::sync::Arc;
 
@@ -13,9 +13,9 @@ use egui::{
 use super::icon::Icon;
 use super::palette;
 
-/// A button's content and looks.
+/// Content and look of a button.
 pub(super) struct Button<'a> {
-    /// What tells the button from others.
+    /// Id of the button.
     pub(super) id: Id,
     /// Its place.
     pub(super) rect: Rect,
@@ -25,7 +25,7 @@ pub(super) struct Button<'a> {
     pub(super) text: &'a str,
     /// The name for assistive technology.
     pub(super) label: &'a str,
-    /// What the tooltip teaches.
+    /// Text of the tooltip.
     pub(super) hint: &'a str,
     /// Whether it can be pressed.
     pub(super) enabled: bool,
@@ -34,7 +34,7 @@ pub(super) struct Button<'a> {
 }
 
 impl Button<'_> {
-    /// Paints the button and says how the user touches it.
+    /// Paints the button and returns the user's interaction.
     pub(super) fn show(&self, ui: &mut Ui) -> Response {
         let sense = if self.enabled { Sense::click() } else { Sense::hover() };
         let response = ui.interact(self.rect, self.id, sense);

@@ -10,7 +10,7 @@ pub use crate::editor::strip::Way;
 
 /// A running back end; it stops when it is dropped.
 pub(super) trait Backend: Send {
-    /// What Interlude is in time with, for people.
+    /// Clock of the transport, as text.
     fn clock(&self) -> String;
 
     /// Interlude's own port, where the system lets programs have one.

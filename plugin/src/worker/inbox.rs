@@ -23,7 +23,7 @@ use crate::{
 /// Something to do, in the order in which the audio thread asked for it.
 #[derive(Debug)]
 pub(super) enum Work {
-    /// A pattern is wanted.
+    /// Request for a pattern.
     Request(Request),
     /// A recording is complete.
     Captured(Box<Take>),

@@ -30,9 +30,9 @@ const INTERRUPTED: i32 = 130;
 
 /// Train a model on a dataset.
 ///
-/// The folder of the run gets the model `best`, which gives most of the validation windows back, and
-/// `last`, the newest. Of a dataset without validation windows some of the others are held out; where it is
-/// too small for that, there is `last` alone.
+/// The folder of the run gets the models `best` (best reconstruction of validation windows) and
+/// `last` (the newest). Of a dataset without validation windows some training windows are held out;
+/// where it is too small for that, there is `last` only.
 #[derive(Args, Debug)]
 pub struct Train {
     /// Folder of the dataset.
@@ -41,48 +41,49 @@ pub struct Train {
     /// Configuration, such as cat-mel_2bar_small.
     #[arg(long)]
     config: String,
-    /// Changed hyper-parameters, such as `z_size=128,max_beta=0.1`.
+    /// Hyper-parameters that differ from the configuration's, such as `z_size=128,max_beta=0.1`.
     #[arg(long, default_value = "")]
     hparams: String,
-    /// Largest transposition of melodies, in semitones up and down; the configuration's if missing.
+    /// Largest transposition of training windows, in semitones up and down [default: the
+    /// configuration's].
     #[arg(long, value_name = "SEMITONES", value_parser = clap::value_parser!(u8).range(0..=24))]
     transpose: Option<u8>,
-    /// Steps after which training ends; needed without a schedule file. Where `growing` chooses the
-    /// batch size, it makes smaller steps instead, of as many examples together.
+    /// Training steps; required unless --schedule is a file. Without --batch-size, `growing` makes
+    /// more steps of fewer examples instead, with the same number of examples in all.
     #[arg(long)]
     steps: Option<u64>,
-    /// What rates and length of windows follow: `growing` (short windows first, for the number of
-    /// steps), `original` (the hyper-parameters, as the original computes them), or a JSON file with
-    /// phases. If missing: `original` with `--from` or where `--hparams` changes a rate, else
-    /// `growing`.
+    /// Course of learning rate, KL weight and window length: `growing` (a curriculum that begins
+    /// with short windows), `original` (the hyper-parameters, as the original computes them), or a
+    /// JSON file with phases [default: `original` with `--from` or where `--hparams` changes a
+    /// rate, else `growing`].
     #[arg(long, value_name = "growing|original|FILE")]
     schedule: Option<PathBuf>,
     /// Folder of the run: checkpoints, metrics, models.
     #[arg(long)]
     out: PathBuf,
-    /// Examples in a batch, or `auto`: the largest number that makes this machine faster; a resumed
-    /// run keeps it. If missing: 64 with `growing`, else the configuration's.
+    /// Examples in a batch, or `auto`: the size with which this machine is fastest, measured once;
+    /// a resumed run keeps it [default: 64 with `growing`, else the configuration's].
     #[arg(long, value_name = "NUMBER", value_parser = batch_size)]
     batch_size: Option<BatchSize>,
-    /// What runs the steps: `auto` takes ONNX Runtime's training API where the runtime offers it,
-    /// ordinary sessions otherwise.
+    /// Back end: `auto` takes ONNX Runtime's training API where the runtime offers it, ordinary
+    /// sessions otherwise.
     #[arg(long, value_enum, default_value_t = Choice::Auto)]
     backend: Choice,
-    /// What computes: cpu, cuda or directml. Evaluations run on the processor.
+    /// Execution provider: cpu, cuda or directml. Evaluations run on the CPU.
     #[arg(long, default_value = "cpu", value_parser = common::provider)]
     provider: Provider,
-    /// Threads; 0 takes one for each core.
+    /// Threads; 0 means one for each core.
     #[arg(long, default_value_t = 0)]
     threads: usize,
-    /// Seed of weights, order, transposition and noise.
+    /// Seed of initial weights, order, transposition and noise.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Weights that a new run begins with: a model's folder, another run's or one of its
-    /// `.safetensors`, or a checkpoint of the original as `interlude import` reads it. It must be of
-    /// the same configuration; layers that are narrower there get new units, which do nothing at first.
+    /// Initial weights of a new run: a model's folder, a run's folder or one of its `.safetensors`,
+    /// or a checkpoint that `interlude import` reads. The configuration must be the same; narrower
+    /// layers are widened by units that change nothing at first.
     #[arg(long, value_name = "PATH")]
     from: Option<PathBuf>,
-    /// Whether to go on from the last checkpoint in the folder.
+    /// Whether to resume from the last checkpoint in --out.
     #[arg(long, value_enum, default_value_t = Resume::Auto)]
     resume: Resume,
     /// Steps between two lines of metrics.
@@ -105,9 +106,9 @@ pub struct Train {
 /// Examples in a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum BatchSize {
-    /// As many as make the machine faster.
+    /// The size with which this machine is fastest.
     Auto,
-    /// So many.
+    /// This number.
     Of(u16),
 }
 
@@ -169,9 +170,9 @@ const GRACE: Duration = Duration::from_millis(600);
 /// What to do with a folder that holds a run.
 #[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
 enum Resume {
-    /// Go on where it stopped.
+    /// Resume it.
     Auto,
-    /// Refuse.
+    /// Refuse a folder that holds a run.
     Never,
 }
 

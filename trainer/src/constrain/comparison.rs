@@ -59,9 +59,9 @@ pub struct Row {
     pub in_range: f64,
     /// Share of a window's notes in the major scale that fits best.
     pub in_scale: Option<f64>,
-    /// Edit distance between two windows, mean of some pairs, in shares of their length.
+    /// Mean edit distance between two windows, as a share of their length.
     pub spread: f64,
-    /// Share of windows like no other.
+    /// Share of windows that are unique.
     pub distinct: f64,
     /// Mean of each attribute.
     pub attributes: Vec<f64>,
@@ -108,7 +108,7 @@ impl Row {
 pub struct Sampling {
     /// Samples of each kind.
     pub samples: usize,
-    /// How far they stray from the most probable notes.
+    /// Softmax temperature of these samples.
     pub temperature: f32,
     /// Seed of codes and notes.
     pub seed: u64,
