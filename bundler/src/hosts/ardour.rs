@@ -95,14 +95,28 @@ fn version_of(libraries: &Path) -> Option<String> {
     })
 }
 
+/// The folder of a session.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Session<'a> {
+    /// To be made, with Interlude on a track.
+    New(&'a Path),
+    /// That is there.
+    Saved(&'a Path),
+}
+
 /// A running Ardour with one session.
 pub(super) struct Ardour {
     dialogue: Dialogue,
 }
 
 impl Ardour {
-    /// Starts the interpreter; `trace` is where Interlude's worker writes what it does.
-    fn start(place: &Place, installation: &Installation, trace: &Path) -> Result<Self> {
+    /// Starts the interpreter with a session; `trace` is where Interlude's worker writes what it does.
+    pub(super) fn start(
+        place: &Place,
+        installation: &Installation,
+        trace: &Path,
+        session: Session<'_>,
+    ) -> Result<Self> {
         jack::wait_gone(place, "ardour")?;
         let script = place.root.join("ardour.lua");
         std::fs::write(&script, SCRIPT)?;
@@ -110,30 +124,10 @@ impl Ardour {
         command.arg(&script).env(crate::demo::trace::VARIABLE, trace);
         let mut ardour = Self { dialogue: place.talk(command, "ardour")? };
         ardour.answer("start")?;
-        Ok(ardour)
-    }
-
-    /// Makes a new session with Interlude on a track.
-    pub(super) fn create(
-        place: &Place,
-        installation: &Installation,
-        trace: &Path,
-        session: &Path,
-    ) -> Result<Self> {
-        let mut ardour = Self::start(place, installation, trace)?;
-        ardour.ask(&format!("create({})", quoted(session)))?;
-        Ok(ardour)
-    }
-
-    /// Opens a session.
-    pub(super) fn open(
-        place: &Place,
-        installation: &Installation,
-        trace: &Path,
-        session: &Path,
-    ) -> Result<Self> {
-        let mut ardour = Self::start(place, installation, trace)?;
-        ardour.ask(&format!("open({})", quoted(session)))?;
+        ardour.ask(&match session {
+            Session::New(folder) => format!("create({})", quoted(folder)),
+            Session::Saved(folder) => format!("open({})", quoted(folder)),
+        })?;
         Ok(ardour)
     }
 

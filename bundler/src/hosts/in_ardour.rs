@@ -10,7 +10,7 @@ use interlude_models::clip::Clip;
 
 use super::{
     PATIENCE, Table,
-    ardour::{Ardour, Installation},
+    ardour::{Ardour, Installation, Session},
     compare::{Findings, Roll, Tempo, Tempos, compare},
     ear,
     jack::{self, Recorder},
@@ -29,7 +29,9 @@ const PORTS: [&str; 2] = ["ardour:Gen/midi_out 1", "ardour:Grid/midi_out 1"];
 const CYCLE: u8 = 8;
 /// Starts on the line where a cycle begins.
 const STARTS: u8 = 20;
-/// How often a session is opened before that counts as wrong.
+/// How often a session is opened before that counts as wrong. At the end of opening, Ardour asks the
+/// JACK server to be its time master while another thread of it has latencies computed; JACK's client
+/// library does not lock its socket, so the two requests now and then mix and the server closes it.
 const OPENINGS: u8 = 6;
 /// Where the clips lie in the song, in beats.
 const CLIPS: [f64; 2] = [8.0, 24.0];
@@ -109,7 +111,8 @@ impl Stage<'_> {
         let created = (|| {
             std::fs::create_dir_all(blank.parent().context("a folder lies in another")?)?;
             let trace = blank.with_extension("trace");
-            let mut ardour = Ardour::create(self.place, self.installation, &trace, &blank)?;
+            let mut ardour =
+                Ardour::start(self.place, self.installation, &trace, Session::New(&blank))?;
             model_ready(&trace)?;
             for (name, value) in [("Thru", 0.0), ("Evolve", 1.0), ("Morph", 0.5)] {
                 ardour.set(name, value)?;
@@ -212,7 +215,8 @@ impl Stage<'_> {
         let folder = self.folder("export");
         Project::copy(&song.folder, &folder)?.save()?;
         let trace = folder.with_extension("trace");
-        let mut ardour = Ardour::open(self.place, self.installation, &trace, &folder)?;
+        let mut ardour =
+            Ardour::start(self.place, self.installation, &trace, Session::Saved(&folder))?;
         model_ready(&trace)?;
         ardour.ask("listen()")?;
         ardour.ask("save()")?;
@@ -273,20 +277,13 @@ struct Host {
 }
 
 impl Host {
-    /// Opens a session. A JACK server on a busy machine throws out a client that does not answer in
-    /// time; such a session is opened again, since it says nothing of the plug-in.
+    /// Opens a session, again where Ardour has lost its JACK server, which says nothing of the plug-in.
     fn open(stage: &Stage<'_>, folder: &Path, trace: &Path) -> Result<Self> {
-        for _ in 1..OPENINGS {
-            match Self::open_once(stage, folder, trace) {
-                Ok(host) => return Ok(host),
-                Err(error) => println!("hosts: Ardour is opened again: {error:#}"),
-            }
-        }
-        Self::open_once(stage, folder, trace)
+        again(|| Self::open_once(stage, folder, trace))
     }
 
     fn open_once(stage: &Stage<'_>, folder: &Path, trace: &Path) -> Result<Self> {
-        let ardour = Ardour::open(stage.place, stage.installation, trace, folder)?;
+        let ardour = Ardour::start(stage.place, stage.installation, trace, Session::Saved(folder))?;
         model_ready(trace)?;
         let recorder = Recorder::start(stage.place, &PORTS)?;
         Ok(Self { ardour, recorder })
@@ -294,21 +291,27 @@ impl Host {
 
     /// Closes the session and opens another one.
     fn reopen(&mut self, stage: &Stage<'_>, folder: &Path, trace: &Path) -> Result<()> {
-        for _ in 1..OPENINGS {
-            match self.reopen_once(stage, folder, trace) {
-                Ok(()) => return Ok(()),
-                Err(error) => println!("hosts: Ardour is opened again: {error:#}"),
-            }
-        }
-        self.reopen_once(stage, folder, trace)
+        again(|| self.reopen_once(stage, folder, trace))
     }
 
     fn reopen_once(&mut self, stage: &Stage<'_>, folder: &Path, trace: &Path) -> Result<()> {
         self.ardour.end();
-        self.ardour = Ardour::open(stage.place, stage.installation, trace, folder)?;
+        self.ardour =
+            Ardour::start(stage.place, stage.installation, trace, Session::Saved(folder))?;
         model_ready(trace)?;
         self.recorder.connect(stage.place, &PORTS)
     }
+}
+
+/// Tries [`OPENINGS`] times to open a session.
+fn again<T>(mut open: impl FnMut() -> Result<T>) -> Result<T> {
+    for _ in 1..OPENINGS {
+        match open() {
+            Ok(opened) => return Ok(opened),
+            Err(error) => println!("hosts: Ardour is opened again: {error:#}"),
+        }
+    }
+    open()
 }
 
 /// A song being played by Ardour.

@@ -21,7 +21,7 @@ use super::{
 
 /// Audio outputs of the ears behind Interlude and behind the track of beats.
 const PORTS: [&str; 4] =
-    ["qtractor:Gen/out_1", "qtractor:Gen/out_2", "qtractor:Grid/out_1", "qtractor:Grid/out_2"];
+    ["Qtractor:Gen/out_1", "Qtractor:Gen/out_2", "Qtractor:Grid/out_1", "Qtractor:Grid/out_2"];
 
 /// Everything that the cases share.
 pub(super) struct Stage<'a> {
@@ -111,7 +111,8 @@ impl Stage<'_> {
         // What velocities become on the way to the next plug-in is qtractor's.
         let mut notes = self.reference.notes(metre, 0.0..f64::from(music::BEATS))?;
         notes.iter_mut().for_each(|note| note.velocity = 1);
-        let mut song = Song { stage: self, host: self.open(&file)?, file, tempos, notes };
+        let mut song =
+            Song { stage: self, host: self.open(&file)?, file, tempos, notes, recorded: 0 };
         cases(&mut song)
     }
 
@@ -134,6 +135,8 @@ struct Song<'a> {
     file: PathBuf,
     tempos: &'a Tempos,
     notes: Vec<Note<f64>>,
+    /// Number of recordings so far.
+    recorded: u8,
 }
 
 impl Song<'_> {
@@ -155,7 +158,8 @@ impl Song<'_> {
         rolls: &[Roll],
         play: impl FnOnce(&mut Self) -> Result<()>,
     ) -> Result<Findings> {
-        let wav = self.stage.place.root.join("qtractor").join("heard.wav");
+        self.recorded += 1;
+        let wav = self.file.with_file_name(format!("heard-{}.wav", self.recorded));
         let recorder = AudioRecorder::start(self.stage.place, &wav, &PORTS, length)?;
         play(self)?;
         recorder.finish()?;

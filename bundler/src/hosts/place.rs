@@ -78,7 +78,7 @@ impl Place {
     pub(super) fn start(&self, mut command: Command, name: &str) -> Result<Started> {
         command.stdin(Stdio::null()).stdout(self.log(name)?).stderr(self.log(name)?);
         let child = command.spawn().with_context(|| format!("cannot start {name}"))?;
-        Ok(Started { child, name: name.to_owned() })
+        Ok(Started { child, name: name.to_owned(), signal: "INT" })
     }
 
     /// Starts a program whose lines are read, and to which lines can be said.
@@ -99,7 +99,11 @@ impl Place {
                 }
             }
         });
-        Ok(Dialogue { started: Started { child, name: name.to_owned() }, input, lines })
+        Ok(Dialogue {
+            started: Started { child, name: name.to_owned(), signal: "INT" },
+            input,
+            lines,
+        })
     }
 
     /// Runs a program to its end, or ends it when its time is up.
@@ -126,6 +130,8 @@ impl Place {
 pub(super) struct Started {
     child: Child,
     name: String,
+    /// What it is asked to end by.
+    signal: &'static str,
 }
 
 impl Started {
@@ -134,16 +140,24 @@ impl Started {
         matches!(self.child.try_wait(), Ok(None))
     }
 
+    /// A program that closes its files for another signal than that of Ctrl-C.
+    pub(super) fn ended_by(mut self, signal: &'static str) -> Self {
+        self.signal = signal;
+        self
+    }
+
     /// Its process id.
     pub(super) fn id(&self) -> u32 {
         self.child.id()
     }
 
-    /// Asks it to end as Ctrl-C does, and kills it when it does not.
+    /// Asks it to end, and kills it when it does not.
     pub(super) fn end(&mut self) {
         if self.runs() {
             // Without `kill` there is still the harder way below.
-            let _ = Command::new("kill").args(["-INT", &self.child.id().to_string()]).status();
+            let _ = Command::new("kill")
+                .args(["-s", self.signal, &self.child.id().to_string()])
+                .status();
             let begun = Instant::now();
             while self.runs() && begun.elapsed() < GOODBYE {
                 std::thread::sleep(Duration::from_millis(20));

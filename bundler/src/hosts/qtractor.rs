@@ -17,6 +17,8 @@ use interlude_models::clip::Clip;
 
 use super::{
     compare::Tempos,
+    jack,
+    music::BEAT_CHANNEL,
     place::{Dialogue, Place, Started},
     project,
 };
@@ -24,6 +26,9 @@ use crate::workspace::{self, run, write};
 
 /// How long qtractor may take to open a session.
 const PATIENCE: Duration = Duration::from_secs(40);
+
+/// Its name among the clients of JACK.
+pub(super) const CLIENT: &str = "Qtractor";
 
 /// A session to write.
 pub(super) struct SessionFile<'a> {
@@ -67,12 +72,12 @@ impl SessionFile<'_> {
             "<clip name=\"beats\"><properties><name>beats</name><start>0</start>\
              <offset>0</offset><length>{length:.0}</length><gain>1</gain><mute>false</mute>\
              </properties><midi-clip><filename>beats.mid</filename>\
-             <track-channel>0</track-channel><revision>0</revision></midi-clip></clip>"
+             <track-channel>{BEAT_CHANNEL}</track-channel><revision>0</revision></midi-clip></clip>"
         );
         let interlude = plugin(self.interlude, "Interlude", Some(self.state))?;
         let ear = plugin(self.ear, "Ear", None)?;
-        let gen_track = track("Gen", "", &format!("{interlude}{ear}"));
-        let grid_track = track("Grid", &clip, &ear);
+        let gen_track = track("Gen", 0, "", &format!("{interlude}{ear}"));
+        let grid_track = track("Grid", BEAT_CHANNEL, &clip, &ear);
         let text = format!(
             "<!DOCTYPE qtractor-session>\n<session version=\"0.9.31\" name=\"song\">\
              <properties><directory>{}</directory><description></description>\
@@ -96,11 +101,12 @@ impl SessionFile<'_> {
     }
 }
 
-fn track(name: &str, clips: &str, plugins: &str) -> String {
+/// A track of MIDI; what its clips play comes on its channel.
+fn track(name: &str, channel: u8, clips: &str, plugins: &str) -> String {
     format!(
         "<track name=\"{name}\" type=\"midi\"><properties><input-bus>Master</input-bus>\
          <output-bus>Master</output-bus><midi-omni>true</midi-omni>\
-         <midi-channel>0</midi-channel></properties>\
+         <midi-channel>{channel}</midi-channel></properties>\
          <state><mute>false</mute><solo>false</solo><record>false</record>\
          <monitor>false</monitor><gain>1</gain><panning>0</panning></state>\
          <clips>{clips}</clips><plugins>{plugins}<audio-output-bus>true</audio-output-bus>\
@@ -158,7 +164,12 @@ impl Qtractor {
         }
         let folder = session.parent().context("a session lies in a folder")?;
         command.current_dir(folder);
-        let started = place.start(command, "qtractor")?;
+        // What is in it already was said by another one.
+        if trace.exists() {
+            fs::remove_file(trace)?;
+        }
+        jack::wait_gone(place, CLIENT)?;
+        let started = place.start(command, "qtractor")?.ended_by("TERM");
         let transport = place.talk(place.command("jack_transport"), "jack_transport")?;
         Ok(Self { started, transport })
     }
@@ -186,8 +197,7 @@ impl Qtractor {
     /// Has the session saved, and waits for the file.
     pub(super) fn save(&mut self, session: &Path) -> Result<()> {
         let before = fs::metadata(session)?.modified()?;
-        // There is no Debian system without `kill`.
-        run(Command::new("kill").args(["-USR1", &self.started.id().to_string()]))?;
+        self.ask_to_save()?;
         let begun = Instant::now();
         while fs::metadata(session)?.modified()? == before {
             ensure!(begun.elapsed() < PATIENCE, "qtractor does not save");
@@ -198,8 +208,23 @@ impl Qtractor {
         Ok(())
     }
 
-    /// Ends it without saving.
+    fn ask_to_save(&self) -> Result<()> {
+        // There is no Debian system without `kill`.
+        run(Command::new("kill").args(["-USR1", &self.started.id().to_string()]))
+    }
+
+    /// Ends it. What has changed is saved first, since it would ask, and nobody could answer; it must
+    /// not be killed, which stops the JACK server for half a minute.
     pub(super) fn end(&mut self) {
+        if self.started.runs() && self.ask_to_save().is_ok() {
+            std::thread::sleep(Duration::from_secs(1));
+        }
         self.started.end();
+    }
+}
+
+impl Drop for Qtractor {
+    fn drop(&mut self) {
+        self.end();
     }
 }
