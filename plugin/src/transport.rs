@@ -23,6 +23,9 @@ pub const TIE_BIAS: f64 = 1.0 / 1024.0;
 /// Ticks in a beat of hosts that round what they report: Ardour's, and a multiple of most others'.
 const TICKS: f64 = 1920.0;
 
+/// Ticks in a beat of hosts that cut them off and keep single-precision numbers: qtractor's.
+const FINE_TICKS: f64 = 7680.0;
+
 /// Shortest loop in beats that is followed sample by sample; jumps of a shorter one are seeks.
 const SHORTEST_LOOP: f64 = 0.25;
 
@@ -77,7 +80,10 @@ impl Block {
         let samples_per_beat = sample_rate * 60.0 / tempo;
         let usable_tempo =
             (1e-3..=1e4).contains(&tempo) && samples_per_beat.is_finite() && samples_per_beat > 0.0;
-        let position = host.beats.filter(|beats| beats.abs() <= FARTHEST_BEAT);
+        let samples_per_beat = if usable_tempo { samples_per_beat } else { 24_000.0 };
+        let unit = if host.tempo.is_some() { quarters(host, samples_per_beat) } else { 1.0 };
+        let beats = host.beats.map(|beats| beats * unit);
+        let position = beats.filter(|beats| beats.abs() <= FARTHEST_BEAT);
         let bar_beats = match host.signature {
             Some((numerator, denominator)) if numerator > 0 && denominator > 0 => {
                 (4.0 * f64::from(numerator) / f64::from(denominator)).clamp(0.25, 256.0)
@@ -94,12 +100,25 @@ impl Block {
             beats: position.unwrap_or(0.0),
             samples: host.samples.filter(|samples| samples.is_finite()),
             has_tempo: host.tempo.is_some(),
-            samples_per_beat: if usable_tempo { samples_per_beat } else { 24_000.0 },
+            samples_per_beat,
             bar_beats,
             cycle_range,
             frames,
         }
     }
+}
+
+/// Quarter notes in what a host counts as a beat. It should be one, but qtractor counts beats of the
+/// time signature, eighths in 7/8; its position in samples tells, up to where the tempo changes.
+fn quarters(host: &HostTransport, samples_per_beat: f64) -> f64 {
+    let (Some(beats), Some(samples), Some((_, denominator))) =
+        (host.beats, host.samples, host.signature)
+    else {
+        return 1.0;
+    };
+    let unit = 4.0 / f64::from(denominator.max(1));
+    let apart = |unit: f64| (beats * unit - samples / samples_per_beat).abs();
+    if apart(unit) <= 1.0 / TICKS && apart(1.0) > 1.0 / TICKS { unit } else { 1.0 }
 }
 
 /// How a stretch follows on the one before.
@@ -150,18 +169,23 @@ impl Block {
         f64::from(self.frames) / self.samples_per_beat
     }
 
-    /// What the host's position leaves open, in beats: half a tick where it lies on one, or half the
-    /// last place of a single-precision number where it is one, since it may be rounded to that, and
-    /// nothing elsewhere.
+    /// What the host's position leaves open, in beats: half a tick where it lies on one and a whole
+    /// one where that was cut off, as nearly as a single-precision number tells, half the last place
+    /// of such a number that lies elsewhere, and nothing of any other.
     #[expect(clippy::cast_possible_truncation, reason = "what is asked")]
     fn rounding(&self) -> f64 {
-        let ticks = self.beats * TICKS;
-        if (ticks - ticks.round()).abs() < 1e-5 {
+        let single = f64::from(self.beats as f32) == self.beats;
+        let place = if single { 0.5 * f64::from(f32::EPSILON) * self.beats.abs() } else { 0.0 };
+        let on = |ticks: f64| {
+            let at = self.beats * ticks;
+            (at - at.round()).abs() < 1e-5 + place * ticks
+        };
+        if on(TICKS) {
             0.5 / TICKS
-        } else if f64::from(self.beats as f32) == self.beats {
-            0.5 * f64::from(f32::EPSILON) * self.beats.abs()
+        } else if single && on(FINE_TICKS) {
+            1.0 / FINE_TICKS + place
         } else {
-            0.0
+            place
         }
     }
 
@@ -279,6 +303,30 @@ mod tests {
             assert!(!block.rolling, "{beats:?} {tempo:?}");
             assert!(block.samples_per_beat > 0.0 && block.bar_beats == 4.0);
             assert_eq!(block.cycle_range, None);
+        }
+    }
+
+    /// A host that counts eighths in 7/8 is understood where its position in samples tells it; one
+    /// that counts quarter notes, or says no samples, is left as it is.
+    #[test]
+    fn beats_of_the_signature_become_quarters() {
+        for (beats, samples, signature, expected) in [
+            (42.0, Some(504_000.0), (7, 8), 21.0),
+            (21.0, Some(504_000.0), (7, 8), 21.0),
+            (10.5, Some(504_000.0), (3, 2), 21.0),
+            (21.0, Some(504_000.0), (3, 4), 21.0),
+            (42.0, None, (7, 8), 42.0),
+            (42.0, Some(777_000.0), (7, 8), 42.0),
+        ] {
+            let host = HostTransport {
+                playing: true,
+                beats: Some(beats),
+                samples,
+                tempo: Some(120.0),
+                signature: Some(signature),
+                ..HostTransport::default()
+            };
+            assert_eq!(Block::new(&host, 48_000.0, 64).beats, expected, "{host:?}");
         }
     }
 

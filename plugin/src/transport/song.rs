@@ -43,6 +43,12 @@ pub(crate) fn to_ticks(beats: f64) -> f64 {
     (beats * 1920.0).round() / 1920.0
 }
 
+/// Rounds as qtractor does: to ticks of 1/15360, of which the odd ones are cut off, in single
+/// precision.
+pub(crate) fn to_fine_ticks(beats: f64) -> f64 {
+    to_single((beats * 15_360.0).round().div_euclid(2.0) / 7680.0)
+}
+
 /// Rounds as hosts do that keep positions in single precision.
 pub(crate) fn to_single(beats: f64) -> f64 {
     #[expect(clippy::cast_possible_truncation, reason = "what is tested")]

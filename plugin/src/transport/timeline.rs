@@ -24,7 +24,7 @@ const MOST_CLOCKS: usize = 16;
 pub struct Timeline {
     last: Option<Last>,
     /// Samples in a beat, and the beat that sample 0 of the song would be on at that tempo, as found
-    /// while playing: in a song of several tempos a start within one is then exact as well. The
+    /// while playing or standing: in a song of several tempos a start within one is then exact as well. The
     /// latest come first.
     clocks: [Option<(f64, f64)>; MOST_CLOCKS],
     /// Whether the host's positions in beats go on exactly as its blocks do, so that one that lies on
@@ -61,6 +61,7 @@ impl Timeline {
     pub fn follow(&mut self, block: &Block, mut visit: impl FnMut(&Segment)) -> bool {
         if !block.rolling {
             self.last = None;
+            self.stand(block);
             return false;
         }
         if block.frames == 0 {
@@ -90,15 +91,7 @@ impl Timeline {
         };
         let plays = measured.is_some() && stalled.1 <= MOST_STALLED;
         if let Some(samples) = block.samples.filter(|_| plays && block.has_tempo) {
-            let zero = beats - samples / block.samples_per_beat;
-            let same = |clock: &Option<(f64, f64)>| {
-                clock.is_none_or(|(samples_per_beat, at)| {
-                    samples_per_beat == block.samples_per_beat && (at - zero).abs() < 1.0 / TICKS
-                })
-            };
-            let place = self.clocks.iter().position(same).unwrap_or(MOST_CLOCKS - 1);
-            self.clocks[place] = Some((block.samples_per_beat, zero));
-            self.clocks[..=place].rotate_right(1);
+            self.remember(block.samples_per_beat, beats - samples / block.samples_per_beat);
         }
         let segment = Segment {
             first: 0,
@@ -129,6 +122,29 @@ impl Timeline {
             measured: measured.unwrap_or((block.beats, 0.0)),
         });
         plays
+    }
+
+    /// A transport that stands on a quarter of a beat tells where the song's clock is at its tempo: a
+    /// start from there, or a little before, is then exact, also behind a change of the tempo.
+    fn stand(&mut self, block: &Block) {
+        let quarter = (block.beats * 4.0).round() / 4.0;
+        let near = (block.beats - quarter).abs() <= block.rounding();
+        let known = block.by_samples().or_else(|| self.by_clock(block)).is_some();
+        if let Some(samples) = block.samples.filter(|_| near && block.has_tempo && !known) {
+            self.remember(block.samples_per_beat, quarter - samples / block.samples_per_beat);
+        }
+    }
+
+    /// Keeps a clock: samples in a beat, and the beat that sample 0 would be on.
+    fn remember(&mut self, samples_per_beat: f64, zero: f64) {
+        let same = |clock: &Option<(f64, f64)>| {
+            clock.is_none_or(|(other, at)| {
+                other == samples_per_beat && (at - zero).abs() < 1.0 / TICKS
+            })
+        };
+        let place = self.clocks.iter().position(same).unwrap_or(MOST_CLOCKS - 1);
+        self.clocks[place] = Some((samples_per_beat, zero));
+        self.clocks[..=place].rotate_right(1);
     }
 
     /// Finds the tempo of a host that says none from how far its position gets. `None` as long as

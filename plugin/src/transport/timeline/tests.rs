@@ -3,7 +3,7 @@
 use super::*;
 use crate::transport::{
     HostTransport,
-    song::{Song, to_single, to_ticks},
+    song::{Song, to_fine_ticks, to_single, to_ticks},
 };
 
 fn rolling(beats: f64, frames: u32, cycle_range: Option<(f64, f64)>) -> Block {
@@ -123,7 +123,7 @@ fn ticks_leave_no_trace() {
     let other = Song::new(&[(0.0, 97.3)]);
     for song in [song, other] {
         for from in [0, 191_700, 192_000, 1_234_567] {
-            for round in [to_ticks as Rounding, down_to_ticks] {
+            for round in [to_ticks as Rounding, down_to_ticks, to_fine_ticks] {
                 let (worst, jumps) = errors(&song, from, 300_000, round, true, 0);
                 assert!(worst < 0.01 && jumps == 1, "{worst} samples off, {jumps} jumps");
             }
@@ -148,8 +148,10 @@ fn an_hour_does_not_drift() {
 #[test]
 fn tempo_changes_are_found() {
     let song = Song::new(&[(0.0, 120.0), (8.0, 90.0), (17.0, 133.3), (20.5, 71.0)]);
-    let (worst, jumps) = errors(&song, 100, 900_000, to_ticks, true, 0);
-    assert!(worst < 0.01 && jumps == 1, "{worst} samples off, {jumps} jumps");
+    for round in [to_ticks as Rounding, to_fine_ticks] {
+        let (worst, jumps) = errors(&song, 100, 900_000, round, true, 0);
+        assert!(worst < 0.01 && jumps == 1, "{worst} samples off, {jumps} jumps");
+    }
     let song = Song::new(&[(0.0, 120.0), (8.3, 90.0)]);
     let (worst, jumps) = errors(&song, 0, 900_000, to_ticks, true, 8 * 24_000 + 96_000);
     assert!(worst < 2.0 && jumps == 1, "{worst} samples off, {jumps} jumps");
@@ -216,6 +218,35 @@ fn known_tempos_start_exactly() {
     for from in [200_001, 300_007, 500_011] {
         let worst = play(from, from + 256);
         assert!(worst < 0.01, "{worst} samples off at {from}");
+    }
+}
+
+/// A start from a beat behind a change of the tempo that nobody has played yet is exact, also when it
+/// begins a little before: the standing transport has told where that beat is.
+#[test]
+fn unknown_tempos_start_exactly_from_a_beat() {
+    let song = Song::new(&[(0.0, 120.0), (8.0, 90.0)]);
+    for round in [to_ticks as Rounding, to_fine_ticks] {
+        for (beat, lead) in [(9.0, 0.0), (12.25, 512.0), (37.5, 300.0)] {
+            let mut timeline = Timeline::default();
+            let place = 192_000.0 + (beat - 8.0) * 32_000.0;
+            for (playing, at) in
+                [(false, place), (true, place - lead), (true, place - lead + 256.0)]
+            {
+                let (beats, tempo) = song.at(at);
+                let host = HostTransport {
+                    playing,
+                    beats: Some(round(beats)),
+                    samples: Some(at),
+                    tempo: Some(tempo),
+                    ..HostTransport::default()
+                };
+                for found in segments(&mut timeline, &Block::new(&host, 48_000.0, 256)) {
+                    let off = (found.beats - beats).abs() * found.samples_per_beat;
+                    assert!(off < 0.01, "{off} samples off at {at} before beat {beat}");
+                }
+            }
+        }
     }
 }
 
