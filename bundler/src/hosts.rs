@@ -7,6 +7,7 @@
 mod ardour;
 mod code;
 mod compare;
+mod desk;
 mod ear;
 mod in_ardour;
 mod in_qtractor;
@@ -130,7 +131,12 @@ impl Hosts {
             table.of(host.name());
             match host {
                 Which::Ardour => {
-                    ardour(&place, &bundled, &ear, &reference, [&a, &b], self.quick, table)?;
+                    let clips = [&a, &b];
+                    let desk = match self.quick {
+                        true => None,
+                        false => Some(needs::missing_desk(!self.runtime.no_install)?),
+                    };
+                    ardour(&place, &bundled, &ear, &reference, clips, desk, table)?;
                 }
                 Which::Qtractor => qtractor(&place, &bundled, &ear, &reference, table)?,
             }
@@ -145,7 +151,7 @@ fn ardour(
     ear: &Path,
     reference: &Reference,
     clips: [&Clip; 2],
-    quick: bool,
+    desk: Option<Option<String>>,
     table: &mut Table,
 ) -> Result<()> {
     let Some(installation) = ardour::Installation::find() else {
@@ -160,7 +166,14 @@ fn ardour(
         installation.scan(place, &plugin)?;
     }
     let installation = &installation;
-    in_ardour::Stage { place, installation, reference, clips, quick }.run(table);
+    let quick = desk.is_none();
+    let stage = in_ardour::Stage { place, installation, reference, clips, quick };
+    let filled = stage.run(table);
+    match (filled, desk) {
+        (Some(filled), Some(None)) => stage.at_the_desk(&filled, table),
+        (Some(_), Some(Some(reason))) => table.skip("with its window", &reason),
+        _ => {}
+    }
     Ok(())
 }
 

@@ -31,6 +31,8 @@ pub(super) struct Installation {
     export: PathBuf,
     /// `ardour-vst3-scanner`; its place differs by package.
     scanner: PathBuf,
+    /// Its major version, by which its programs and folders are called.
+    pub(super) major: u32,
     /// Such as `Ardour 7`.
     pub(super) name: String,
 }
@@ -49,6 +51,7 @@ impl Installation {
                 lua: program("lua")?,
                 export: program("export")?,
                 scanner: scanner.is_file().then_some(scanner)?,
+                major: version,
                 name: version_of(&libraries).unwrap_or_else(|| format!("Ardour {version}")),
             })
         })

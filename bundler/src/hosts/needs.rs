@@ -12,6 +12,7 @@ const JACK: [(&str, &str); 3] =
     [("jackd", "jackd2"), ("jack_midi_dump", "jackd2"), ("jack_rec", "jackd2")];
 const ARDOUR: (&str, &str) = ("ardour", "ardour");
 const QTRACTOR: (&str, &str) = ("qtractor", "qtractor");
+const DESK: [(&str, &str); 3] = [("Xvfb", "xvfb"), ("xdotool", "xdotool"), ("openbox", "openbox")];
 
 /// Why a host cannot run here; `None` when it can. What is missing is installed where that needs no
 /// questions and `install` allows it.
@@ -23,10 +24,19 @@ pub(super) fn missing(host: Which, install: bool) -> Result<Option<String>> {
         Which::Ardour => ARDOUR,
         Which::Qtractor => QTRACTOR,
     };
+    let programs: Vec<_> = JACK.into_iter().chain([own]).collect();
+    get(&programs, install)
+}
+
+/// Why no host can be run with its window here, in the same way.
+pub(super) fn missing_desk(install: bool) -> Result<Option<String>> {
+    get(&DESK, install)
+}
+
+fn get(programs: &[(&str, &'static str)], install: bool) -> Result<Option<String>> {
     let absent = || {
-        let mut packages: Vec<&str> = JACK
+        let mut packages: Vec<&str> = programs
             .iter()
-            .chain([&own])
             .filter(|(program, _)| !on_path(program))
             .map(|&(_, package)| package)
             .collect();

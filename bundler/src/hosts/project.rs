@@ -141,6 +141,29 @@ impl Project {
         Ok(self)
     }
 
+    /// Has the window of a plug-in on a track open with the session.
+    pub(super) fn show(mut self, track: &str, plugin: &str) -> Result<Self> {
+        let (route, processor) = (self.id_of("Route", track)?, self.id_of("Processor", plugin)?);
+        let end = self.text.rfind("</Session>").context("a session ends")?;
+        ensure!(!self.text.contains("<Extra>"), "the session keeps windows already");
+        let window = format!(
+            "<Extra><UI><Window name=\"P-{route}-{processor}\" visible=\"1\" x-off=\"200\" \
+             y-off=\"150\" x-size=\"-1\" y-size=\"-1\" custom-ui=\"1\"/></UI></Extra>"
+        );
+        self.text.insert_str(end, &window);
+        Ok(self)
+    }
+
+    /// The id of the first element of a kind that has such a name.
+    fn id_of(&self, element: &str, name: &str) -> Result<String> {
+        let (start, name) = (format!("<{element} "), format!(" name=\"{name}\""));
+        let tags = self.text.split(&start).skip(1).filter_map(|rest| rest.split('>').next());
+        let tag = tags.into_iter().find(|tag| tag.contains(&name));
+        let id = tag.and_then(|tag| format!(" {tag}").split(" id=\"").nth(1).map(str::to_owned));
+        let id = id.and_then(|rest| rest.split('"').next().map(str::to_owned));
+        id.with_context(|| format!("the session has no {element} of the{name}"))
+    }
+
     /// Writes the session file and gives the session's folder.
     pub(super) fn save(mut self) -> Result<PathBuf> {
         let counter = self.text.find("id-counter=\"").context("a session counts ids")?;
