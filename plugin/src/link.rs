@@ -57,6 +57,9 @@ pub enum ToAudio {
     Take(Box<Take>),
 }
 
+/// Samples after a stop in which the worker polls as often as before: half a second or less.
+const AWAKE: u32 = 22_050;
+
 /// Polling rate of the worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -192,6 +195,8 @@ pub struct AudioEnd {
     take: Option<Box<Take>>,
     patience: Duration,
     waited: Duration,
+    /// Samples for which the worker still looks as often as while the transport rolls.
+    awake: u32,
 }
 
 /// The worker's end.
@@ -214,16 +219,19 @@ pub fn link(signals: Arc<Signals>) -> (AudioEnd, WorkerEnd) {
         take: None,
         patience: Duration::ZERO,
         waited: Duration::ZERO,
+        awake: 0,
     };
     (audio, WorkerEnd { from_audio, to_audio })
 }
 
 impl AudioEnd {
-    /// Starts a block: sets how long `process` may wait in it for the worker, and how often that
-    /// looks for messages.
-    pub fn begin_block(&mut self, patience: Duration, rolling: bool) {
+    /// Starts a block of `frames` samples: sets how long `process` may wait in it for the worker, and
+    /// how often that looks for messages. Hosts stop for a few blocks when they seek while rolling,
+    /// and what is heard next is asked for in them.
+    pub fn begin_block(&mut self, patience: Duration, rolling: bool, frames: u32) {
         (self.patience, self.waited) = (patience, Duration::ZERO);
-        self.signals.set_pace(match (patience.is_zero(), rolling) {
+        self.awake = if rolling { AWAKE } else { self.awake.saturating_sub(frames) };
+        self.signals.set_pace(match (patience.is_zero(), self.awake > 0) {
             (false, _) => Pace::Offline,
             (true, true) => Pace::Rolling,
             (true, false) => Pace::Idle,
@@ -308,5 +316,27 @@ impl Link for AudioEnd {
             self.waited += begun.elapsed();
         }
         may
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The worker looks as often in the first blocks after a stop as while the transport rolls, so
+    /// that a seek, for which hosts stop, does not wait for it; half a second later it rests.
+    #[test]
+    fn a_stop_lets_the_worker_rest_a_little_later() {
+        let signals = Arc::new(Signals::default());
+        let (mut audio, _worker) = link(Arc::clone(&signals));
+        let mut pause = |rolling| {
+            audio.begin_block(Duration::ZERO, rolling, 256);
+            signals.pause()
+        };
+        let resting = pause(false);
+        let rolling = pause(true);
+        assert!(rolling < resting);
+        assert!((0..60).all(|_| pause(false) == rolling));
+        assert!((0..60).any(|_| pause(false) == resting));
     }
 }

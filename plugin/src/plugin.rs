@@ -174,7 +174,7 @@ impl Plugin for Interlude {
         self.headway.block(Instant::now(), f64::from(frames) / self.sample_rate);
         let offline = self.host.offline().unwrap_or(self.offline);
         let patience = if offline { LONGEST_WAIT } else { self.headway.patience() };
-        self.link.begin_block(patience, block.rolling);
+        self.link.begin_block(patience, block.rolling, block.frames);
         self.receive(context);
         self.play(&block);
         self.headway.waited(self.link.waited());

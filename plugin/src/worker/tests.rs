@@ -517,7 +517,7 @@ fn requests_wait_for_their_model() {
     let first = steps.folder.0.join("model").to_str().expect("a plain name").to_owned();
     steps.worker.shared.song.edit(|state| state.model.clone_from(&first));
     let ready = steps.load_slowly(&first);
-    steps.audio.begin_block(Duration::from_secs(1), true);
+    steps.audio.begin_block(Duration::from_secs(1), true, 64);
     assert!(steps.ask(3, 20).is_none(), "the model that was left has answered a bounce");
     drop(ready);
     assert!(steps.ask(4, 5000).is_some());
