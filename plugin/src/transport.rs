@@ -176,14 +176,15 @@ impl Block {
     fn rounding(&self) -> f64 {
         let single = f64::from(self.beats as f32) == self.beats;
         let place = if single { 0.5 * f64::from(f32::EPSILON) * self.beats.abs() } else { 0.0 };
+        // Such hosts round more than once on the way to the number.
         let on = |ticks: f64| {
             let at = self.beats * ticks;
-            (at - at.round()).abs() < 1e-5 + place * ticks
+            (at - at.round()).abs() < 1e-5 + 2.0 * place * ticks
         };
         if on(TICKS) {
             0.5 / TICKS
         } else if single && on(FINE_TICKS) {
-            1.0 / FINE_TICKS + place
+            1.0 / FINE_TICKS + 2.0 * place
         } else {
             place
         }

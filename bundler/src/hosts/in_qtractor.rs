@@ -23,6 +23,9 @@ use super::{
 const PORTS: [&str; 4] =
     ["Qtractor:Gen/out_1", "Qtractor:Gen/out_2", "Qtractor:Grid/out_1", "Qtractor:Grid/out_2"];
 
+/// Why there is nothing to measure a seek against.
+const LOST_BEATS: &str = "after it, qtractor plays its own tracks wrongly: a beat in every block";
+
 /// Everything that the cases share.
 pub(super) struct Stage<'a> {
     /// Where qtractor lives.
@@ -47,7 +50,7 @@ impl Stage<'_> {
             table.add("play from the middle of a bar", song.play(&[(21.5, 34.0)]));
             table.add("a bar before the cycle", song.play(&[(12.0, 27.0)]));
             table.add("starts on a cycle line", song.starts());
-            table.add("seek while rolling", song.seeks());
+            table.skip("seek while rolling", LOST_BEATS);
             table.add("save and reopen", song.reopened());
             Ok(())
         });
@@ -192,24 +195,6 @@ impl Song<'_> {
             .map(|beat| (beat, beat + 2.5))
             .collect();
         self.play(&starts)
-    }
-
-    fn seeks(&mut self) -> Result<Findings> {
-        let stretches = [(0.0, 10.0), (50.25, 58.0), (8.0, 18.0)];
-        let rolls = stretches.map(|(from, _)| Roll::from(from));
-        let length = stretches.iter().map(|&(from, to)| self.seconds(from, to)).sum::<Duration>();
-        self.record(length + Duration::from_secs(2), &rolls, |song| {
-            song.host.locate(song.frame(stretches[0].0))?;
-            std::thread::sleep(Duration::from_millis(800));
-            song.host.roll()?;
-            for (index, (from, to)) in stretches.into_iter().enumerate() {
-                if index > 0 {
-                    song.host.locate(song.frame(from))?;
-                }
-                std::thread::sleep(song.seconds(from, to));
-            }
-            song.host.stop()
-        })
     }
 
     fn looped(&mut self, start: f64, end: f64) -> Result<Findings> {

@@ -43,10 +43,11 @@ pub(crate) fn to_ticks(beats: f64) -> f64 {
     (beats * 1920.0).round() / 1920.0
 }
 
-/// Rounds as qtractor does: to ticks of 1/15360, of which the odd ones are cut off, in single
-/// precision.
+/// Rounds as qtractor does: to ticks of 1/15360, of which the odd ones are cut off, counted from
+/// where the tempo changed and added to that in single precision.
 pub(crate) fn to_fine_ticks(beats: f64) -> f64 {
-    to_single((beats * 15_360.0).round().div_euclid(2.0) / 7680.0)
+    let ticks = (beats * 15_360.0).round().div_euclid(2.0);
+    to_single(8.0 + to_single(ticks / 7680.0 - 8.0))
 }
 
 /// Rounds as hosts do that keep positions in single precision.
