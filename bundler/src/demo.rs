@@ -12,7 +12,6 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail, ensure};
 use interlude_models::{
     clip::{Clip, Note},
-    config::Scheme,
     midi,
     package::Package,
 };
@@ -124,7 +123,7 @@ impl Demo {
         save(&out, &report, &score, &rolls, &names)?;
         println!("{}", report.table());
         println!("wrote morph.mid, morph.png and report.json to {}", out.display());
-        let groove = matches!(config.scheme, Scheme::Groove(_));
+        let groove = config.family().is_performed();
         if groove {
             println!("a groove leaves the grid of 16ths on purpose, so its distance is no error");
         }

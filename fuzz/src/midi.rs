@@ -2,9 +2,9 @@
 
 use std::cell::LazyCell;
 
-use interlude_models::config::{self, Config, Scheme};
+use interlude_models::config::{self, Config};
 use interlude_models::midi::{NoteSequence, to_bytes};
-use interlude_models::tokens::{Limit, extract, from_clip, to_clip};
+use interlude_models::tokens::{ControlKind, Limit, extract, from_clip, to_clip};
 
 /// One configuration of each scheme and length.
 const CONFIGS: [&str; 9] = [
@@ -36,7 +36,7 @@ pub fn run(bytes: &[u8]) {
         && sequence.total_time < 60.0;
     CONFIGS_BY_NAME.with(|configs| {
         for config in configs.iter() {
-            if config.scheme == Scheme::MelodyChords && !with_chords {
+            if config.family().control_kind() == Some(ControlKind::Chords) && !with_chords {
                 continue;
             }
             let Ok(windows) = extract(config, &sequence, Limit::All) else { continue };

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::families::{ControlKind, Family, Groove, Melody};
-pub use crate::families::{DrumMap, DrumRoll, GrooveTask, OutputKind, SEGMENTS, Scheme};
+pub use crate::families::{DrumMap, DrumRoll, GrooveTask, OutputKind, Scheme};
 pub use interlude_gradient::adam::ClipMode;
 pub use overrides::HParamsError;
 
@@ -131,6 +131,12 @@ impl Config {
     /// The shape of the decoder's output.
     pub fn output_kind(&self) -> OutputKind {
         self.family().output_kind(self.hierarchical_decoder)
+    }
+
+    /// Whether the encoder reads the tokens of the output, one-hot side by side, rather than rows of
+    /// its own.
+    pub fn encoder_reads_tokens(&self) -> bool {
+        self.output_kind().is_tokens() && self.input_depth() == self.output_depth()
     }
 
     /// Whether encoder or decoder work on segments.
@@ -290,6 +296,63 @@ pub fn by_name(name: &str) -> Result<Config, UnknownConfig> {
     })
 }
 
+/// A kind of windows that datasets hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WindowKind {
+    /// Name on the command line: a family and a length.
+    pub name: &'static str,
+    /// A configuration with such windows.
+    pub config: &'static str,
+    /// What they are, for people.
+    pub about: &'static str,
+}
+
+/// The kinds of windows that datasets hold.
+pub static WINDOW_KINDS: [WindowKind; 9] = [
+    kind(
+        "melody-2bar",
+        "cat-mel_2bar_small",
+        "Melodies of two bars, for cat-mel_2bar_small and cat-mel_2bar_big",
+    ),
+    kind(
+        "melody-16bar",
+        "hierdec-mel_16bar",
+        "Melodies of 16 bars, for flat-mel_16bar and the hierarchical ones",
+    ),
+    kind(
+        "chords-2bar",
+        "cat-mel_2bar_med_chords",
+        "Melodies of two bars with chords, for cat-mel_2bar_med_chords",
+    ),
+    kind(
+        "drums-2bar",
+        "cat-drums_2bar_small",
+        "Drums of two bars, nine kinds of them, for cat-drums_2bar_small and cat-drums_2bar_big",
+    ),
+    kind("drum-roll-2bar", "nade-drums_2bar_reduced", "The same for nade-drums_2bar_reduced"),
+    kind(
+        "drum-roll-2bar-full",
+        "nade-drums_2bar_full",
+        "Drums of two bars, 61 kinds of them, for nade-drums_2bar_full",
+    ),
+    kind(
+        "trio-16bar",
+        "hierdec-trio_16bar",
+        "Melody, bass and drums of 16 bars, for flat-trio_16bar and the hierarchical ones",
+    ),
+    kind(
+        "groove-2bar",
+        "groovae_2bar_humanize",
+        "Drum performances of two bars with velocities and timing, for groovae_2bar_humanize and the \
+         other ones of two bars",
+    ),
+    kind("groove-4bar", "groovae_4bar", "The same of four bars, for groovae_4bar"),
+];
+
+const fn kind(name: &'static str, config: &'static str, about: &'static str) -> WindowKind {
+    WindowKind { name, config, about }
+}
+
 /// All configurations.
 pub fn all() -> Vec<Config> {
     let melody_2bar = Scheme::Melody(Melody { melodic_programs_only: true });
@@ -415,6 +478,16 @@ fn hierarchical(name: &str, scheme: Scheme, encoder: bool, hparams: HParams) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    // Every configuration has a kind of windows: one of its family and length.
+    #[test]
+    fn all_windows_have_a_kind() {
+        let like = |config: &Config| (config.family().columns(), config.hparams.max_seq_len);
+        let kinds = WINDOW_KINDS.map(|kind| like(&by_name(kind.config).expect("a known name")));
+        for config in all() {
+            assert!(kinds.contains(&like(&config)), "{}", config.name);
+        }
+    }
 
     // Every configuration of the table is valid, and absurd sizes are refused by name.
     #[test]

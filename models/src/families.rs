@@ -29,7 +29,9 @@ use serde::{Deserialize, Serialize};
 pub use drum_roll::DrumRoll;
 pub use drums::Drums;
 pub use error::TokenError;
-pub use family::{Column, ColumnKind, Family, OutputKind, SEGMENTS, Voice, Walk, Wanted};
+pub use family::{
+    Column, ColumnKind, Converter, Family, OutputKind, SEGMENTS, Voice, Walk, Wanted,
+};
 pub use groove::{Groove, GrooveTask, roland_to_general};
 pub use melody::Melody;
 pub use melody_chords::MelodyChords;

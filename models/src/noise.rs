@@ -63,6 +63,14 @@ mod tests {
         assert_ne!(noise(key, 3), noise(NoiseKey { seed: 2, ..key }, 3));
     }
 
+    // The numbers of a step do not reach into those of the next, whatever the configuration.
+    #[test]
+    fn words_suffice_for_every_output() {
+        for config in crate::config::all() {
+            assert!(config.output_depth() as u128 <= WORDS_PER_STEP, "{}", config.name);
+        }
+    }
+
     // The mean of Gumbel noise is Euler's constant, of logistic noise 0; all numbers are finite.
     #[test]
     fn noise_has_its_distribution() {

@@ -217,16 +217,12 @@ fn check_music(config: &Config, heard: &[Span]) {
     assert!(!same(&part(length / 2.0, length), &part(0.0, length / 2.0)), "{name}: {cycle:?}");
 
     let channels: BTreeSet<u8> = heard.iter().map(|span| span.channel).collect();
-    let expected: &[u8] = match config.scheme {
-        Scheme::Melody { .. } | Scheme::MelodyChords => &[0],
-        Scheme::Drums | Scheme::DrumRoll(_) | Scheme::Groove(_) => &[9],
-        Scheme::Trio => &[0, 1, 9],
-    };
-    assert_eq!(channels, expected.iter().copied().collect(), "{name}");
+    let expected = config.family().voices().iter().map(|voice| voice.channel).collect();
+    assert_eq!(channels, expected, "{name}");
 
     // A groove lies up to half a 16th beside the grid; all else begins within a sample of it.
     let frames_per_step = 48_000.0 * 60.0 / TEMPO / 4.0;
-    let most = if matches!(config.scheme, Scheme::Groove(_)) { frames_per_step / 2.0 } else { 0.0 };
+    let most = if config.family().is_performed() { frames_per_step / 2.0 } else { 0.0 };
     for span in heard.iter().filter(|span| span.beats > -1e-3) {
         let steps = span.beats * 4.0;
         let off = (steps - steps.round()).abs() * frames_per_step;

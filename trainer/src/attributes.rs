@@ -3,12 +3,12 @@
 
 pub mod check;
 pub mod directions;
-pub mod measure;
 pub mod report;
 
 use std::ops::ControlFlow;
 
 use clap::ValueEnum;
+use interlude_models::attributes::Measure;
 use interlude_models::clip::Clip;
 use interlude_models::engine::{DecodeSettings, Engine, EngineError};
 use interlude_models::latent::attributes::Attribute;
@@ -21,7 +21,6 @@ use serde::Serialize;
 
 use crate::evaluate::{BATCH, controls, mean, means};
 use directions::Responses;
-use measure::Measure;
 
 /// How directions are found.
 #[derive(ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]

@@ -8,6 +8,8 @@ pub mod networks;
 
 use interlude_gradient::fit::{Fit, FitError};
 use interlude_gradient::perceptron::initial;
+use interlude_models::attributes::{self, Measure};
+use interlude_models::config::Config;
 use interlude_models::engine::Posterior;
 use interlude_models::latent::constraint::ACTOR;
 use interlude_models::runtime::Runtime;
@@ -37,6 +39,29 @@ pub struct Settings {
     pub stay: f32,
     /// Seed of initial weights, order and noise.
     pub seed: u64,
+}
+
+/// The attributes of a configuration that are named, in this order; of no names the density of the
+/// first voice, with its pitch, or of drums its syncopation.
+///
+/// # Errors
+/// A sentence that lists the attributes there are.
+pub fn wished(config: &Config, names: &[String]) -> Result<Vec<Measure>, String> {
+    let all = attributes::of_config(config);
+    let find = |name: &str| {
+        all.iter().find(|measure| measure.name == name).cloned().ok_or_else(|| {
+            let names: Vec<&str> = all.iter().map(|measure| measure.name.as_str()).collect();
+            format!("`{}` has no attribute `{name}`; there are: {}", config.name, names.join(", "))
+        })
+    };
+    if !names.is_empty() {
+        return names.iter().map(|name| find(name)).collect();
+    }
+    let voices = config.family().voices();
+    let Some(first) = voices.first() else { return Ok(Vec::new()) };
+    let prefix = if voices.len() == 1 { String::new() } else { format!("{}-", first.name) };
+    let second = if first.is_drums { "syncopation" } else { "pitch" };
+    ["density", second].into_iter().map(|id| find(&format!("{prefix}{id}"))).collect()
 }
 
 /// Whether a window's attribute is low (−1), high (1) or neither (0), one for each attribute.
@@ -182,5 +207,31 @@ impl Wishes {
             self.sign.push(if wish == 0.0 { 1.0 } else { wish });
             self.weight.push(SHARE * wish.abs());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use interlude_models::config;
+
+    use super::*;
+
+    // Attributes that can be wished for are those that are named; an unknown name lists what there is.
+    #[test]
+    fn attributes_are_named() {
+        let names = |config: &str, names: &[&str]| {
+            let config = config::by_name(config).expect("known");
+            let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+            let measures = wished(&config, &names)?;
+            Ok(measures.into_iter().map(|measure| measure.name).collect::<Vec<_>>())
+        };
+        let of = |config| names(config, &[]).expect("its own");
+        assert_eq!(of("cat-mel_2bar_small"), ["density", "pitch"]);
+        assert_eq!(of("hierdec-trio_16bar"), ["melody-density", "melody-pitch"]);
+        assert_eq!(of("groovae_4bar"), ["density", "syncopation"]);
+        let named = names("cat-drums_2bar_small", &["closed-hat", "density"]);
+        assert_eq!(named, Ok(vec!["closed-hat".to_owned(), "density".to_owned()]));
+        let told: String = names("cat-mel_2bar_small", &["kick"]).expect_err("of drums");
+        assert!(told.contains("`kick`") && told.contains("density, pitch, range"), "{told}");
     }
 }

@@ -11,7 +11,7 @@ pub mod resemblance;
 
 use std::collections::BTreeMap;
 
-use interlude_models::config::{Config, OutputKind};
+use interlude_models::config::Config;
 use interlude_models::engine::{DecodeSettings, Engine, EngineError, Posterior};
 use interlude_models::tokens::{Controls, Tokens, Window};
 use serde::Serialize;
@@ -36,9 +36,7 @@ impl Score {
     fn of_parts(config: &Config, numbers: &[f64]) -> Self {
         match numbers {
             [one] => Self::One(*one),
-            parts => {
-                Self::Parts(names(config).iter().copied().zip(parts.iter().copied()).collect())
-            }
+            parts => Self::Parts(names(config).into_iter().zip(parts.iter().copied()).collect()),
         }
     }
 
@@ -52,27 +50,17 @@ impl Score {
 }
 
 /// Names of the parts of a configuration's steps.
-fn names(config: &Config) -> &'static [&'static str] {
-    match config.outputs().len() {
-        3 => &["melody", "bass", "drums"],
-        _ => &[""],
+fn names(config: &Config) -> Vec<&'static str> {
+    match config.family().voices() {
+        [_] => vec![""],
+        voices => voices.iter().map(|voice| voice.name).collect(),
     }
 }
 
 /// What is compared step by step: tokens, bits of drum classes, or hits of a groove; one number for
 /// each part. 0 stands for a step on which nothing begins or ends.
 pub(crate) fn symbols(config: &Config, tokens: &Tokens) -> Vec<u64> {
-    match tokens {
-        Tokens::Groove(steps) => {
-            let hits = |step: &[f32; 27]| {
-                let bits = (0u64..).zip(&step[..9]);
-                bits.map(|(class, &hit)| u64::from(hit > 0.5) << class).sum()
-            };
-            steps.iter().map(hits).collect()
-        }
-        Tokens::Drums(steps) if config.output_kind() == OutputKind::Nade => steps.clone(),
-        _ => tokens.ids(config).unwrap_or_default().into_iter().map(u64::from).collect(),
-    }
+    config.family().symbols(tokens)
 }
 
 /// `count` of all windows, spread evenly; all of them when there are fewer, or for 0.

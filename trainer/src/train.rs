@@ -9,6 +9,7 @@ pub mod batches;
 mod delay;
 pub mod evaluation;
 pub mod events;
+mod families;
 pub mod growing;
 pub mod initial;
 pub mod line;

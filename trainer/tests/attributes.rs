@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use interlude_dataset::{Split, layout, store};
+use interlude_models::attributes::of_config;
 use interlude_models::clip::{Clip, Note};
 use interlude_models::config::by_name;
 use interlude_models::latent::prior;
@@ -11,7 +12,6 @@ use interlude_models::midi::{NoteSequence, to_bytes};
 use interlude_models::network::variables;
 use interlude_models::package::{ModelInfo, Package};
 use interlude_models::weights::{Tensor, Weights};
-use interlude_trainer::attributes::measure::of_config;
 use interlude_trainer::commands;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;

@@ -5,8 +5,9 @@ use std::path::Path;
 use std::process::Command;
 
 use interlude_dataset::{Split, layout, store};
-use interlude_models::config::{self, Config, SEGMENTS};
+use interlude_models::config::{self, Config};
 use interlude_models::engine::{Engine, EngineOptions};
+use interlude_models::families::SEGMENTS;
 use interlude_models::network::{conductor_cell, encoder_cell, encoder_levels};
 use interlude_models::package::{ModelInfo, Package};
 use interlude_models::runtime::Runtime;

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::drums::{WANTED, holds, steps};
-use super::family::{Column, Family, OutputKind, Voice, Walk, Wanted};
+use super::family::{Column, Converter, Family, OutputKind, Voice, Walk, Wanted};
 use super::percussion::{self, DrumMap};
 use super::place::Place;
 use super::search::Limit;
@@ -106,5 +106,14 @@ impl Family for DrumRoll {
 
     fn notes(&self, tokens: &Tokens) -> usize {
         percussion::count(steps(tokens))
+    }
+
+    fn symbols(&self, tokens: &Tokens) -> Vec<u64> {
+        steps(tokens).to_vec()
+    }
+
+    fn is_of(&self, converter: &Converter) -> bool {
+        let is_full = converter.drum_classes == Some(DrumMap::Full.classes());
+        converter.is_plain("DrumRollConverter") && is_full == (self.0 == DrumMap::Full)
     }
 }

@@ -1,6 +1,6 @@
 //! Drums as one token a step: which of nine classes sound together.
 
-use super::family::{Column, Family, OutputKind, Voice, Walk, Wanted};
+use super::family::{Column, Converter, Family, OutputKind, Voice, Walk, Wanted};
 use super::percussion::{self, CLASSES, COMBINATIONS, DrumMap};
 use super::place::Place;
 use super::search::Limit;
@@ -126,5 +126,9 @@ impl Family for Drums {
 
     fn notes(&self, tokens: &Tokens) -> usize {
         percussion::count(steps(tokens))
+    }
+
+    fn is_of(&self, converter: &Converter) -> bool {
+        converter.is_plain("DrumsConverter")
     }
 }

@@ -159,6 +159,15 @@ pub trait Family {
 
     /// How many notes begin in a window; of several voices, in the one with the fewest.
     fn notes(&self, tokens: &Tokens) -> usize;
+
+    /// What is compared step by step, one number for each part of the output: tokens, bits of drum
+    /// classes, or hits of a groove. 0 stands for a step on which nothing begins or ends.
+    fn symbols(&self, tokens: &Tokens) -> Vec<u64> {
+        self.ids(tokens).unwrap_or_default().into_iter().map(u64::from).collect()
+    }
+
+    /// Whether a converter of Magenta.js makes the family's tokens.
+    fn is_of(&self, converter: &Converter) -> bool;
 }
 
 const NO_IDS: &str = "its output has no classes";
@@ -229,6 +238,28 @@ pub struct Wanted {
     pub of_passage: &'static str,
 }
 
+/// A converter of Magenta.js, as a model's `config.json` describes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Converter<'a> {
+    /// Its type.
+    pub name: &'a str,
+    /// The encoder of chords, if there is one.
+    pub chord_encoder: Option<&'a str>,
+    /// Number of its classes of drums, if it names them.
+    pub drum_classes: Option<usize>,
+    /// Whether the encoder hears a tapped rhythm.
+    pub tapify: bool,
+    /// Whether the encoder hears neither velocities nor timing.
+    pub humanize: bool,
+}
+
+impl Converter<'_> {
+    /// Whether it has a type, and no chords.
+    pub(super) fn is_plain(&self, name: &str) -> bool {
+        self.name == name && self.chord_encoder.is_none()
+    }
+}
+
 /// A column of the steps of a dataset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Column {
@@ -236,6 +267,16 @@ pub struct Column {
     pub kind: ColumnKind,
     /// The first number that is not in it.
     pub limit: u32,
+}
+
+impl Column {
+    /// Whether a number says that a note begins or ends.
+    pub const fn is_event(&self, number: u16) -> bool {
+        match self.kind {
+            ColumnKind::Melody | ColumnKind::Drums | ColumnKind::Hit => number != 0,
+            ColumnKind::Chord | ColumnKind::Value => false,
+        }
+    }
 }
 
 /// What the numbers of a dataset's column are.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::family::{Column, ColumnKind, Family, OutputKind, Voice, Walk, Wanted};
+use super::family::{Column, ColumnKind, Converter, Family, OutputKind, Voice, Walk, Wanted};
 use super::percussion::{self, CLASSES, DrumMap};
 use super::place::Place;
 use super::quantise;
@@ -204,6 +204,21 @@ impl Family for Groove {
     fn notes(&self, tokens: &Tokens) -> usize {
         let hits = steps(tokens).iter().flat_map(|step| &step[..CLASSES]);
         hits.filter(|&&hit| hit > 0.5).count()
+    }
+
+    fn symbols(&self, tokens: &Tokens) -> Vec<u64> {
+        hits(steps(tokens)).into_iter().map(u64::from).collect()
+    }
+
+    fn is_of(&self, converter: &Converter) -> bool {
+        let task = if converter.tapify {
+            GrooveTask::TapFixedVelocity
+        } else if converter.humanize {
+            GrooveTask::Humanize
+        } else {
+            GrooveTask::Reconstruct
+        };
+        converter.is_plain("GrooveConverter") && self.0 == task
     }
 }
 

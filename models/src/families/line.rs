@@ -31,7 +31,7 @@ pub const VOCABULARY: usize = 1 + (HIGHEST_PITCH - PITCH_OFFSET) as usize;
 /// The voice of a single line.
 pub(super) const MELODY: Voice = Voice { name: "melody", channel: 0, is_drums: false };
 /// Programs of melodic instruments: pianos to guitars.
-pub(super) const MELODIC_PROGRAMS: Range<u8> = 0..32;
+pub const MELODIC_PROGRAMS: Range<u8> = 0..32;
 /// What is read, in words.
 pub(super) const WANTED: &str = "notes from A0 to C8, not drums";
 /// What a passage takes, in words.

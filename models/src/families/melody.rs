@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::family::{Column, ColumnKind, Family, OutputKind, SEGMENTS, Voice, Walk, Wanted};
+use super::family::{
+    Column, ColumnKind, Converter, Family, OutputKind, SEGMENTS, Voice, Walk, Wanted,
+};
 use super::line;
 use super::percussion::DrumMap;
 use super::place::Place;
@@ -146,5 +148,9 @@ impl Family for Melody {
 
     fn notes(&self, tokens: &Tokens) -> usize {
         line::notes(steps(tokens).iter().copied())
+    }
+
+    fn is_of(&self, converter: &Converter) -> bool {
+        converter.is_plain("MelodyConverter")
     }
 }

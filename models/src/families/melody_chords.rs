@@ -3,7 +3,7 @@
 mod harmony;
 
 use super::error::TokenError;
-use super::family::{Column, ColumnKind, Family, OutputKind, Voice, Walk, Wanted};
+use super::family::{Column, ColumnKind, Converter, Family, OutputKind, Voice, Walk, Wanted};
 use super::line;
 use super::melody::{self, Melody};
 use super::percussion::DrumMap;
@@ -150,6 +150,10 @@ impl Family for MelodyChords {
 
     fn notes(&self, tokens: &Tokens) -> usize {
         LINE.notes(tokens)
+    }
+
+    fn is_of(&self, converter: &Converter) -> bool {
+        converter.name == "MelodyConverter" && converter.chord_encoder == Some("TriadChordEncoder")
     }
 }
 

@@ -79,7 +79,7 @@ pub(crate) fn class(map: DrumMap, pitch: u8) -> Option<usize> {
 }
 
 /// The pitch that stands for a class below the map's number of classes.
-pub(super) fn class_pitch(map: DrumMap, class: usize) -> u8 {
+pub fn class_pitch(map: DrumMap, class: usize) -> u8 {
     match map {
         DrumMap::Reduced => REDUCED[class][0],
         DrumMap::Full => FULL[class],

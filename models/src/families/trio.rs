@@ -2,7 +2,9 @@
 
 mod voices;
 
-use super::family::{Column, ColumnKind, Family, OutputKind, SEGMENTS, Voice, Walk, Wanted};
+use super::family::{
+    Column, ColumnKind, Converter, Family, OutputKind, SEGMENTS, Voice, Walk, Wanted,
+};
 use super::line::{self, VOCABULARY};
 use super::percussion::{self, COMBINATIONS, DrumMap};
 use super::place::Place;
@@ -185,6 +187,10 @@ impl Family for Trio {
             }
         };
         VOICES.iter().enumerate().map(of_voice).min().unwrap_or(0)
+    }
+
+    fn is_of(&self, converter: &Converter) -> bool {
+        converter.is_plain("TrioConverter")
     }
 }
 

@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use interlude_models::clip::{Clip, DRUM_CHANNEL};
-use interlude_models::config::{Config, Scheme, by_name};
+use interlude_models::config::{Config, OutputKind, by_name};
 use interlude_models::midi::{self, NoteSequence};
-use interlude_models::tokens::{self, Controls, Limit, Tokens, Window};
+use interlude_models::tokens::{self, ControlKind, Controls, Limit, Tokens, Window};
 use serde_json::Value;
 
 use super::Row;
@@ -186,8 +186,8 @@ fn check_order(
     sequence: &NoteSequence,
     all: &[Window],
 ) -> Result<()> {
-    let limit =
-        if matches!(config.scheme, Scheme::Groove(_)) { Limit::All } else { Limit::ORIGINAL };
+    let is_groove = config.output_kind() == OutputKind::Groove;
+    let limit = if is_groove { Limit::All } else { Limit::ORIGINAL };
     let limited = tokens::extract(config, sequence, limit).unwrap_or_default();
     let order: Vec<usize> = list(&expected["infer_default_order"])?
         .iter()
@@ -196,7 +196,7 @@ fn check_order(
         .context("the order holds something else than indices")?;
     ensure!(order.len() == limited.len(), "{} windows under the limit", limited.len());
     // Chords are strings there, and strings hash differently in every run of Python.
-    if config.scheme == Scheme::MelodyChords {
+    if config.family().control_kind() == Some(ControlKind::Chords) {
         ensure!(limited.iter().all(|window| all.contains(window)), "a window from nowhere");
         return Ok(());
     }
@@ -309,7 +309,7 @@ pub(super) fn check_way_back(config: &Config, recorded: &Value, tokens: &Tokens)
     ours.sort_by_key(key);
     expected.sort_by_key(key);
     ensure!(ours.len() == expected.len(), "{} notes instead of {}", ours.len(), expected.len());
-    let groove = matches!(config.scheme, Scheme::Groove(_));
+    let groove = config.output_kind() == OutputKind::Groove;
     if groove {
         // Velocities are rounded to whole numbers, so that the least deviation may become 1.
         ours.iter_mut().chain(&mut expected).for_each(|note| note[1] *= VELOCITY_WEIGHT);

@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use interlude_models::config::{Config, SEGMENTS};
+use interlude_models::config::Config;
 use interlude_models::runtime::Runtime;
 
 use super::batch::{Batch, Report};
@@ -29,8 +29,8 @@ pub struct Parallel {
 
 /// How many parts the batches of a shape are worth on so many threads.
 pub fn parts(config: &Config, shape: Shape, threads: usize) -> usize {
-    let hierarchical = config.hierarchical_encoder || config.hierarchical_decoder;
-    let segment = config.hparams.max_seq_len / SEGMENTS;
+    let hierarchical = config.is_hierarchical();
+    let segment = config.hparams.max_seq_len / config.segments();
     let segments = if hierarchical { shape.steps / segment.max(1) } else { 1 };
     (shape.batch * segments / COLUMNS).min(shape.batch).clamp(1, threads)
 }

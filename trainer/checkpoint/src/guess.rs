@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use interlude_models::config::{self, Config, HParamsError, Scheme, UnknownConfig};
+use interlude_models::config::{self, Config, HParamsError, OutputKind, Scheme, UnknownConfig};
 use interlude_models::network::{Variable, variables};
 use thiserror::Error;
 
@@ -185,6 +185,7 @@ pub fn measure<'a>(config: &mut Config, shape: impl Fn(&str) -> Option<&'a [usiz
             .map(|bias| (bias / 4).max(1))
             .collect()
     };
+    let kind = config.output_kind();
     let hparams = &mut config.hparams;
     if let Some(z_size) = extent("encoder/mu/bias", 0) {
         hparams.z_size = z_size;
@@ -196,10 +197,10 @@ pub fn measure<'a>(config: &mut Config, shape: impl Fn(&str) -> Option<&'a [usiz
     if !encoder.is_empty() {
         hparams.enc_rnn_size = encoder;
     }
-    let core = match (config.scheme, config.hierarchical_decoder) {
-        (_, false) => "",
-        (Scheme::Trio, true) => "core_decoder/core_decoder_0/",
+    let core = match (kind, config.hierarchical_decoder) {
+        (OutputKind::SplitCategorical, _) => "core_decoder/core_decoder_0/",
         (_, true) => "core_decoder/",
+        (_, false) => "",
     };
     let decoder = cells(&|layer| format!("{core}decoder/multi_rnn_cell/cell_{layer}/lstm_cell"));
     if !decoder.is_empty() {
@@ -260,7 +261,6 @@ fn list(configs: &[&Config]) -> String {
 mod tests {
     use std::path::Path;
 
-    use interlude_models::config::OutputKind;
     use interlude_models::weights::Tensor;
 
     use super::*;

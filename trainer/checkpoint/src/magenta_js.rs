@@ -7,8 +7,8 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::{Component, Path};
 
-use interlude_models::config::{DrumMap, GrooveTask, SEGMENTS, Scheme};
-use interlude_models::families::{DrumRoll, Groove, Melody};
+use interlude_models::config::{self, Config, Scheme};
+use interlude_models::families::{self, SEGMENTS};
 use serde::Deserialize;
 
 use super::data::{Coding, Data, Piece};
@@ -59,6 +59,19 @@ struct Converter {
     kind: String,
     #[serde(default)]
     args: Arguments,
+}
+
+impl Converter {
+    /// What families know it by.
+    fn describe<'a>(&'a self, chord_encoder: Option<&'a str>) -> families::Converter<'a> {
+        families::Converter {
+            name: &self.kind,
+            chord_encoder,
+            drum_classes: self.args.pitch_classes.as_ref().map(Vec::len),
+            tapify: self.args.tapify,
+            humanize: self.args.humanize,
+        }
+    }
 }
 
 #[derive(Default, Deserialize)]
@@ -206,46 +219,33 @@ pub(crate) fn hint(files: &Files) -> Result<Option<Hint>, CheckpointError> {
             "its pitches do not go from 21 to 108, as all melodies here do".into(),
         ));
     }
-    if arguments.num_segments.is_some_and(|segments| segments != SEGMENTS) {
-        return Err(refused(format!(
-            "its conductor has {} segments; only models with {SEGMENTS} can be imported",
-            arguments.num_segments.unwrap_or_default()
-        )));
-    }
     if arguments.steps_per_quarter.is_some_and(|steps| steps != 4) || arguments.split_instruments {
         return Err(refused(
             "it splits a beat into other steps than the four that can be imported".to_owned(),
         ));
     }
-    let schemes = match (model.data_converter.kind.as_str(), model.chord_encoder.as_deref()) {
-        ("MelodyConverter", None) => vec![
-            Scheme::Melody(Melody { melodic_programs_only: true }),
-            Scheme::Melody(Melody { melodic_programs_only: false }),
-        ],
-        ("MelodyConverter", Some("TriadChordEncoder")) => vec![Scheme::MelodyChords],
-        ("DrumsConverter", None) => vec![Scheme::Drums],
-        ("DrumRollConverter", None) => match arguments.pitch_classes.as_ref().map(Vec::len) {
-            Some(61) => vec![Scheme::DrumRoll(DrumRoll(DrumMap::Full))],
-            _ => vec![Scheme::DrumRoll(DrumRoll(DrumMap::Reduced))],
-        },
-        ("TrioConverter", None) => vec![Scheme::Trio],
-        ("GrooveConverter", None) => vec![Scheme::Groove(Groove(if arguments.tapify {
-            GrooveTask::TapFixedVelocity
-        } else if arguments.humanize {
-            GrooveTask::Humanize
-        } else {
-            GrooveTask::Reconstruct
-        }))],
-        (converter, chords) => {
-            return Err(refused(format!(
-                "converter `{}`{} is none that can be imported",
-                converter.escape_debug(),
-                chords.map_or(String::new(), |chords| format!(
-                    " with chords by `{}`",
-                    chords.escape_debug()
-                ))
-            )));
+    let converter = model.data_converter.describe(model.chord_encoder.as_deref());
+    let mut schemes: Vec<Scheme> = Vec::new();
+    for Config { scheme, .. } in config::all() {
+        if scheme.family().is_of(&converter) && !schemes.contains(&scheme) {
+            schemes.push(scheme);
         }
+    }
+    let Some(first) = schemes.first() else {
+        return Err(refused(format!(
+            "converter `{}`{} is none that can be imported",
+            converter.name.escape_debug(),
+            converter.chord_encoder.map_or(String::new(), |chords| format!(
+                " with chords by `{}`",
+                chords.escape_debug()
+            ))
+        )));
     };
+    let segments = first.family().segments().unwrap_or(SEGMENTS);
+    if let Some(found) = arguments.num_segments.filter(|&found| found != segments) {
+        return Err(refused(format!(
+            "its conductor has {found} segments; only models with {segments} can be imported"
+        )));
+    }
     Ok(Some(Hint { schemes, max_seq_len: arguments.num_steps }))
 }

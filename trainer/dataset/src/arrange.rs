@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 
 use interlude_models::config;
+use interlude_models::families::percussion::{self, CLASSES, DrumMap};
 use interlude_models::midi::{NoteSequence, SequenceNote};
 use interlude_models::tokens::{self, Limit, Tokens};
 use rand::seq::IndexedRandom;
@@ -183,10 +184,9 @@ impl<'a> Drummer<'a> {
 
 /// The notes of class bits.
 fn hits(bits: u64, start: f64, length: f64) -> impl Iterator<Item = SequenceNote> {
-    /// The pitch that stands for each class.
-    const PITCHES: [u8; 9] = [36, 38, 42, 46, 45, 48, 50, 49, 51];
-    let heard = PITCHES.into_iter().enumerate().filter(move |(class, _)| bits >> class & 1 == 1);
-    heard.map(move |(_, pitch)| note(pitch, start, start + length))
+    let heard = (0..CLASSES).filter(move |class| bits >> class & 1 == 1);
+    let pitch = |class| percussion::class_pitch(DrumMap::Reduced, class);
+    heard.map(move |class| note(pitch(class), start, start + length))
 }
 
 fn note(pitch: u8, start: f64, end: f64) -> SequenceNote {

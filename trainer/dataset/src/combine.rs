@@ -7,13 +7,14 @@ use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 
 use interlude_models::config::{self, Scheme};
+use interlude_models::families::line::PITCHES;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::description::{Count, DESCRIPTION, Description, describe, write_description};
 use super::heldout::{self, Rule};
-use super::layout::PITCHES;
+use super::layout::is_pitch;
 use super::names::{self, ARRANGED};
 use super::staging::Staged;
 use super::{DatasetError, Split, store};
@@ -137,16 +138,17 @@ fn plain(source: &str) -> String {
 
 /// Moves a melody down by octaves until it lies where basses do, or cannot be any lower.
 fn lower(melody: &mut [u16]) {
-    let pitches = || melody.iter().copied().filter(|token| PITCHES.contains(token));
+    let pitches = || melody.iter().copied().filter(|&token| is_pitch(token));
     let notes = pitches().count();
     let sum: usize = pitches().map(usize::from).sum();
     let lowest = pitches().min().unwrap_or(0);
     let mut down = 0;
-    while sum > usize::from(BASS_BELOW + down) * notes && lowest >= PITCHES.start() + down + OCTAVE
+    while sum > usize::from(BASS_BELOW + down) * notes
+        && lowest >= u16::from(*PITCHES.start()) + down + OCTAVE
     {
         down += OCTAVE;
     }
-    melody.iter_mut().filter(|token| PITCHES.contains(&**token)).for_each(|token| *token -= down);
+    melody.iter_mut().filter(|token| is_pitch(**token)).for_each(|token| *token -= down);
 }
 
 fn check(

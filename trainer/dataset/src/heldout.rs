@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 
-use interlude_models::config::{Config, Scheme};
+use interlude_models::config::Config;
 
 use super::description::{Description, describe};
 use super::splits::hash;
@@ -178,10 +178,7 @@ enum Fate {
 
 /// Windows after a window that share bars with it, when they move on by a bar.
 pub(super) fn overlap(config: &Config) -> usize {
-    match config.scheme {
-        Scheme::Groove(_) => 0,
-        _ => config.bars().saturating_sub(1),
-    }
+    config.family().walk().overlap(config.bars())
 }
 
 fn counted(count: usize, what: &str) -> String {

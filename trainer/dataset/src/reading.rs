@@ -203,7 +203,7 @@ fn windows(
     let kept: Vec<Vec<u16>> = found
         .iter()
         .step_by(options.every.max(1))
-        .filter(|window| layout::notes(window) >= options.least_notes)
+        .filter(|window| layout::notes(&options.config, window) >= options.least_notes)
         .map(|window| layout::write(&options.config, window))
         .collect();
     if kept.is_empty() {

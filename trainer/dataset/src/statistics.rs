@@ -4,16 +4,15 @@ use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 
 use interlude_models::clip::Clip;
-use interlude_models::config::{Config, Scheme};
+use interlude_models::config::Config;
+use interlude_models::families::ColumnKind;
+use interlude_models::families::percussion::CLASS_NAMES;
 use interlude_models::tokens::to_clip;
 use serde::Serialize;
 
 use super::{DatasetError, Split, layout, store};
 use interlude_picture::{COLOURS, Curve, Picture, as_float, short};
 
-/// Names of the nine classes of drums.
-pub const DRUMS: [&str; 9] =
-    ["kick", "snare", "closed hat", "open hat", "low tom", "mid tom", "high tom", "crash", "ride"];
 /// Windows that the picture shows.
 const EXAMPLES: usize = 6;
 
@@ -55,7 +54,13 @@ impl Statistics {
             drums: BTreeMap::new(),
             examples: Vec::new(),
         };
-        let width = layout::limits(config).len();
+        let columns = config.family().columns();
+        let width = columns.len();
+        // Of steps with velocities and offsets hardly two are alike.
+        let counts = columns.iter().all(|column| column.kind != ColumnKind::Value);
+        let is_empty = |step: &[u16]| {
+            !columns.iter().zip(step).any(|(column, &number)| column.is_event(number))
+        };
         let (mut steps, mut empty, mut all) = (HashSet::new(), 0, 0);
         for split in Split::ALL {
             // Numbers beyond their limits are found here.
@@ -71,8 +76,8 @@ impl Statistics {
                 let numbers = windows.get(index);
                 for step in numbers.chunks_exact(width) {
                     all += 1;
-                    empty += usize::from(is_empty(config, step));
-                    if !matches!(config.scheme, Scheme::Groove(_)) && !steps.contains(step) {
+                    empty += usize::from(is_empty(step));
+                    if counts && !steps.contains(step) {
                         steps.insert(step.to_vec());
                     }
                 }
@@ -83,7 +88,7 @@ impl Statistics {
                     if note.is_drum() {
                         let class = interlude_models::tokens::drum_class(note.pitch);
                         if let Some(class) = class {
-                            *found.drums.entry(DRUMS[class]).or_default() += 1;
+                            *found.drums.entry(CLASS_NAMES[class]).or_default() += 1;
                         }
                     } else {
                         *found.pitches.entry(note.pitch).or_default() += 1;
@@ -146,7 +151,7 @@ impl Statistics {
             picture.chart([MARGIN, 320.0, half, 250.0], "Pitches", &[pitches]);
         }
         if !self.drums.is_empty() {
-            let hits: Vec<(String, String, f64)> = DRUMS
+            let hits: Vec<(String, String, f64)> = CLASS_NAMES
                 .iter()
                 .filter_map(|name| Some((name, as_float(*self.drums.get(name)?))))
                 .map(|(name, count)| ((*name).to_owned(), short(count), count))
@@ -162,14 +167,5 @@ impl Statistics {
             }
         }
         picture
-    }
-}
-
-/// Whether nothing begins or ends on a step.
-fn is_empty(config: &Config, step: &[u16]) -> bool {
-    match config.scheme {
-        Scheme::MelodyChords => step[0] == 0,
-        Scheme::Groove(_) => step[..9].iter().all(|&hit| hit == 0),
-        _ => step.iter().all(|&number| number == 0),
     }
 }

@@ -1,12 +1,12 @@
 //! What directions do to clips that they were not found with.
 
+use interlude_models::attributes::Measure;
 use interlude_models::clip::Clip;
 use interlude_models::engine::{Engine, EngineError};
 use interlude_models::latent::attributes::Attribute;
 use interlude_models::tokens::Window;
 use serde::Serialize;
 
-use super::measure::Measure;
 use super::{Candidate, play};
 use crate::evaluate::{BATCH, mean, means, number};
 

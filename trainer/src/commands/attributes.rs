@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
+use interlude_models::attributes;
 use interlude_models::engine::{Engine, EngineOptions};
 use interlude_models::latent::attributes::{Attributes as Directions, FILE};
 use interlude_models::package::Package;
@@ -15,7 +16,7 @@ use super::card;
 use super::common::{self, Shared};
 use super::evaluate::Part;
 use crate::attributes::report::Report;
-use crate::attributes::{Found, Method, check, find, measure, work};
+use crate::attributes::{Found, Method, check, find, work};
 
 /// Windows that directions are chosen with, about.
 const CHOICE_WINDOWS: usize = 256;
@@ -77,7 +78,7 @@ impl Attributes {
         let config = &package.info.config;
         let windows = Part::learn(&self.dataset, config, self.windows)?;
         let clips = self.split.read(&self.dataset, config, self.clips)?;
-        let measures = measure::of_config(config);
+        let measures = attributes::of_config(config);
         if windows.len() < config.hparams.z_size {
             eprintln!(
                 "only {} windows for {} dimensions: directions will be rough",

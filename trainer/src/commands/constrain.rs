@@ -14,13 +14,9 @@ use super::card;
 use super::common::{self, Shared};
 use super::evaluate::Part;
 use super::generate::{Model, temperature};
-use crate::attributes::measure;
 use crate::constrain::comparison::{self, Row, Sampling};
 use crate::constrain::{self, Settings};
 use crate::evaluate::posteriors;
-
-/// Attributes that can be wished for.
-const ATTRIBUTES: usize = 2;
 
 /// Learn to move codes of the prior to where music lies.
 ///
@@ -47,6 +43,11 @@ pub struct Constrain {
     /// Weight of the distance that codes are moved: more keeps samples as they were.
     #[arg(long, default_value_t = 1.0)]
     stay: f32,
+    /// Attributes that can be wished for, as `interlude attributes` names them, such as
+    /// density,syncopation; density of the first voice, with its pitch or of drums syncopation, if none
+    /// is named.
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    attributes: Vec<String>,
     /// Which windows to compare samples with.
     #[arg(long, value_enum, default_value_t = Part::Test)]
     split: Part,
@@ -90,6 +91,7 @@ impl Constrain {
         }
         let package = self.model.open()?;
         let config = package.info.config.clone();
+        let wished = constrain::wished(&config, &self.attributes).map_err(anyhow::Error::msg)?;
         let windows = Part::learn(&self.dataset, &config, self.windows)?;
         let tests = self.split.read(&self.dataset, &config, self.samples)?;
         let mut engine = self.model.load(shared, &package)?;
@@ -98,8 +100,7 @@ impl Constrain {
         bar.set_style(ProgressStyle::with_template("{msg} {bar:30} {pos} of {len}, {eta} left")?);
         bar.set_message("windows");
         let codes = posteriors(&mut engine, &windows, &mut |count| bar.inc(count as u64))?;
-        let mut measures = measure::of_config(&config);
-        measures.truncate(ATTRIBUTES);
+        let mut measures = wished;
         let (ranges, labels) = comparison::labels(&config, &windows, &measures);
         measures.retain(|measure| ranges.iter().any(|range| range.name == measure.name));
 
@@ -161,10 +162,14 @@ impl Constrain {
             Part::Test => String::new(),
             split => format!(" --split {}", split.name()),
         };
+        let attributes = match self.attributes.as_slice() {
+            [] => String::new(),
+            names => format!(" --attributes {}", names.join(",")),
+        };
         text += &format!(
             "\n\nMade and measured with\n\n```sh\ninterlude constrain --model {model} --dataset \
-             {dataset} --windows {windows} --steps {steps} --learning-rate {} --stay {} --samples \
-             {samples}{split} --temperature {temperature} --seed {seed}\n```\n",
+             {dataset} --windows {windows} --steps {steps} --learning-rate {} --stay \
+             {}{attributes} --samples {samples}{split} --temperature {temperature} --seed {seed}\n```\n",
             self.learning_rate, self.stay
         );
         text

@@ -1,12 +1,14 @@
 //! `interlude dataset`: windows from music, put together and looked at.
 
 use std::path::PathBuf;
+use std::sync::LazyLock;
 use std::time::Instant;
 
 use anyhow::Context;
+use clap::builder::PossibleValue;
 use clap::{Args, Subcommand, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
-use interlude_models::config;
+use interlude_models::config::{self, WINDOW_KINDS, WindowKind};
 
 use super::common;
 use interlude_dataset::build;
@@ -158,53 +160,19 @@ struct Info {
     picture: Option<PathBuf>,
 }
 
-/// Kinds of windows.
-#[derive(ValueEnum, Clone, Copy, Debug)]
-enum SchemeName {
-    /// Melodies of two bars, for cat-mel_2bar_small and cat-mel_2bar_big.
-    #[value(name = "melody-2bar")]
-    Melody2Bar,
-    /// Melodies of 16 bars, for flat-mel_16bar and the hierarchical ones.
-    #[value(name = "melody-16bar")]
-    Melody16Bar,
-    /// Melodies of two bars with chords, for cat-mel_2bar_med_chords.
-    #[value(name = "chords-2bar")]
-    Chords2Bar,
-    /// Drums of two bars, nine kinds of them, for cat-drums_2bar_small and cat-drums_2bar_big.
-    #[value(name = "drums-2bar")]
-    Drums2Bar,
-    /// The same for nade-drums_2bar_reduced.
-    #[value(name = "drum-roll-2bar")]
-    DrumRoll2Bar,
-    /// Drums of two bars, 61 kinds of them, for nade-drums_2bar_full.
-    #[value(name = "drum-roll-2bar-full")]
-    DrumRoll2BarFull,
-    /// Melody, bass and drums of 16 bars, for flat-trio_16bar and the hierarchical ones.
-    #[value(name = "trio-16bar")]
-    Trio16Bar,
-    /// Drum performances of two bars with velocities and timing, for groovae_2bar_humanize and the
-    /// other ones of two bars.
-    #[value(name = "groove-2bar")]
-    Groove2Bar,
-    /// The same of four bars, for groovae_4bar.
-    #[value(name = "groove-4bar")]
-    Groove4Bar,
-}
+/// One of the kinds of windows.
+#[derive(Clone, Copy, Debug)]
+struct SchemeName(&'static WindowKind);
 
-impl SchemeName {
-    /// A configuration with such windows.
-    fn config(self) -> &'static str {
-        match self {
-            Self::Melody2Bar => "cat-mel_2bar_small",
-            Self::Melody16Bar => "hierdec-mel_16bar",
-            Self::Chords2Bar => "cat-mel_2bar_med_chords",
-            Self::Drums2Bar => "cat-drums_2bar_small",
-            Self::DrumRoll2Bar => "nade-drums_2bar_reduced",
-            Self::DrumRoll2BarFull => "nade-drums_2bar_full",
-            Self::Trio16Bar => "hierdec-trio_16bar",
-            Self::Groove2Bar => "groovae_2bar_humanize",
-            Self::Groove4Bar => "groovae_4bar",
-        }
+impl ValueEnum for SchemeName {
+    fn value_variants<'a>() -> &'a [Self] {
+        static ALL: LazyLock<Vec<SchemeName>> =
+            LazyLock::new(|| WINDOW_KINDS.iter().map(SchemeName).collect());
+        &ALL
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(PossibleValue::new(self.0.name).help(self.0.about))
     }
 }
 
@@ -228,7 +196,7 @@ impl Build {
     fn run(self) -> anyhow::Result<()> {
         let options = Options {
             sources: self.sources,
-            config: config::by_name(self.scheme.config())?,
+            config: config::by_name(self.scheme.0.config)?,
             out: self.out,
             seed: self.seed,
             monophonic: self.monophonic,

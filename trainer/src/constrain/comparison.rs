@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use interlude_models::attributes::Measure;
 use interlude_models::clip::Clip;
 use interlude_models::config::Config;
 use interlude_models::engine::{Engine, EngineError};
@@ -12,7 +13,6 @@ use interlude_models::tokens::{Window, to_clip};
 use serde::Serialize;
 
 use super::Labels;
-use crate::attributes::measure::Measure;
 use crate::evaluate::prior::{self, Character};
 use crate::evaluate::resemblance::distance;
 use crate::evaluate::{mean, number, symbols};

@@ -115,8 +115,7 @@ fn forced(
     let steps = config.hparams.max_seq_len;
     let depth = config.control_depth();
     let (parts, width) = (config.outputs().len(), config.output_depth());
-    let tokens =
-        config.output_kind() != OutputKind::Nade && config.output_kind() != OutputKind::Groove;
+    let tokens = config.output_kind().is_tokens();
     let mut ids = Vec::new();
     let mut rows = Vec::new();
     let mut controls = Vec::new();

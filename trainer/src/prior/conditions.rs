@@ -1,12 +1,11 @@
 //! What a prior is told of the windows that it learns from: the key of melodies, how much the second
 //! half of a window is like the first, and the attributes that are measured of such music.
 
+use interlude_models::attributes::{self, Measure};
 use interlude_models::clip::{BEATS_PER_STEP, Clip, Note};
 use interlude_models::config::Config;
 use interlude_models::latent::flow::Condition;
 use interlude_models::tokens::{Window, drum_class, to_clip};
-
-use crate::attributes::measure::{self, Measure};
 
 /// Classes of an attribute at most, each with about as many windows.
 const CLASSES: usize = 5;
@@ -32,7 +31,7 @@ pub struct Measures {
 impl Measures {
     /// Those of a configuration.
     pub fn of(config: &Config) -> Self {
-        let measures = measure::of_config(config);
+        let measures = attributes::of_config(config);
         let pitched = measures.iter().any(|measure| measure.name.ends_with("pitch"));
         Self { config: config.clone(), measures, pitched }
     }

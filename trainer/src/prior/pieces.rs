@@ -6,14 +6,15 @@ use std::ops::Range;
 use std::path::Path;
 
 use interlude_models::clip::STEPS_PER_BAR;
-use interlude_models::config::{Config, Scheme};
+use interlude_models::config::Config;
+use interlude_models::families::ColumnKind;
 use interlude_models::tokens::Window;
 use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use crate::train::mixing::{move_by, room};
-use interlude_dataset::layout::{self, PITCHES};
+use interlude_dataset::layout::{self, is_pitch};
 use interlude_dataset::{DatasetError, Split, Windows, store};
 
 /// Windows of a stretch at most: those that are transposed alike.
@@ -107,7 +108,7 @@ impl Pieces {
         self.before.resize(self.windows.len(), None);
         self.after.resize(self.windows.len(), None);
         // Grooves move on by their length from window to window, all others by a bar.
-        let hop = if matches!(config.scheme, Scheme::Groove(_)) { 1 } else { config.bars() };
+        let hop = config.family().walk().overlap(config.bars()) + 1;
         for index in stretch.clone() {
             let way: Vec<usize> = (index..stretch.end).take(hop + 1).collect();
             let joined = |pair: &[usize]| {
@@ -126,16 +127,12 @@ impl Pieces {
 /// Whether a window is what another one is a bar later. Notes that sound on where a window begins
 /// are cut off there, so only beginnings of notes are compared.
 fn overlap(config: &Config, first: &[u16], second: &[u16]) -> bool {
-    let width = layout::limits(config).len();
+    let columns = config.family().columns();
+    let width = columns.len();
     let bar = STEPS_PER_BAR * width;
     let begins = |column: usize, number: u16| {
-        let is_melody = match config.scheme {
-            Scheme::Melody { .. } => true,
-            Scheme::MelodyChords => column == 0,
-            Scheme::Trio => column < 2,
-            Scheme::Drums | Scheme::DrumRoll(_) | Scheme::Groove(_) => false,
-        };
-        if is_melody && !PITCHES.contains(&number) { 0 } else { number }
+        let is_melody = columns[column].kind == ColumnKind::Melody;
+        if is_melody && !is_pitch(number) { 0 } else { number }
     };
     first[bar..].iter().zip(second).enumerate().all(|(place, (&first, &second))| {
         begins(place % width, first) == begins(place % width, second)

@@ -3,11 +3,12 @@
 //! Everything is a function of the seed and of how many steps and examples came before, so a
 //! resumed run goes on exactly as one that was never stopped.
 
-use interlude_models::config::{Config, OutputKind, SEGMENTS};
+use interlude_models::config::Config;
 use rand::seq::SliceRandom;
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+use super::families::Manner;
 use super::mixing::{self, transpose};
 use super::schedule::Rates;
 use interlude_backend::batch::Batch;
@@ -110,7 +111,7 @@ impl<'a> Batches<'a> {
         cut: &mut [u16],
     ) {
         let width = self.windows.width();
-        let segment = making.config.hparams.max_seq_len / SEGMENTS;
+        let segment = making.config.hparams.max_seq_len / making.config.segments();
         for (index, numbers) in cut.chunks_exact_mut(segment * width).enumerate() {
             let other = self.windows.get(generator.random_range(0..self.windows.len()));
             numbers.copy_from_slice(&other[(from + index * segment) * width..][..numbers.len()]);
@@ -136,7 +137,7 @@ impl<'a> Batches<'a> {
             } else {
                 transpose(&mut generator, config, &mut cut);
             }
-            let mixes = making.mix > 0.0 && mixing::mixes(config.scheme);
+            let mixes = making.mix > 0.0 && Manner::of(config.scheme).mixes;
             if mixes && generator.random::<f32>() < making.mix {
                 let other = self.windows.get(generator.random_range(0..self.windows.len()));
                 let mut other = other[from * width..(from + steps) * width].to_vec();
@@ -145,8 +146,8 @@ impl<'a> Batches<'a> {
                 } else {
                     transpose(&mut generator, config, &mut other);
                 }
-                mixing::vary(&mut generator, config.scheme, &mut other, steps);
-                mixing::mix(config.scheme, &mut cut, &other, generator.random());
+                mixing::vary(&mut generator, config, &mut other, steps);
+                mixing::mix(config, &mut cut, &other, generator.random());
             }
             filling.put(Some(&mut generator), index, &cut);
         }
@@ -258,13 +259,11 @@ fn scatter(all: &mut [f32], rows: &[f32], depth: usize, (index, batch): (usize, 
 /// For each part of a step, the token that stands for nothing: its vocabulary's size. Models of
 /// bits and numbers have no tokens.
 pub fn nothing(config: &Config) -> Vec<i64> {
-    match config.output_kind() {
-        OutputKind::Nade | OutputKind::Groove => Vec::new(),
-        _ => {
-            let size = |&size| i64::try_from(size).expect("vocabularies are small");
-            config.outputs().iter().map(size).collect()
-        }
+    if !config.output_kind().is_tokens() {
+        return Vec::new();
     }
+    let size = |&size| i64::try_from(size).expect("vocabularies are small");
+    config.outputs().iter().map(size).collect()
 }
 
 /// The tokens before each step: `tokens` `[steps, batch, parts]` one step later, the first ones

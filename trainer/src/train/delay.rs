@@ -14,7 +14,7 @@
 //! Initialize Recurrent Networks of Rectified Linear Units" (2015), there the identity; of delay
 //! lines: White, Lee and Sompolinsky, "Short-Term Memory in Orthogonal Neural Networks" (2004).
 
-use interlude_models::config::{Config, SEGMENTS};
+use interlude_models::config::Config;
 use interlude_models::network::{conductor_cell, encoder_cell, encoder_levels, variables};
 use interlude_models::weights::{Tensor, Weights};
 use rand::{RngExt, SeedableRng};
@@ -54,10 +54,12 @@ pub(super) fn problem(config: &Config, units: usize) -> Option<&'static str> {
         None
     } else if !(config.hierarchical_encoder && config.hierarchical_decoder) {
         Some("which is for models whose encoder and decoder are hierarchical")
-    } else if units > upper.min(&hparams.z_size) / SEGMENTS || units > conductor / (SEGMENTS + 1) {
+    } else if units > upper.min(&hparams.z_size) / config.segments()
+        || units > conductor / (config.segments() + 1)
+    {
         Some(
-            "which has to be at most a sixteenth of `upper_enc_rnn_size` (or else `enc_rnn_size`) and \
-             `z_size`, and a seventeenth of `conductor_rnn_size` (or else `dec_rnn_size`)",
+            "of which as many as there are segments have to fit in `upper_enc_rnn_size` (or else \
+             `enc_rnn_size`) and `z_size`, and one more in `conductor_rnn_size` (or else `dec_rnn_size`)",
         )
     } else {
         None
@@ -72,17 +74,17 @@ pub(super) fn lay(weights: &mut Weights, config: &Config, units: usize, seed: u6
     assert_eq!(problem(config, units), None, "the schedule was checked");
     let mut generator = ChaCha8Rng::seed_from_u64(seed);
     generator.set_stream(STREAM);
-    let levels = encoder_levels(config);
+    let (levels, segments) = (encoder_levels(config), config.segments());
     for direction in ["fw", "bw"] {
         lower(&mut generator, weights, config, &encoder_cell(&levels[0].0, 0, direction));
         let cell = Cell::of(weights, &encoder_cell(&levels[1].0, 0, direction));
-        upper(cell, units).put_back(weights);
+        upper(cell, units, segments).put_back(weights);
     }
-    posterior(weights, config.upper_encoder_sizes()[0], units);
-    initial_state(weights, config.conductor_sizes()[0], units);
+    posterior(weights, config.upper_encoder_sizes()[0], units, segments);
+    initial_state(weights, config.conductor_sizes()[0], units, segments);
     let mut cell = Cell::of(weights, &conductor_cell(0));
-    for group in 0..=SEGMENTS {
-        cell.hand_on(units, group, Some(group + 1));
+    for group in 0..=segments {
+        cell.hand_on(units, group, Some(group + 1).filter(|&from| from <= segments));
     }
     cell.put_back(weights);
     readers(&mut generator, weights, config, units);
@@ -101,7 +103,7 @@ pub(super) fn lies_in(weights: &Weights, config: &Config) -> bool {
         let candidate = kernel.data.iter().skip(hidden + unit).step_by(4 * hidden);
         candidate.filter(|weight| **weight != 0.0).count()
     };
-    (0..*hidden).filter(|&unit| heard(unit) == 1).count() >= SEGMENTS
+    (0..*hidden).filter(|&unit| heard(unit) == 1).count() >= config.segments()
 }
 
 /// The lower encoder: tokens that are heard, and gates that keep them.
@@ -114,8 +116,8 @@ fn lower(generator: &mut ChaCha8Rng, weights: &mut Weights, config: &Config, nam
 }
 
 /// The upper encoder: the first group reads segments, each of the others the one before it.
-fn upper(mut cell: Cell, units: usize) -> Cell {
-    for group in 0..SEGMENTS {
+fn upper(mut cell: Cell, units: usize, segments: usize) -> Cell {
+    for group in 0..segments {
         cell.hand_on(units, group, group.checked_sub(1));
     }
     let candidates = cell.hidden..cell.hidden + units;
@@ -128,28 +130,28 @@ fn upper(mut cell: Cell, units: usize) -> Cell {
 
 /// The mean of z: in the place of each segment what both directions hold of it, and in the numbers
 /// beyond as drawn.
-fn posterior(weights: &mut Weights, encoder: usize, units: usize) {
+fn posterior(weights: &mut Weights, encoder: usize, units: usize, segments: usize) {
     let kernel = tensor(weights, "encoder/mu/kernel");
     let width = kernel.shape[1];
     for (row, values) in kernel.data.chunks_exact_mut(width).enumerate() {
-        values[..SEGMENTS * units].fill(0.0);
+        values[..segments * units].fill(0.0);
         let (backward, unit) = (row / encoder == 1, row % encoder);
-        if unit < SEGMENTS * units {
+        if unit < segments * units {
             // The last segment that a direction read is in its first group.
             let group = unit / units;
-            let segment = if backward { group } else { SEGMENTS - 1 - group };
+            let segment = if backward { group } else { segments - 1 - group };
             values[segment * units + unit % units] = 1.0;
         }
     }
 }
 
 /// The conductor's groups but the first begin with the places of z, in their order.
-fn initial_state(weights: &mut Weights, conductor: usize, units: usize) {
+fn initial_state(weights: &mut Weights, conductor: usize, units: usize, segments: usize) {
     let kernel = &mut tensor(weights, "decoder/hierarchical_level_0/initial_state/kernel").data;
     for (row, values) in kernel.chunks_exact_mut(2 * conductor).enumerate() {
         let (_, hidden) = values.split_at_mut(conductor);
-        hidden[..(SEGMENTS + 1) * units].fill(0.0);
-        if row < SEGMENTS * units {
+        hidden[..(segments + 1) * units].fill(0.0);
+        if row < segments * units {
             hidden[units + row] = 1.0;
         }
     }
@@ -229,7 +231,7 @@ impl Cell {
             for (part, value) in [gate, 0.0, FORGETFUL, gate].into_iter().enumerate() {
                 self.bias[part * hidden + unit] = value;
             }
-            if let Some(from) = from.filter(|&from| from <= SEGMENTS) {
+            if let Some(from) = from {
                 let row = inputs + from * units + unit % units;
                 self.kernel[row * width + hidden + unit] = HAND_ON;
             }

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use interlude_models::config::{Config, OutputKind, Scheme};
+use interlude_models::config::{Config, OutputKind};
+use interlude_models::families::percussion::CLASSES;
 use interlude_models::runtime::{Provider, Runtime};
 use ort::memory::Allocator;
 use ort::session::{IoBinding, Session};
@@ -24,8 +25,6 @@ use interlude_dataset::Windows;
 const BATCH: usize = 128;
 /// Token of a step on which nothing begins or ends: a melody's hold, no drum.
 const HOLD: i64 = 0;
-/// Drum classes of a groove.
-const CLASSES: usize = 9;
 
 /// Shares of right steps and the like, `0..=1` unless they say otherwise.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -232,7 +231,7 @@ struct Tally {
     activity: Activity,
     /// One for each part.
     parts: Vec<Counts>,
-    names: &'static [&'static str],
+    names: Vec<&'static str>,
     batch: usize,
     exact: u32,
     groove: bool,
@@ -291,9 +290,9 @@ fn share(part: u32, whole: u32) -> f64 {
 
 impl Tally {
     fn new(config: &Config, batch: usize) -> Self {
-        let names: &[&str] = match config.scheme {
-            Scheme::Trio => &["melody", "bass", "drums"],
-            _ => &["all"],
+        let names: Vec<&'static str> = match config.family().voices() {
+            [_] => vec!["all"],
+            voices => voices.iter().map(|voice| voice.name).collect(),
         };
         let groove = config.output_kind() == OutputKind::Groove;
         let parts = vec![Counts::default(); names.len()];

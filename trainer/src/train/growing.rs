@@ -3,8 +3,9 @@
 //! With whole windows from the start, as the original trains, a decoder does not listen to z for
 //! thousands of steps. On short windows it does from the first hundred (`docs/laboratory.md`).
 
-use interlude_models::config::{Config, SEGMENTS, Scheme};
+use interlude_models::config::Config;
 
+use super::families::Manner;
 use super::schedule::{Phase, Schedule};
 use interlude_backend::gradient::shape::Frozen;
 
@@ -24,32 +25,23 @@ const RATED_UNITS: f64 = 512.0;
 /// Steps of the rise of the learning rate, if the run is long enough for them to be a twentieth.
 const WARM_UP: u64 = 100;
 
-/// What differs from one kind of music to another.
-struct Manner {
+/// What differs from one kind of models to another.
+struct Course {
     learning_rate: f64,
     beta: [f64; 2],
     mix: f64,
     initial_sigma_bias: f32,
 }
 
-impl Manner {
+impl Course {
     fn of(config: &Config) -> Self {
-        let melody =
-            Self { learning_rate: 0.004, beta: [0.0, 0.02], mix: 0.0, initial_sigma_bias: -3.0 };
-        if config.hierarchical_encoder || config.hierarchical_decoder {
-            let beta = if config.scheme == Scheme::Trio { [0.0002, 0.002] } else { [0.0, 0.005] };
-            return Self { learning_rate: 0.003, beta, initial_sigma_bias: -6.0, ..melody };
+        let manner = Manner::of(config.scheme);
+        if config.is_hierarchical() {
+            let beta = manner.hierarchical_beta;
+            return Self { learning_rate: 0.003, beta, mix: 0.0, initial_sigma_bias: -6.0 };
         }
-        match config.scheme {
-            Scheme::Melody { .. } | Scheme::MelodyChords => melody,
-            Scheme::Drums => {
-                Self { learning_rate: 0.002, beta: [0.002, 0.015], mix: 0.5, ..melody }
-            }
-            Scheme::Groove(_) => {
-                Self { learning_rate: 0.002, beta: [0.002, 0.01], mix: 0.5, ..melody }
-            }
-            _ => Self { learning_rate: 0.002, beta: [0.002, 0.01], ..melody },
-        }
+        let Manner { learning_rate, beta, mix, .. } = manner;
+        Self { learning_rate, beta, mix, initial_sigma_bias: -3.0 }
     }
 }
 
@@ -62,13 +54,16 @@ pub fn smaller(steps: u64, batch_size: usize) -> (u64, usize) {
 /// The schedule for so many steps of so many examples: short windows first, and in the second half
 /// a falling learning rate. Without steps it has no phases.
 pub fn schedule(config: &Config, steps: u64, batch_size: usize) -> Schedule {
-    let manner = Manner::of(config);
+    let course = Course::of(config);
     let units = config.hparams.enc_rnn_size.iter().copied().max().unwrap_or(0);
-    let peak = manner.learning_rate * (RATED_UNITS / count(units as u64)).min(1.0);
+    let peak = course.learning_rate * (RATED_UNITS / count(units as u64)).min(1.0);
     let full = config.hparams.max_seq_len;
-    let hierarchical = config.hierarchical_encoder || config.hierarchical_decoder;
-    let (shares, first) =
-        if hierarchical { (&SEGMENTED[..], full / SEGMENTS) } else { (&FLAT[..], full / 4) };
+    let hierarchical = config.is_hierarchical();
+    let (shares, first) = if hierarchical {
+        (&SEGMENTED[..], full / config.segments())
+    } else {
+        (&FLAT[..], full / 4)
+    };
     let mut phases = Vec::new();
     let (mut begin, mut share) = (0.0, 0.0);
     for (index, part) in shares.iter().enumerate() {
@@ -77,7 +72,7 @@ pub fn schedule(config: &Config, steps: u64, batch_size: usize) -> Schedule {
             if index + 1 == shares.len() { count(steps) } else { (share * count(steps)).round() };
         let along =
             [begin, end].map(|step| ((step / count(steps.max(1)) - TURN) / (1.0 - TURN)).max(0.0));
-        let [from, to] = manner.beta;
+        let [from, to] = course.beta;
         let window =
             (index + 1 < shares.len()).then_some(first << index).filter(|&steps| steps > 0);
         #[expect(
@@ -99,7 +94,7 @@ pub fn schedule(config: &Config, steps: u64, batch_size: usize) -> Schedule {
                 noise: [1.0; 2],
                 drop: [0.0; 2],
                 shuffle: [0.0; 2],
-                mix: [manner.mix; 2],
+                mix: [course.mix; 2],
                 sampling: [0.0; 2],
                 grad_clip: None,
             });
@@ -110,7 +105,7 @@ pub fn schedule(config: &Config, steps: u64, batch_size: usize) -> Schedule {
         adam_beta_2: 0.99,
         warm_up: WARM_UP.min(steps / 20),
         minutes: None,
-        initial_sigma_bias: manner.initial_sigma_bias,
+        initial_sigma_bias: course.initial_sigma_bias,
         initial_mu_glorot: true,
         initial_delay: 0,
         phases,

@@ -1,25 +1,31 @@
 //! Music that windows are varied with in training: other keys, parts of other windows.
 
 use interlude_models::chords::transpose_chord;
-use interlude_models::config::{Config, Scheme};
+use interlude_models::config::Config;
+use interlude_models::families::line::{self, PITCHES};
+use interlude_models::families::percussion::CLASSES;
+use interlude_models::families::{Column, ColumnKind};
 use rand::{Rng, RngExt};
 
-use interlude_dataset::layout::{self, NO_EVENT, NOTE_OFF, PITCHES};
+use interlude_dataset::layout::{self, is_pitch};
 
 /// Windows are turned by multiples of so many steps: a quarter note.
 const BEAT: usize = 4;
 /// Steps that a part is delayed by at most: a bar less one.
 const LATEST: usize = 15;
+/// The melody token of a step in which a note goes on, or none sounds.
+const NO_EVENT: u16 = line::NO_EVENT as u16;
+/// The melody token of a step in which a note ends.
+const NOTE_OFF: u16 = line::NOTE_OFF as u16;
+/// The lowest and the highest pitch of melodies, as tokens.
+const LOWEST: u16 = *PITCHES.start() as u16;
+const HIGHEST: u16 = *PITCHES.end() as u16;
 /// Semitones of an octave.
 const OCTAVE: i16 = 12;
 
 /// Columns of a window that are melodies.
-fn melodies(scheme: Scheme) -> &'static [usize] {
-    match scheme {
-        Scheme::Melody { .. } | Scheme::MelodyChords => &[0],
-        Scheme::Trio => &[0, 1],
-        Scheme::Drums | Scheme::DrumRoll(_) | Scheme::Groove(_) => &[],
-    }
+fn melodies(config: &Config) -> Vec<usize> {
+    layout::of_kind(config, ColumnKind::Melody)
 }
 
 /// Transposes a window, chords included, by up to the configuration's number of semitones so that
@@ -34,7 +40,7 @@ pub(super) fn transpose(generator: &mut impl Rng, config: &Config, numbers: &mut
 /// `None` where there is nothing to transpose.
 pub(crate) fn room(config: &Config, numbers: &[u16]) -> Option<[i16; 2]> {
     let largest = u16::from(config.transpose);
-    let columns = melodies(config.scheme);
+    let columns = melodies(config);
     if largest == 0 || columns.is_empty() {
         return None;
     }
@@ -42,48 +48,38 @@ pub(crate) fn room(config: &Config, numbers: &[u16]) -> Option<[i16; 2]> {
     let pitches = || {
         let steps = numbers.chunks_exact(width);
         let tokens = steps.flat_map(|step| columns.iter().map(|&column| step[column]));
-        tokens.filter(|token| PITCHES.contains(token))
+        tokens.filter(|&token| is_pitch(token))
     };
     let (lowest, highest) = (pitches().min()?, pitches().max()?);
-    let down = i16::try_from(largest.min(lowest - PITCHES.start())).unwrap_or(0);
-    let up = i16::try_from(largest.min(PITCHES.end() - highest)).unwrap_or(0);
+    let down = i16::try_from(largest.min(lowest - LOWEST)).unwrap_or(0);
+    let up = i16::try_from(largest.min(HIGHEST - highest)).unwrap_or(0);
     Some([down, up])
 }
 
 /// Moves the pitches and chords of a window by some semitones, for which there is [`room`].
 pub(crate) fn move_by(config: &Config, numbers: &mut [u16], semitones: i16) {
     let width = layout::limits(config).len();
-    for &column in melodies(config.scheme) {
+    for column in melodies(config) {
         shift(numbers, (width, column), semitones);
     }
-    if config.scheme == Scheme::MelodyChords {
-        for step in numbers.chunks_exact_mut(width) {
-            let chord = u8::try_from(step[1]).unwrap_or(0);
+    for column in layout::of_kind(config, ColumnKind::Chord) {
+        for number in numbers.iter_mut().skip(column).step_by(width) {
+            let chord = u8::try_from(*number).unwrap_or(0);
             let semitones = i8::try_from(semitones).unwrap_or(0);
-            step[1] = u16::from(transpose_chord(chord, semitones));
+            *number = u16::from(transpose_chord(chord, semitones));
         }
     }
 }
 
-/// Whether windows can be varied and mixed.
-pub(super) fn mixes(scheme: Scheme) -> bool {
-    use Scheme::{Drums, Groove, Melody, Trio};
-    matches!(scheme, Melody { .. } | Drums | Groove(_) | Trio)
-}
-
 /// The column of a window whose bits are drums.
-fn drums(scheme: Scheme) -> Option<usize> {
-    match scheme {
-        Scheme::Drums => Some(0),
-        Scheme::Trio => Some(2),
-        _ => None,
-    }
+fn drums(config: &Config) -> Option<usize> {
+    layout::of_kind(config, ColumnKind::Drums).first().copied()
 }
 
 /// The hits of a step, each played on the drum some `places` further on.
 fn other_drums(hits: u16, places: usize) -> u16 {
-    let all = (1 << layout::CLASSES) - 1;
-    ((hits << places) | (hits >> (layout::CLASSES - places))) & all
+    let all = (1 << CLASSES) - 1;
+    ((hits << places) | (hits >> (CLASSES - places))) & all
 }
 
 /// Varies a window that another one is to get parts of, so that a model hears more kinds of music than
@@ -92,25 +88,27 @@ fn other_drums(hits: u16, places: usize) -> u16 {
 /// melody or bass is moved by octaves; in half of them half of the notes go elsewhere, in a third all
 /// long notes are cut short. Half of the time each part but grooves is played twice or four times as
 /// fast, again and again; in a third a part of a trio, or a melody, begins some steps later.
-pub(super) fn vary(generator: &mut impl Rng, scheme: Scheme, numbers: &mut [u16], steps: usize) {
+pub(super) fn vary(generator: &mut impl Rng, config: &Config, numbers: &mut [u16], steps: usize) {
     let width = numbers.len() / steps;
-    let tuneful = melodies(scheme);
+    let (tuneful, drums) = (melodies(config), drums(config));
     if tuneful.is_empty() {
         let turn = BEAT * generator.random_range(0..steps.div_ceil(BEAT));
         numbers.rotate_left(turn * width);
     }
-    if let Some(column) = drums(scheme)
+    if let Some(column) = drums
         && generator.random()
     {
-        let places = generator.random_range(1..layout::CLASSES);
+        let places = generator.random_range(1..CLASSES);
         for hits in numbers.iter_mut().skip(column).step_by(width) {
             *hits = other_drums(*hits, places);
         }
     }
-    if scheme == Scheme::Trio && generator.random_range(0..4) == 0 {
-        numbers.chunks_exact_mut(width).for_each(|step| step.swap(0, 1));
+    if let [one, other] = tuneful[..]
+        && generator.random_range(0..4) == 0
+    {
+        numbers.chunks_exact_mut(width).for_each(|step| step.swap(one, other));
     }
-    for &column in tuneful {
+    for &column in &tuneful {
         let part = (width, column);
         shift(numbers, part, OCTAVE * generator.random_range(-2..=2));
         if generator.random() {
@@ -120,13 +118,13 @@ pub(super) fn vary(generator: &mut impl Rng, scheme: Scheme, numbers: &mut [u16]
             shorten(numbers, part, generator.random_range(1..BEAT));
         }
     }
-    if matches!(scheme, Scheme::Groove(_)) {
+    if !layout::of_kind(config, ColumnKind::Hit).is_empty() {
         return;
     }
     for column in 0..width {
         if generator.random() {
             let factor = 1 << generator.random_range(1..=2);
-            hasten(numbers, (width, column), factor, drums(scheme) == Some(column));
+            hasten(numbers, (width, column), factor, drums == Some(column));
         }
         if !tuneful.is_empty() && generator.random_range(0..3) == 0 {
             delay(numbers, (width, column), generator.random_range(1..=LATEST.min(steps)));
@@ -144,12 +142,11 @@ fn delay(numbers: &mut [u16], (width, column): (usize, usize), later: usize) {
 
 /// Moves the pitches of a column by semitones, if all of them stay in range.
 fn shift(numbers: &mut [u16], (width, column): (usize, usize), semitones: i16) {
-    let moved =
-        |token: u16| token.checked_add_signed(semitones).filter(|new| PITCHES.contains(new));
+    let moved = |token: u16| token.checked_add_signed(semitones).filter(|new| is_pitch(*new));
     let mut tokens = numbers.iter().skip(column).step_by(width);
-    if tokens.all(|token| !PITCHES.contains(token) || moved(*token).is_some()) {
+    if tokens.all(|token| !is_pitch(*token) || moved(*token).is_some()) {
         for token in numbers.iter_mut().skip(column).step_by(width) {
-            if PITCHES.contains(token) {
+            if is_pitch(*token) {
                 *token = moved(*token).unwrap_or(*token);
             }
         }
@@ -160,9 +157,9 @@ fn shift(numbers: &mut [u16], (width, column): (usize, usize), semitones: i16) {
 /// whose notes cannot be guessed from those before.
 fn scatter(generator: &mut impl Rng, numbers: &mut [u16], (width, column): (usize, usize)) {
     for token in numbers.iter_mut().skip(column).step_by(width) {
-        if PITCHES.contains(token) && generator.random() {
+        if is_pitch(*token) && generator.random() {
             let moved = token.saturating_add_signed(generator.random_range(-OCTAVE..=OCTAVE));
-            *token = moved.clamp(*PITCHES.start(), *PITCHES.end());
+            *token = moved.clamp(LOWEST, HIGHEST);
         }
     }
 }
@@ -194,29 +191,24 @@ fn hasten(numbers: &mut [u16], (width, column): (usize, usize), factor: usize, h
 /// Takes the instruments that are set in `mask` from another window: rhythms that drummers could as
 /// well have played, from data that is small. Of a trio the lowest two bits are melody and bass, so
 /// that the code of a part cannot be guessed from the others'. A melody is taken whole.
-pub(super) fn mix(scheme: Scheme, numbers: &mut [u16], other: &[u16], mask: u16) {
+pub(super) fn mix(config: &Config, numbers: &mut [u16], other: &[u16], mask: u16) {
     let take = |token: &mut u16, other: u16, mask: u16| *token = (*token & !mask) | (other & mask);
-    if matches!(scheme, Scheme::Melody { .. }) {
+    let columns = config.family().columns();
+    if let [Column { kind: ColumnKind::Melody, .. }] = columns[..] {
         numbers.copy_from_slice(other);
         return;
     }
-    if scheme == Scheme::Drums {
-        numbers.iter_mut().zip(other).for_each(|(token, &other)| take(token, other, mask));
-        return;
-    }
-    if scheme == Scheme::Trio {
-        let all = |bit: u16| if mask >> bit & 1 == 1 { u16::MAX } else { 0 };
-        let masks = [all(0), all(1), mask >> 2];
-        for (column, (token, &other)) in numbers.iter_mut().zip(other).enumerate() {
-            take(token, other, masks[column % masks.len()]);
-        }
-        return;
-    }
-    // Hits, velocities and offsets have a column for each class.
-    for (column, (number, &other)) in numbers.iter_mut().zip(other).enumerate() {
-        if mask >> (column % layout::CLASSES) & 1 == 1 {
-            *number = other;
-        }
+    let all = |bit: usize| if mask >> bit & 1 == 1 { u16::MAX } else { 0 };
+    let tuneful = melodies(config).len();
+    let mask_of = |(index, column): (usize, &Column)| match column.kind {
+        ColumnKind::Melody | ColumnKind::Chord => all(index),
+        ColumnKind::Drums => mask >> tuneful,
+        // Hits, velocities and offsets have a column for each class.
+        ColumnKind::Hit | ColumnKind::Value => all(index % CLASSES),
+    };
+    let masks: Vec<u16> = columns.iter().enumerate().map(mask_of).collect();
+    for ((token, &other), &mask) in numbers.iter_mut().zip(other).zip(masks.iter().cycle()) {
+        take(token, other, mask);
     }
 }
 
@@ -267,9 +259,9 @@ mod tests {
         scatter(&mut ChaCha8Rng::seed_from_u64(1), &mut scattered, (3, 1));
         let mut moved = 0;
         for (place, (&old, &new)) in window.iter().zip(&scattered).enumerate() {
-            let note = place % 3 == 1 && PITCHES.contains(&old);
+            let note = place % 3 == 1 && is_pitch(old);
             assert!(old == new || note, "{old} at {place} became {new}");
-            assert!(old.abs_diff(new) <= 12 && (old == new || PITCHES.contains(&new)), "{new}");
+            assert!(old.abs_diff(new) <= 12 && (old == new || is_pitch(new)), "{new}");
             moved += usize::from(old != new);
         }
         assert!((20..40).contains(&moved), "{moved} of 60");
@@ -285,12 +277,13 @@ mod tests {
     // A mixed trio has melody, bass and each drum whole, from one of two windows.
     #[test]
     fn parts_of_trios_are_mixed_whole() {
+        let config = config::by_name("hierdec-trio_16bar").expect("known");
         let steps = |window: [[u16; 3]; 2]| window.as_flattened().to_vec();
         let mut mixed = steps([[60, 30, 0b011], [0, 0, 0b100]]);
         let other = steps([[70, 0, 0b101], [1, 31, 0b010]]);
-        mix(Scheme::Trio, &mut mixed, &other, 0b0000_0001_0000_1010);
+        mix(&config, &mut mixed, &other, 0b0000_0001_0000_1010);
         assert_eq!(mixed, steps([[60, 0, 0b001], [0, 31, 0b110]]));
-        mix(Scheme::Trio, &mut mixed, &other, u16::MAX);
+        mix(&config, &mut mixed, &other, u16::MAX);
         assert_eq!(mixed, other);
     }
 
@@ -304,7 +297,7 @@ mod tests {
         };
         let (a, b) = (window(30), window(60));
         let mut mixed = a.clone();
-        mix(config.scheme, &mut mixed, &b, 0b1_0000_0001);
+        mix(&config, &mut mixed, &b, 0b1_0000_0001);
         for (step, numbers) in mixed.chunks_exact(27).enumerate() {
             for (column, number) in numbers.iter().enumerate() {
                 let from = if [0, 8].contains(&(column % 9)) { &b } else { &a };

@@ -22,7 +22,7 @@
 
 use std::path::{Path, PathBuf};
 
-use interlude_models::config::{Config, HParams, SEGMENTS, SamplingSchedule};
+use interlude_models::config::{Config, HParams, SamplingSchedule};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -250,7 +250,7 @@ impl Phase {
     pub fn config(&self, config: &Config) -> Config {
         let mut own = config.clone();
         if let Some(steps) = self.segment_steps {
-            own.hparams.max_seq_len = SEGMENTS * steps;
+            own.hparams.max_seq_len = config.segments() * steps;
         }
         own
     }
@@ -265,7 +265,7 @@ impl Phase {
         if self.until.is_some_and(|until| !(0.0..=1.0).contains(&until)) {
             return Err("`until` must be between 0 and 1");
         }
-        let hierarchical = config.hierarchical_encoder || config.hierarchical_decoder;
+        let hierarchical = config.is_hierarchical();
         if self.frozen != Frozen::Nothing
             && !(config.hierarchical_encoder && config.hierarchical_decoder)
         {
@@ -274,19 +274,18 @@ impl Phase {
         if self.segment_steps.is_some() && !hierarchical {
             return Err("`segment_steps` is for hierarchical models");
         }
-        let longest = config.hparams.max_seq_len / SEGMENTS;
+        let longest = config.hparams.max_seq_len / config.segments();
         if self.segment_steps.is_some_and(|steps| steps == 0 || steps > longest) {
-            return Err("`segment_steps` must be between 1 and a sixteenth of the model's length");
+            return Err("`segment_steps` must be between 1 and a segment of the model's length");
         }
         let length = self.config(config).hparams.max_seq_len;
         if self.window_steps.is_some_and(|steps| steps == 0 || steps > length) {
             return Err("`window_steps` must be between 1 and the model's length, or that of \
-                        sixteen segments");
+                        all segments");
         }
-        let segment = length / SEGMENTS;
+        let segment = length / config.segments();
         if hierarchical && self.window_steps.is_some_and(|steps| !steps.is_multiple_of(segment)) {
-            return Err("`window_steps` of a hierarchical model must be whole segments: a \
-                        sixteenth of its length, or a multiple of that");
+            return Err("`window_steps` of a hierarchical model must be whole segments");
         }
         if self.batch_size.is_some_and(|size| size == 0 || size > usize::from(u16::MAX)) {
             return Err("`batch_size` must be between 1 and 65535");

@@ -88,7 +88,9 @@ impl Decoder {
                         Output::nade(graph, variables, config.output_depth(), hidden)
                     }
                     OutputKind::Groove => Output::Groove,
-                    _ => Output::Categorical(vocabularies.to_vec()),
+                    OutputKind::Categorical
+                    | OutputKind::MultiCategorical
+                    | OutputKind::SplitCategorical => Output::Categorical(vocabularies.to_vec()),
                 };
                 vec![(place.to_owned(), output)]
             }

@@ -10,7 +10,7 @@
 //! sampling leads to, then the usual pass with these inputs gives loss and gradients. No gradient
 //! flows through a sampled output, so this is exact.
 
-use interlude_models::config::{Config, OutputKind, SEGMENTS, Scheme};
+use interlude_models::config::{Config, OutputKind};
 use interlude_models::tokens::Tokens;
 use interlude_onnx::{ElementType, Graph, Value};
 use thiserror::Error;
@@ -246,7 +246,7 @@ fn dropout(config: &Config) -> Dropout {
 
 /// Whether a model's outputs are tokens; otherwise they are rows of numbers.
 pub fn draws_tokens(config: &Config) -> bool {
-    !matches!(config.output_kind(), OutputKind::Nade | OutputKind::Groove)
+    config.output_kind().is_tokens()
 }
 
 /// Columns of one step of a window: tokens, or numbers.
@@ -274,8 +274,8 @@ fn check(config: &Config, shape: Shape, dropout: Dropout) -> Result<(), Gradient
             return Err(GradientError::NoLayer { name, list });
         }
     }
-    let segment = hparams.max_seq_len / SEGMENTS;
-    let hierarchical = config.hierarchical_decoder || config.hierarchical_encoder;
+    let segment = hparams.max_seq_len / config.segments();
+    let hierarchical = config.is_hierarchical();
     if hierarchical && (segment == 0 || !shape.steps.is_multiple_of(segment)) {
         return Err(GradientError::Segments { name, steps: shape.steps, segment });
     }
@@ -287,14 +287,10 @@ fn check(config: &Config, shape: Shape, dropout: Dropout) -> Result<(), Gradient
 
 /// What the encoder reads, part by part.
 fn encoder_parts(config: &Config) -> Vec<Part> {
-    let tokens = |sizes: &[usize]| -> Vec<Part> {
-        sizes.iter().map(|&vocabulary| Part::Tokens { vocabulary }).collect()
-    };
-    let mut parts = match config.scheme {
-        Scheme::Melody { .. } | Scheme::MelodyChords | Scheme::Trio => tokens(config.outputs()),
-        Scheme::Drums | Scheme::DrumRoll(_) | Scheme::Groove(_) => {
-            vec![Part::Rows { width: config.input_depth() }]
-        }
+    let mut parts: Vec<Part> = if config.encoder_reads_tokens() {
+        config.outputs().iter().map(|&vocabulary| Part::Tokens { vocabulary }).collect()
+    } else {
+        vec![Part::Rows { width: config.input_depth() }]
     };
     let width = config.control_depth();
     parts.extend((width > 0).then_some(Part::Rows { width }));
@@ -377,7 +373,7 @@ impl<'a> Building<'a> {
     fn encode(&mut self, noise: &Value, free_bits: f32) -> Encoded {
         let (read, windows) = self.windows();
         let Self { config, shape, graph, dropout, encoder, posterior, .. } = self;
-        let segments = shape.steps / (config.hparams.max_seq_len / SEGMENTS).max(1);
+        let segments = shape.steps / (config.hparams.max_seq_len / config.segments()).max(1);
         let (embedding, pass) = encoder.forward(graph, *dropout, &read, segments, windows.sizes);
         let draw = posterior.forward(graph, &embedding, noise);
         let divergence = Posterior::divergence(graph, &draw, free_bits);
@@ -448,7 +444,7 @@ impl<'a> Building<'a> {
 
 /// The rows by which the encoder reads tokens that it does not read one-hot.
 fn codes(graph: &mut Graph, config: &Config) -> Option<Value> {
-    if config.scheme != Scheme::Drums {
+    if !draws_tokens(config) || config.encoder_reads_tokens() {
         return None;
     }
     let shape = [config.output_depth(), config.input_depth()];

@@ -5,8 +5,9 @@ use std::rc::Rc;
 
 use anyhow::{anyhow, bail};
 use clap::Args;
-use interlude_models::config::{Config, Scheme};
+use interlude_models::config::Config;
 use interlude_models::engine::{Engine, Posterior};
+use interlude_models::families::line::MELODIC_PROGRAMS;
 use interlude_models::midi::{self, NoteSequence};
 use interlude_models::tokens::{Limit, Place, TokenError, Window, extract_with_places, to_clip};
 
@@ -49,8 +50,9 @@ impl Reading {
         for note in &mut sequence.notes {
             note.is_drum |= self.drums;
             // A trio tells its bass by the program.
-            let is_bass = config.scheme == Scheme::Trio && (32..40).contains(&note.program);
-            if self.any_program && note.program >= 32 && !is_bass {
+            let is_told = config.family().is_told_by(note.program);
+            let is_melodic = MELODIC_PROGRAMS.contains(&note.program);
+            if self.any_program && !is_melodic && !is_told {
                 note.program = 0;
             }
         }
@@ -85,7 +87,7 @@ pub(in crate::commands) struct Input {
 impl Input {
     /// The velocities of the window, for models that make none of their own.
     pub(super) fn dynamics(&self, config: &Config) -> Option<Dynamics> {
-        if matches!(config.scheme, Scheme::Groove(_)) {
+        if config.family().is_performed() {
             return None;
         }
         Dynamics::of(config, &self.sequence, &self.place)

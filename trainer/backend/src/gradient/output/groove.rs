@@ -1,14 +1,13 @@
-//! Nine hits, nine velocities and nine offsets a step.
+//! Hits, velocities and offsets of the classes of drums.
 //!
 //! The loss of a step is the log-loss of the hits plus the squared errors of the squashed velocities
 //! and offsets: `Σ −(y·ln(p + ε) + (1 − y)·ln(1 − p + ε)) + Σ (σ(v) − y)² + Σ (tanh(o) − y)²`.
 
+pub(super) use interlude_models::families::percussion::CLASSES;
 use interlude_onnx::{Graph, Value};
 
 use interlude_gradient::tensors::{float, mean, rows};
 
-/// Drum classes.
-pub(super) const CLASSES: usize = 9;
 /// Keeps logarithms finite.
 const EPSILON: f32 = 1e-7;
 
