@@ -160,12 +160,19 @@ pub static ATTRIBUTES: [Attribute; 10] = [
     },
 ];
 
-/// The attribute of an id.
-///
-/// # Panics
-/// When there is none.
-pub fn of_id(id: &str) -> &'static Attribute {
-    ATTRIBUTES.iter().find(|attribute| attribute.id == id).expect("an id of the table")
+/// How many attributes the plug-in has a parameter for.
+pub const OFFERED: usize = {
+    let (mut count, mut index) = (0, 0);
+    while index < ATTRIBUTES.len() {
+        count += ATTRIBUTES[index].hint.is_some() as usize;
+        index += 1;
+    }
+    count
+};
+
+/// The attributes that the plug-in has a parameter for.
+pub fn offered() -> impl Iterator<Item = &'static Attribute> {
+    ATTRIBUTES.iter().filter(|attribute| attribute.hint.is_some())
 }
 
 /// The attribute of a voice, or of all music of a model.

@@ -121,7 +121,7 @@ impl Default for InterludeParams {
 
 fn attribute(attribute: Attribute) -> FloatParam {
     let range = FloatRange::Linear { min: -REACH, max: REACH };
-    FloatParam::new(attribute.name(), 0.0, range)
+    FloatParam::new(attribute.entry().name, 0.0, range)
         .with_value_to_string(formatters::v2s_f32_rounded(2))
 }
 

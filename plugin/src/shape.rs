@@ -1,6 +1,9 @@
 //! Attributes that a user raises or lowers in the music that is generated.
 
-/// An attribute that the plug-in can change, where the model has an attribute vector for it.
+use interlude_models::attributes::{self, OFFERED};
+
+/// An attribute that has a parameter, where a model knows a direction for it: one of those that
+/// [`attributes::offered`] lists, in that order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Attribute {
     /// Notes in a bar.
@@ -16,41 +19,19 @@ pub enum Attribute {
 }
 
 impl Attribute {
-    /// All attributes, in the order of a [`Shape`].
-    pub const ALL: [Self; 5] =
+    /// All attributes, in the order of a [`Shape`]. An attribute that gets a hint in the table needs
+    /// an entry here and a parameter in `params.rs`.
+    pub const ALL: [Self; OFFERED] =
         [Self::Density, Self::Pitch, Self::Range, Self::Interval, Self::Syncopation];
 
     /// The place in a [`Shape`].
-    pub fn index(self) -> usize {
-        match self {
-            Self::Density => 0,
-            Self::Pitch => 1,
-            Self::Range => 2,
-            Self::Interval => 3,
-            Self::Syncopation => 4,
-        }
+    pub const fn index(self) -> usize {
+        self as usize
     }
 
-    /// The name that people read.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Density => "Density",
-            Self::Pitch => "Pitch",
-            Self::Range => "Range",
-            Self::Interval => "Interval",
-            Self::Syncopation => "Syncopation",
-        }
-    }
-
-    /// The name in a model's folder; of a trio each part has its own, such as `bass-density`.
-    pub fn id(self) -> &'static str {
-        match self {
-            Self::Density => "density",
-            Self::Pitch => "pitch",
-            Self::Range => "range",
-            Self::Interval => "interval",
-            Self::Syncopation => "syncopation",
-        }
+    /// All that there is to know of it.
+    pub fn entry(self) -> &'static attributes::Attribute {
+        attributes::offered().nth(self.index()).expect("as many as the table offers")
     }
 }
 
@@ -60,3 +41,25 @@ pub type Shape = [f32; Attribute::ALL.len()];
 /// Largest requested change of an attribute, in standard deviations; model cards have measurements
 /// up to it.
 pub const REACH: f32 = 2.0;
+
+#[cfg(test)]
+mod tests {
+    use nice_plug::prelude::*;
+
+    use super::*;
+    use crate::params::InterludeParams;
+
+    /// The parameter of each attribute has the id and the name that the table gives.
+    #[test]
+    fn parameters_are_those_of_the_table() {
+        let parameters = InterludeParams::default();
+        let ids = parameters.param_map();
+        for (index, attribute) in Attribute::ALL.into_iter().enumerate() {
+            let entry = attribute.entry();
+            let of_id = ids.iter().find(|(id, ..)| id == entry.id).expect(entry.id);
+            assert_eq!(of_id.1, parameters.attribute(attribute).as_ptr(), "{}", entry.id);
+            assert_eq!(parameters.attribute(attribute).name(), entry.name);
+            assert_eq!(attribute.index(), index);
+        }
+    }
+}

@@ -28,15 +28,16 @@ pub(super) fn show(
     let mut left = inner.left();
     for attribute in Attribute::ALL {
         let index = attribute.index();
-        let enabled = view.attributes[index];
+        let (entry, enabled) = (attribute.entry(), view.attributes[index]);
+        let hint = entry.hint.filter(|_| enabled).unwrap_or("This model does not know how.");
         let fader = Fader {
-            id: Id::unique(("shape", attribute.id())),
+            id: Id::unique(("shape", entry.id)),
             rect: Rect::from_min_size(pos2(left, inner.top()), vec2(width, inner.height())),
             value: view.parameters.shape[index],
             reset: 0.0,
             two_sided: true,
-            label: attribute.name(),
-            hint: if enabled { hint(attribute) } else { "This model does not know how." },
+            label: entry.name,
+            hint,
             enabled,
             number,
             unit: |share| (2.0 * share - 1.0) * REACH,
@@ -48,19 +49,6 @@ pub(super) fn show(
         let action = |gesture| Action::Shape(attribute, gesture);
         actions.extend(gestures.into_iter().map(action));
         left += width + gap;
-    }
-}
-
-fn hint(attribute: Attribute) -> &'static str {
-    match attribute {
-        Attribute::Density => {
-            "More notes or fewer than the morph has. 1 is a usual distance between two clips. \
-             Double-click for 0."
-        }
-        Attribute::Pitch => "Higher notes or lower. Double-click for 0.",
-        Attribute::Range => "Further from the lowest note to the highest, or less far.",
-        Attribute::Interval => "Larger leaps from note to note, or smaller.",
-        Attribute::Syncopation => "More off the beat, or more on it.",
     }
 }
 

@@ -23,7 +23,7 @@ impl Shaping {
         Self(Attribute::ALL.map(|attribute| {
             let directions = known
                 .iter()
-                .filter(|known| known.name.rsplit('-').next() == Some(attribute.id()))
+                .filter(|known| known.name.rsplit('-').next() == Some(attribute.entry().id))
                 .map(|known| known.direction.clone());
             directions.reduce(|mut sum, direction| {
                 sum.iter_mut().zip(direction).for_each(|(sum, value)| *sum += value);

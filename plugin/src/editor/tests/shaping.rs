@@ -53,7 +53,7 @@ fn only_known_attributes_move() {
 fn attributes_move_in_the_smallest_window() {
     let mut harness = open_at(full(), MINIMUM_SIZE);
     for attribute in Attribute::ALL {
-        let place = harness.get_by_label(attribute.name()).rect();
+        let place = harness.get_by_label(attribute.entry().name).rect();
         harness.drag_at(place.left_center());
         harness.step();
         harness.drop_at(place.left_center());
