@@ -30,7 +30,7 @@ pub use drum_roll::DrumRoll;
 pub use drums::Drums;
 pub use error::TokenError;
 pub use family::{
-    Column, ColumnKind, Converter, Family, OutputKind, SEGMENTS, Voice, Walk, Wanted,
+    Column, ColumnKind, Converter, Family, OutputKind, SEGMENTS, Training, Voice, Walk, Wanted,
 };
 pub use groove::{Groove, GrooveTask, roland_to_general};
 pub use melody::Melody;

@@ -9,7 +9,6 @@ pub mod batches;
 mod delay;
 pub mod evaluation;
 pub mod events;
-mod families;
 pub mod growing;
 pub mod initial;
 pub mod line;

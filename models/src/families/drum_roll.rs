@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::drums::{WANTED, holds, steps};
-use super::family::{Column, Converter, Family, OutputKind, Voice, Walk, Wanted};
+use super::family::{Column, Converter, Family, OutputKind, Training, Voice, Walk, Wanted};
 use super::percussion::{self, DrumMap};
 use super::place::Place;
 use super::search::Limit;
@@ -110,6 +110,10 @@ impl Family for DrumRoll {
 
     fn symbols(&self, tokens: &Tokens) -> Vec<u64> {
         steps(tokens).to_vec()
+    }
+
+    fn training(&self) -> Training {
+        Training { learning_rate: 0.002, beta: [0.002, 0.01], mixes: false, ..Training::MELODY }
     }
 
     fn is_of(&self, converter: &Converter) -> bool {

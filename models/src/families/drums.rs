@@ -1,6 +1,6 @@
 //! Drums as one token a step: which of nine classes sound together.
 
-use super::family::{Column, Converter, Family, OutputKind, Voice, Walk, Wanted};
+use super::family::{Column, Converter, Family, OutputKind, Training, Voice, Walk, Wanted};
 use super::percussion::{self, CLASSES, COMBINATIONS, DrumMap};
 use super::place::Place;
 use super::search::Limit;
@@ -126,6 +126,10 @@ impl Family for Drums {
 
     fn notes(&self, tokens: &Tokens) -> usize {
         percussion::count(steps(tokens))
+    }
+
+    fn training(&self) -> Training {
+        Training { learning_rate: 0.002, beta: [0.002, 0.015], mix: 0.5, ..Training::MELODY }
     }
 
     fn is_of(&self, converter: &Converter) -> bool {

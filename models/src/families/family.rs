@@ -166,6 +166,9 @@ pub trait Family {
         self.ids(tokens).unwrap_or_default().into_iter().map(u64::from).collect()
     }
 
+    /// How a model of the family is trained, as far as a schedule does not say.
+    fn training(&self) -> Training;
+
     /// Whether a converter of Magenta.js makes the family's tokens.
     fn is_of(&self, converter: &Converter) -> bool;
 }
@@ -236,6 +239,32 @@ pub struct Wanted {
     pub of_clip: &'static str,
     /// What else it takes for a passage to be long enough, after the number of its bars.
     pub of_passage: &'static str,
+}
+
+/// How models of a family are trained where a run is only told how many steps it has.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Training {
+    /// Learning rate of models of one level.
+    pub learning_rate: f64,
+    /// Weights of the KL divergence of models of one level, at first and at last.
+    pub beta: [f64; 2],
+    /// The same of hierarchical models.
+    pub hierarchical_beta: [f64; 2],
+    /// Share of windows of models of one level that get parts of another one.
+    pub mix: f64,
+    /// Whether windows can be varied and get parts of others at all.
+    pub mixes: bool,
+}
+
+impl Training {
+    /// What holds for melodies, and for what has no values of its own.
+    pub const MELODY: Self = Self {
+        learning_rate: 0.004,
+        beta: [0.0, 0.02],
+        hierarchical_beta: [0.0, 0.005],
+        mix: 0.0,
+        mixes: true,
+    };
 }
 
 /// A converter of Magenta.js, as a model's `config.json` describes it.

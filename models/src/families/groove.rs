@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::family::{Column, ColumnKind, Converter, Family, OutputKind, Voice, Walk, Wanted};
+use super::family::{
+    Column, ColumnKind, Converter, Family, OutputKind, Training, Voice, Walk, Wanted,
+};
 use super::percussion::{self, CLASSES, DrumMap};
 use super::place::Place;
 use super::quantise;
@@ -208,6 +210,10 @@ impl Family for Groove {
 
     fn symbols(&self, tokens: &Tokens) -> Vec<u64> {
         hits(steps(tokens)).into_iter().map(u64::from).collect()
+    }
+
+    fn training(&self) -> Training {
+        Training { learning_rate: 0.002, beta: [0.002, 0.01], mix: 0.5, ..Training::MELODY }
     }
 
     fn is_of(&self, converter: &Converter) -> bool {

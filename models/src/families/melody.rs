@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::family::{
-    Column, ColumnKind, Converter, Family, OutputKind, SEGMENTS, Voice, Walk, Wanted,
+    Column, ColumnKind, Converter, Family, OutputKind, SEGMENTS, Training, Voice, Walk, Wanted,
 };
 use super::line;
 use super::percussion::DrumMap;
@@ -148,6 +148,10 @@ impl Family for Melody {
 
     fn notes(&self, tokens: &Tokens) -> usize {
         line::notes(steps(tokens).iter().copied())
+    }
+
+    fn training(&self) -> Training {
+        Training::MELODY
     }
 
     fn is_of(&self, converter: &Converter) -> bool {

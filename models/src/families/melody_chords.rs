@@ -3,7 +3,9 @@
 mod harmony;
 
 use super::error::TokenError;
-use super::family::{Column, ColumnKind, Converter, Family, OutputKind, Voice, Walk, Wanted};
+use super::family::{
+    Column, ColumnKind, Converter, Family, OutputKind, Training, Voice, Walk, Wanted,
+};
 use super::line;
 use super::melody::{self, Melody};
 use super::percussion::DrumMap;
@@ -150,6 +152,10 @@ impl Family for MelodyChords {
 
     fn notes(&self, tokens: &Tokens) -> usize {
         LINE.notes(tokens)
+    }
+
+    fn training(&self) -> Training {
+        Training { mixes: false, ..Training::MELODY }
     }
 
     fn is_of(&self, converter: &Converter) -> bool {

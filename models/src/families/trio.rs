@@ -3,7 +3,7 @@
 mod voices;
 
 use super::family::{
-    Column, ColumnKind, Converter, Family, OutputKind, SEGMENTS, Voice, Walk, Wanted,
+    Column, ColumnKind, Converter, Family, OutputKind, SEGMENTS, Training, Voice, Walk, Wanted,
 };
 use super::line::{self, VOCABULARY};
 use super::percussion::{self, COMBINATIONS, DrumMap};
@@ -187,6 +187,15 @@ impl Family for Trio {
             }
         };
         VOICES.iter().enumerate().map(of_voice).min().unwrap_or(0)
+    }
+
+    fn training(&self) -> Training {
+        Training {
+            learning_rate: 0.002,
+            beta: [0.002, 0.01],
+            hierarchical_beta: [0.0002, 0.002],
+            ..Training::MELODY
+        }
     }
 
     fn is_of(&self, converter: &Converter) -> bool {

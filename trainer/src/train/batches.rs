@@ -8,7 +8,6 @@ use rand::seq::SliceRandom;
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::families::Manner;
 use super::mixing::{self, transpose};
 use super::schedule::Rates;
 use interlude_backend::batch::Batch;
@@ -137,7 +136,7 @@ impl<'a> Batches<'a> {
             } else {
                 transpose(&mut generator, config, &mut cut);
             }
-            let mixes = making.mix > 0.0 && Manner::of(config.scheme).mixes;
+            let mixes = making.mix > 0.0 && config.family().training().mixes;
             if mixes && generator.random::<f32>() < making.mix {
                 let other = self.windows.get(generator.random_range(0..self.windows.len()));
                 let mut other = other[from * width..(from + steps) * width].to_vec();

@@ -4,8 +4,8 @@
 //! thousands of steps. On short windows it does from the first hundred (`docs/laboratory.md`).
 
 use interlude_models::config::Config;
+use interlude_models::families::Training;
 
-use super::families::Manner;
 use super::schedule::{Phase, Schedule};
 use interlude_backend::gradient::shape::Frozen;
 
@@ -35,12 +35,12 @@ struct Course {
 
 impl Course {
     fn of(config: &Config) -> Self {
-        let manner = Manner::of(config.scheme);
+        let training = config.family().training();
         if config.is_hierarchical() {
-            let beta = manner.hierarchical_beta;
+            let beta = training.hierarchical_beta;
             return Self { learning_rate: 0.003, beta, mix: 0.0, initial_sigma_bias: -6.0 };
         }
-        let Manner { learning_rate, beta, mix, .. } = manner;
+        let Training { learning_rate, beta, mix, .. } = training;
         Self { learning_rate, beta, mix, initial_sigma_bias: -3.0 }
     }
 }
