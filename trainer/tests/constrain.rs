@@ -7,6 +7,7 @@ use std::path::Path;
 use interlude_dataset::{Split, store};
 use interlude_gradient::fit::{Fit, Network};
 use interlude_gradient::perceptron::initial;
+use interlude_models::attributes::{self, Measure};
 use interlude_models::config::{self, by_name};
 use interlude_models::engine::Posterior;
 use interlude_models::latent::constraint::{ACTOR, Constraint, FILE, Range};
@@ -15,7 +16,6 @@ use interlude_models::package::{ModelInfo, Package};
 use interlude_models::runtime::Runtime;
 use interlude_models::tokens::{Tokens, Window};
 use interlude_models::weights::Weights;
-use interlude_trainer::attributes::measure::{self, Measure};
 use interlude_trainer::commands::run;
 use interlude_trainer::constrain::comparison::{Row, labels};
 use interlude_trainer::constrain::networks::{self, CRITIC, Sizes};
@@ -179,7 +179,7 @@ fn windows(counts: impl IntoIterator<Item = usize>) -> Vec<Window> {
 #[test]
 fn thirds_are_low_and_high() {
     let config = config::by_name("cat-mel_2bar_small").expect("known");
-    let measures = measure::of_config(&config);
+    let measures = attributes::of_config(&config);
     let density = |measure: &Measure| measure.name == "density";
     let measures: Vec<Measure> = measures.into_iter().filter(density).collect();
     let (ranges, found) = labels(&config, &windows(1..=9), &measures);
@@ -196,7 +196,7 @@ fn thirds_are_low_and_high() {
 #[test]
 fn rows_tell_equal_windows() {
     let config = config::by_name("cat-mel_2bar_small").expect("known");
-    let measures = measure::of_config(&config);
+    let measures = attributes::of_config(&config);
     let same = Row::of("same", &config, &windows([4; 5]), &measures, 1.0);
     assert_eq!((same.spread, same.distinct), (0.0, 0.2));
     assert_eq!(same.notes_per_bar, 2.0);
