@@ -1,4 +1,5 @@
-//! `cargo xtask demo`: two clips into the real plug-in, a morph between them out, and measurements.
+//! `cargo xtask demo`: plays two clips into the release plug-in, writes the morph between them, and
+//! measures.
 
 mod canvas;
 pub(crate) mod clips;
@@ -50,7 +51,7 @@ pub struct Demo {
     /// Seed of the noise.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(0..=9999))]
     seed: u16,
-    /// How much faster than real time the song goes by, from 0.5 to 8.
+    /// Speed relative to real time, from 0.5 to 8.
     #[arg(long, default_value_t = 2.0)]
     speed: f64,
     /// Folder to write to [default: target/demo].
@@ -59,7 +60,7 @@ pub struct Demo {
     /// A model folder to play instead of the shipped one.
     #[arg(long, value_name = "FOLDER")]
     model: Option<PathBuf>,
-    /// Play the plug-in as built without optimisation; its timings say little.
+    /// Use a build without optimisation, whose timings are not meaningful.
     #[arg(long)]
     debug: bool,
     /// Where ONNX Runtime comes from.
@@ -138,7 +139,7 @@ impl Demo {
     }
 }
 
-/// What a clip is called in the picture.
+/// Label of a clip in the picture.
 fn name(path: Option<&Path>, default: &str) -> String {
     let stem = path.map_or_else(
         || default.into(),

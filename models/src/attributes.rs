@@ -1,28 +1,28 @@
-//! Attributes of music: what is measured of a clip, one table for trainer and plug-in.
+//! Attributes of music, measured on clips: one table for trainer and plug-in.
 //!
-//! Directions in latent space along which they rise are [`crate::latent::attributes`].
+//! Attribute vectors, along which they rise, are in [`crate::latent::attributes`].
 
 use crate::clip::{BEATS_PER_STEP, Clip, Note, STEPS_PER_BAR};
 use crate::config::Config;
 use crate::families::percussion::{self, CLASS_NAMES, CLASSES, DrumMap};
 use crate::families::{Family, Voice};
 
-/// An attribute of music: everything that there is to know of it.
+/// An attribute of music: name, unit, texts, measure, families.
 #[derive(Clone, Copy, Debug)]
 pub struct Attribute {
-    /// Name in files and on the command line: small letters, digits and hyphens. Of several voices
-    /// each has its own, such as `bass-density`.
+    /// Name in files and on the command line: lower-case letters, digits and hyphens. With several
+    /// voices it is prefixed by the voice, such as `bass-density`.
     pub id: &'static str,
-    /// Name for people.
+    /// Name shown to users.
     pub name: &'static str,
-    /// What it is counted in, for people.
+    /// Unit that it is measured in, as text.
     pub unit: &'static str,
-    /// What it is counted in of drums among other voices, where that is called otherwise.
+    /// Unit for drums among other voices, where it differs.
     unit_of_drums: Option<&'static str>,
-    /// What it does to music, for people; only of those that the plug-in has a parameter for.
+    /// Tooltip of its slider; only for attributes with a parameter in the plug-in.
     pub hint: Option<&'static str>,
     of: Of,
-    /// Notes below which it is not defined.
+    /// Minimum number of notes for which it is defined.
     least: usize,
     measure: fn(&Notes<'_>) -> f64,
 }
@@ -32,7 +32,7 @@ pub struct Attribute {
 enum Of {
     /// All.
     Music,
-    /// Those that play one note at a time.
+    /// Monophonic voices.
     Lines,
     /// Drums that are played alone, on the grid: one attribute for each class.
     Classes,
@@ -160,7 +160,7 @@ pub static ATTRIBUTES: [Attribute; 10] = [
     },
 ];
 
-/// How many attributes the plug-in has a parameter for.
+/// Number of attributes with a parameter in the plug-in.
 pub const OFFERED: usize = {
     let (mut count, mut index) = (0, 0);
     while index < ATTRIBUTES.len() {
@@ -170,7 +170,7 @@ pub const OFFERED: usize = {
     count
 };
 
-/// The attributes that the plug-in has a parameter for.
+/// The attributes with a parameter in the plug-in.
 pub fn offered() -> impl Iterator<Item = &'static Attribute> {
     ATTRIBUTES.iter().filter(|attribute| attribute.hint.is_some())
 }
@@ -178,7 +178,7 @@ pub fn offered() -> impl Iterator<Item = &'static Attribute> {
 /// The attribute of a voice, or of all music of a model.
 #[derive(Clone, Debug)]
 pub struct Measure {
-    /// Name: small letters, digits and hyphens; where there are several voices it begins with theirs.
+    /// Name: lower-case letters, digits and hyphens; with several voices it begins with the voice.
     pub name: String,
     attribute: &'static Attribute,
     /// The voice that it is of, where there are several.
@@ -193,10 +193,10 @@ impl PartialEq for Measure {
     }
 }
 
-/// What is measured of the music of a configuration: of each voice what the table has for it. For
-/// melodies these are density, average pitch, range of pitches, average interval and syncopation; for
-/// drums density, syncopation and the density of each class; for grooves density, syncopation, and
-/// mean and spread of velocity and timing.
+/// The measures of a configuration: for each voice those that the table has for it. For melodies
+/// these are density, average pitch, range of pitches, average interval and syncopation; for drums
+/// density, syncopation and the density of each class; for grooves density, syncopation, and mean
+/// and spread of velocity and timing.
 pub fn of_config(config: &Config) -> Vec<Measure> {
     let family = config.family();
     family.voices().iter().flat_map(|voice| of_voice(family, *voice)).collect()
@@ -227,7 +227,7 @@ fn of_voice(family: &dyn Family, voice: Voice) -> Vec<Measure> {
 }
 
 impl Measure {
-    /// What the attribute is counted in, for people.
+    /// The unit of the attribute, as text.
     pub fn unit(&self) -> &'static str {
         let of_drums = self.voice.filter(|voice| voice.is_drums);
         of_drums.and(self.attribute.unit_of_drums).unwrap_or(self.attribute.unit)
@@ -242,8 +242,8 @@ impl Measure {
         (notes.notes.len() >= self.attribute.least).then(|| (self.attribute.measure)(&notes))
     }
 
-    /// Whether a direction of this attribute is to leave another one as it is: all others, but not
-    /// the density of the whole and that of a class, which is a part of it.
+    /// Whether a vector of this attribute has to hold another one: all others, except that the
+    /// density of the whole and that of a class, which is a part of it, do not hold each other.
     pub fn holds(&self, other: &Self) -> bool {
         let is_part = |whole: &Self, part: &Self| {
             whole.attribute.id == "density" && part.attribute.of == Of::Classes

@@ -43,18 +43,18 @@ pub struct HParams {
     pub min_learning_rate: f64,
     pub dec_rnn_size: Vec<usize>,
     pub enc_rnn_size: Vec<usize>,
-    /// Layers of a hierarchical encoder's upper level; those of `enc_rnn_size`, as in the original,
-    /// when there are none.
+    /// Units of the layers of a hierarchical encoder's upper level; empty for those of
+    /// `enc_rnn_size`, as in the original.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub upper_enc_rnn_size: Vec<usize>,
-    /// Layers of a hierarchical decoder's conductor; those of `dec_rnn_size`, as in the original, when
-    /// there are none.
+    /// Units of the layers of a hierarchical decoder's conductor; empty for those of
+    /// `dec_rnn_size`, as in the original.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub conductor_rnn_size: Vec<usize>,
     pub dropout_keep_prob: f64,
     pub sampling_schedule: SamplingSchedule,
     pub sampling_rate: f64,
-    /// Hidden units of the NADE output; without meaning for other outputs.
+    /// Hidden units of the NADE output; ignored for other outputs.
     pub nade_num_hidden: usize,
 }
 
@@ -98,7 +98,7 @@ pub struct Config {
     pub hierarchical_decoder: bool,
     /// Sizes and training settings.
     pub hparams: HParams,
-    /// Largest transposition, in semitones up and down, that training draws.
+    /// Largest transposition in training, in semitones up and down.
     pub transpose: u8,
 }
 
@@ -149,8 +149,8 @@ impl Config {
         self.family().segments().unwrap_or(1)
     }
 
-    /// Checks that sizes are within what the original's classes allow and memory can bear, for
-    /// configurations that come from files or from people.
+    /// Checks that sizes are within what the original's classes allow and within memory, for
+    /// configurations from files or from users.
     ///
     /// # Errors
     /// [`InvalidConfig`] names the setting, its value and what it should be.

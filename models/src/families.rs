@@ -1,9 +1,9 @@
 //! The families of models, a module each: melodies, melodies with chords, drums, drum rolls, trios,
 //! grooves.
 //!
-//! [`Family`] is what each of them answers for; [`Scheme`] is the one list of them. Beside them lies
-//! what several share: the grid of 16ths, lines of one pitch at a time, classes of drums, the search
-//! for windows.
+//! [`Family`] is the trait that each of them implements; [`Scheme`] is the list of all. Shared by
+//! several of them are the grid of 16ths, lines of one pitch at a time, classes of drums, the
+//! search for windows.
 
 mod drum_roll;
 mod drums;
@@ -46,13 +46,14 @@ pub(crate) use search::largest;
 pub use trio::Trio;
 pub use window::{ControlKind, Controls, GrooveStep, Tokens, Window};
 
-/// The families, with what their models differ in beside sizes. Files name them by these words.
+/// The families, with the settings in which their models differ besides sizes. These names are used
+/// in files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Scheme {
     /// Melodies.
     Melody(Melody),
-    /// Melodies with the chords under them.
+    /// Melodies over chords.
     MelodyChords,
     /// Drums as one token for all that sounds together.
     Drums,
@@ -65,7 +66,7 @@ pub enum Scheme {
 }
 
 impl Scheme {
-    /// What answers for the family.
+    /// The family's implementation.
     pub fn family(&self) -> &dyn Family {
         match self {
             Self::Melody(family) => family,

@@ -1,21 +1,21 @@
-//! The noise of a decoding: its stream is the cycle, its position follows from the step. A loop
-//! repeats itself, and a bar can be made without those before it.
+//! Random numbers of a decoding: the ChaCha stream is the cycle, the position in it follows from
+//! the step. So a loop repeats itself, and a bar can be decoded without those before it.
 
 use interlude_gradient::random::{generator, uniform};
 
-/// Whose noise it is: with the same key every decoding draws the same numbers.
+/// Key of the noise: equal keys give equal numbers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct NoiseKey {
-    /// Chosen by the user.
+    /// Seed, chosen by the user.
     pub seed: u64,
-    /// Number of the pattern; each has noise of its own.
+    /// Number of the cycle; each has independent noise.
     pub cycle: u64,
 }
 
 /// Random words set apart for one step: above the values of the widest output, a trio's.
 const WORDS_PER_STEP: u128 = 1024;
 
-/// What the noise is added to.
+/// Distribution of the noise, by what it is added to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NoiseKind {
     /// Logits of tokens: `−ln(−ln u)`, standard Gumbel.

@@ -1,5 +1,5 @@
-//! Directions in latent space along which one attribute of the music rises while others stay, found
-//! with windows of a dataset, and checked on others by decoding.
+//! Attribute vectors: directions in latent space along which one attribute of the music rises while
+//! others stay, computed from windows of a dataset and checked on others by decoding.
 
 pub mod check;
 pub mod directions;
@@ -22,12 +22,12 @@ use serde::Serialize;
 use crate::evaluate::{BATCH, controls, mean, means};
 use directions::Responses;
 
-/// How directions are found.
+/// How the vectors are computed.
 #[derive(ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Method {
-    /// By what decoded music does when codes are moved as codes of the data differ; other
-    /// attributes are held.
+    /// From the response of decoded music to moves between codes of the data; other attributes are
+    /// held.
     #[default]
     Response,
     /// By linear regression of the windows' attributes on their codes; other attributes are held.
@@ -37,7 +37,7 @@ pub enum Method {
     Means,
 }
 
-/// An attribute of which there is no direction, and why.
+/// An attribute without a vector, and why.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Missing {
     /// The attribute.
@@ -46,30 +46,31 @@ pub struct Missing {
     pub reason: String,
 }
 
-/// A direction that may be an attribute's.
+/// A candidate for an attribute vector.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Way {
-    /// What is added to a code for one standard deviation more.
+    /// Added to a code, it is predicted to raise the attribute by one standard deviation.
     pub direction: Vec<f32>,
-    /// How far codes were moved to find it; nothing where the method moves none.
+    /// Share of the distance that codes were moved by to compute it; none where the method moves
+    /// none.
     pub reach: Option<f64>,
 }
 
-/// An attribute and the directions that may be its.
+/// An attribute and its candidate vectors.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Candidate {
     /// What is measured.
     pub measure: Measure,
     /// The attribute with the first of `ways`.
     pub attribute: Attribute,
-    /// Directions in the order in which they are tried.
+    /// Candidates in the order in which they are tried.
     pub ways: Vec<Way>,
 }
 
-/// Directions, and what has none.
+/// Attribute vectors, and attributes without one.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Found {
-    /// Attributes that there are directions for.
+    /// Attributes with candidates.
     pub candidates: Vec<Candidate>,
     /// The others.
     pub missing: Vec<Missing>,
@@ -185,7 +186,7 @@ pub fn work(windows: usize, method: Method, reaches: usize) -> usize {
     if method == Method::Response { (1 + 2 * reaches) * windows } else { windows }
 }
 
-/// Decodes codes, always the most probable, with the controls of windows.
+/// Decodes codes at temperature 0 with the controls of windows.
 fn play(
     engine: &mut Engine,
     codes: &[Vec<f32>],

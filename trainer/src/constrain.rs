@@ -1,7 +1,7 @@
-//! Latent constraints (Engel, Hoffman and Roberts 2017): a critic learns to tell codes of music from
-//! codes of the prior and from those that an actor moved, and what is low and high of attributes; the
-//! actor learns to move codes of the prior to where the critic takes them for music, with the
-//! attributes as wished, and to move them little.
+//! Latent constraints (Engel, Hoffman and Roberts 2017): a critic learns to distinguish codes of
+//! music from codes of the prior and from those that an actor moved, and low from high attributes;
+//! the actor learns to move codes of the prior, as little as possible, so that the critic takes
+//! them for music with the requested attributes.
 
 pub mod comparison;
 pub mod networks;
@@ -28,14 +28,14 @@ const CLIP: f32 = 1.0;
 const CRITIC_UNITS: usize = 256;
 const ACTOR_UNITS: usize = 160;
 
-/// How to train.
+/// Settings of a training.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Settings {
     /// Steps of both networks.
     pub steps: usize,
-    /// Learning rate at the beginning; it falls to zero in a straight line.
+    /// Initial learning rate; it falls to 0 linearly.
     pub learning_rate: f32,
-    /// Weight of the distance that the actor moves codes.
+    /// Weight of the penalty on the distance that the actor moves codes.
     pub stay: f32,
     /// Seed of initial weights, order and noise.
     pub seed: u64,
@@ -67,7 +67,7 @@ pub fn wished(config: &Config, names: &[String]) -> Result<Vec<Measure>, String>
 /// Whether a window's attribute is low (−1), high (1) or neither (0), one for each attribute.
 pub type Labels = Vec<f32>;
 
-/// What a step found.
+/// Losses of a step.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Progress {
     /// Loss of the critic in nats.
@@ -78,8 +78,8 @@ pub struct Progress {
     pub distance: f32,
 }
 
-/// Trains an actor on the codes of some windows with their labels, and returns its tensors. `on_step`
-/// hears of every step.
+/// Trains an actor on the codes of some windows with their labels, and returns its tensors.
+/// `on_step` is called after every step.
 ///
 /// # Errors
 /// [`FitError`] when ONNX Runtime fails.
@@ -155,7 +155,7 @@ pub fn train(
 #[expect(clippy::cast_precision_loss, reason = "a small number")]
 const SHARE: f32 = 1.0 / BATCH as f32;
 
-/// What the critic is given.
+/// Inputs of the critic.
 #[derive(Default)]
 struct Examples {
     z: Vec<f32>,
@@ -186,7 +186,7 @@ impl Examples {
     }
 }
 
-/// What the actor is to reach.
+/// Targets of the actor.
 #[derive(Default)]
 struct Wishes {
     wish: Vec<f32>,
@@ -195,7 +195,7 @@ struct Wishes {
 }
 
 impl Wishes {
-    /// Nothing but realism for half of the codes, else low, high or any of each attribute.
+    /// Requests: none for half of the codes, otherwise low, high or any for each attribute.
     fn add(&mut self, ranges: usize, generator: &mut ChaCha8Rng) {
         let free = generator.random_bool(0.5);
         self.sign.push(1.0);

@@ -1,6 +1,5 @@
-//! What a model is worth: how well music comes back from its codes, what the prior gives, how
-//! blends go from one end to the other. Everything goes through a model's folder and the engine, as
-//! the plug-in does it.
+//! Evaluation of a model: reconstruction, samples of the prior, interpolation. Everything goes
+//! through a model's folder and the engine, as in the plug-in.
 
 pub mod activity;
 pub mod interpolation;
@@ -101,7 +100,7 @@ pub(crate) fn means(engine: &mut Engine, windows: &[Window]) -> Result<Vec<Vec<f
     Ok(posteriors.into_iter().map(|posterior| posterior.mu).collect())
 }
 
-/// Decodes codes, always the most probable.
+/// Decodes codes at temperature 0.
 pub(crate) fn most_probable(
     engine: &mut Engine,
     codes: &[Vec<f32>],

@@ -1,4 +1,5 @@
-//! Where the hosts run: a home of their own, programs that are ended by their id, and bounded waits.
+//! Environment of the hosts: a home of their own, processes that are ended by id, and bounded
+//! waits.
 
 use std::{
     fs::{self, File},
@@ -74,7 +75,7 @@ impl Place {
         file.with_context(|| format!("cannot write {}", path.display()))
     }
 
-    /// Starts a program whose words go to its log.
+    /// Starts a program whose output goes to its log.
     pub(super) fn start(&self, mut command: Command, name: &str) -> Result<Started> {
         command.stdin(Stdio::null()).stdout(self.log(name)?).stderr(self.log(name)?);
         let child = command.spawn().with_context(|| format!("cannot start {name}"))?;
@@ -177,7 +178,7 @@ impl Drop for Started {
     }
 }
 
-/// A program that is talked with, line by line.
+/// A program with a line-based dialogue.
 #[derive(Debug)]
 pub(super) struct Dialogue {
     /// The program.

@@ -11,7 +11,7 @@ use super::window::{Tokens, Window};
 use crate::clip::Note;
 use crate::midi::{NoteSequence, SequenceNote};
 
-/// Drums, a bit for each class of a map.
+/// Drums as one bit for each class of a map.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct DrumRoll(pub DrumMap);
 

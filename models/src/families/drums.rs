@@ -14,7 +14,7 @@ pub struct Drums;
 
 const MAP: DrumMap = DrumMap::Reduced;
 
-/// What drums read, in words.
+/// What drum models read, as text.
 pub(super) const WANTED: Wanted = Wanted {
     of_file: "General MIDI drums on channel 10",
     of_clip: percussion::WANTED,

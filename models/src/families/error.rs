@@ -1,4 +1,4 @@
-//! Errors of music that has no tokens.
+//! Errors of tokenisation.
 
 use thiserror::Error;
 
@@ -8,7 +8,7 @@ pub enum TokenError {
     /// No note at all.
     #[error("there is no note in it; choose music with notes")]
     Empty,
-    /// Only notes that end where they begin.
+    /// Only notes without length.
     #[error(
         "its {count} {what} have no length: each ends where it begins, and such notes are not \
          read; make them a 16th long, say, and export the file again"

@@ -1,4 +1,4 @@
-//! What a family of models is: a contract that each module beside this one fulfils.
+//! The trait of a family of models, which each of its modules implements.
 
 use super::error::TokenError;
 use super::percussion::DrumMap;
@@ -11,12 +11,12 @@ use crate::midi::{NoteSequence, SequenceNote};
 /// Segments of the windows of hierarchical models of melodies and trios, one for each of 16 bars.
 pub const SEGMENTS: usize = 16;
 
-/// A family of models: how music becomes the steps of a window and goes back, what networks see of
-/// them, and how they lie in datasets.
+/// A family of models: conversion of music to the tokens of a window and back, rows of the
+/// networks, and columns of datasets.
 ///
-/// A method without a body is a decision that every family makes; the others say what holds for most.
-/// Tokens that a method is given are of the family's own kind, as [`Family::holds`] says; of others
-/// they make nothing.
+/// Methods without a body are decided by every family; the others have the default of most. Tokens
+/// that a method is given are of the family's own kind, as [`Family::holds`] says; of others they
+/// make nothing.
 pub trait Family {
     /// Width of one encoder input step, without controls.
     fn input_depth(&self) -> usize;
@@ -24,10 +24,10 @@ pub trait Family {
     /// Widths of the parts of one decoder output step: vocabularies, or the number of bits or values.
     fn outputs(&self) -> &'static [usize];
 
-    /// How one output step is drawn, and so what the next one reads of it.
+    /// How an output step is sampled and fed back to the next.
     fn output_kind(&self, hierarchical_decoder: bool) -> OutputKind;
 
-    /// What the networks are told beside the music.
+    /// Kind of controls that the networks are conditioned on.
     fn control_kind(&self) -> Option<ControlKind> {
         None
     }
@@ -40,10 +40,10 @@ pub trait Family {
     /// Whether tokens are in the range of their vocabularies; `None` for tokens of another kind.
     fn holds(&self, tokens: &Tokens) -> Option<bool>;
 
-    /// Writes what the encoder reads of a step into a row of `input_depth` zeros.
+    /// Writes the encoder's input of a step into a row of `input_depth` zeros.
     fn write_input(&self, tokens: &Tokens, step: usize, row: &mut [f32]);
 
-    /// Writes what the decoder is to write on a step into a row of zeros, as wide as all
+    /// Writes the decoder's target of a step into a row of zeros, as wide as all
     /// [`Family::outputs`]: one-hot for tokens, bits, or values.
     fn write_output(&self, tokens: &Tokens, step: usize, row: &mut [f32]);
 
@@ -77,7 +77,7 @@ pub trait Family {
     /// The voices that sound together, in the order of the outputs.
     fn voices(&self) -> &'static [Voice];
 
-    /// How drum pitches are gathered, where there are drums.
+    /// The mapping of drum pitches to classes, for families with drums.
     fn drum_map(&self) -> Option<DrumMap>;
 
     /// Whether notes have velocities and timing of their own, off the grid of 16ths.
@@ -85,17 +85,17 @@ pub trait Family {
         false
     }
 
-    /// Whether any note of a clip is a tap, whatever its pitch.
+    /// Whether every note of a clip is read as a tap, whatever its pitch.
     fn reads_taps(&self) -> bool {
         false
     }
 
-    /// Whether the encoder hears only some of the hits in training, see [`Tokens::drop_hits`].
+    /// Whether hits are dropped from the encoder's input in training, see [`Tokens::drop_hits`].
     fn drops_hits(&self) -> bool {
         false
     }
 
-    /// Whether notes of a program play a part that notes of others do not.
+    /// Whether the program of a note decides about its part.
     fn is_told_by(&self, program: u8) -> bool {
         let _ = program;
         false
@@ -119,7 +119,7 @@ pub trait Family {
         self.controls_of_tokens(tokens)
     }
 
-    /// How windows lie in a sequence.
+    /// How windows are placed in a sequence.
     fn walk(&self) -> Walk;
 
     /// The windows of a sequence, `steps` long, as the original finds them.
@@ -129,13 +129,13 @@ pub trait Family {
     /// [`Place`] says; `None` for a note that was not read.
     fn channel(&self, instruments: &[u32], note: &SequenceNote) -> Option<u8>;
 
-    /// What the family reads, in words.
+    /// What the family reads, as text.
     fn wanted(&self) -> Wanted;
 
     /// Whether notes on the drum channel, or the others, can be read.
     fn reads(&self, is_drum: bool) -> bool;
 
-    /// Whether there is something to read in notes, however short.
+    /// Whether any of the notes can be read, regardless of the length.
     fn has_usable(&self, notes: &[SequenceNote]) -> bool;
 
     /// Bars of the longest passage, where it takes one instrument to have one.
@@ -148,7 +148,7 @@ pub trait Family {
         None
     }
 
-    /// What the columns of a step in a dataset hold.
+    /// The columns of a step in a dataset.
     fn columns(&self) -> Vec<Column>;
 
     /// The numbers of a window in a dataset, step by step, each below the limit of its column.
@@ -157,11 +157,12 @@ pub trait Family {
     /// The window of such numbers.
     fn from_numbers(&self, numbers: &[u16]) -> Window;
 
-    /// How many notes begin in a window; of several voices, in the one with the fewest.
+    /// Number of notes that begin in a window; with several voices, in the one with the fewest.
     fn notes(&self, tokens: &Tokens) -> usize;
 
-    /// What is compared step by step, one number for each part of the output: tokens, bits of drum
-    /// classes, or hits of a groove. 0 stands for a step on which nothing begins or ends.
+    /// The symbols that step accuracy compares, one number for each part of the output: tokens,
+    /// bits of drum classes, or hits of a groove. 0 stands for a step on which nothing begins or
+    /// ends.
     fn symbols(&self, tokens: &Tokens) -> Vec<u64> {
         self.ids(tokens).unwrap_or_default().into_iter().map(u64::from).collect()
     }
@@ -191,7 +192,7 @@ pub enum OutputKind {
 }
 
 impl OutputKind {
-    /// Whether a step is made of tokens, rather than of bits or values.
+    /// Whether a step consists of tokens rather than bits or values.
     pub const fn is_tokens(self) -> bool {
         match self {
             Self::Categorical | Self::MultiCategorical | Self::SplitCategorical => true,
@@ -200,10 +201,10 @@ impl OutputKind {
     }
 }
 
-/// What sounds on its own in the music of a family.
+/// A voice: a part of a family's music, such as melody, bass or drums.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Voice {
-    /// Name, one small word.
+    /// Name, one lower-case word.
     pub name: &'static str,
     /// Zero-based MIDI channel of its notes.
     pub channel: u8,
@@ -211,10 +212,10 @@ pub struct Voice {
     pub is_drums: bool,
 }
 
-/// How windows lie in a sequence.
+/// How windows are placed in a sequence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Walk {
-    /// In each stretch of one tempo and time signature, a window may begin at any bar.
+    /// In each section of constant tempo and time signature, a window may begin at any bar.
     Bars,
     /// The sequence is read as a whole, and a window begins where the one before ends.
     Windows,
@@ -230,14 +231,14 @@ impl Walk {
     }
 }
 
-/// What a family reads, in words that go on a sentence.
+/// What a family reads, as parts of a sentence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Wanted {
     /// Of a file: "it needs …".
     pub of_file: &'static str,
     /// Of a clip: "it needs …".
     pub of_clip: &'static str,
-    /// What else it takes for a passage to be long enough, after the number of its bars.
+    /// A further condition for a passage to be long enough, after the number of its bars.
     pub of_passage: &'static str,
 }
 
@@ -246,18 +247,18 @@ pub struct Wanted {
 pub struct Training {
     /// Learning rate of models of one level.
     pub learning_rate: f64,
-    /// Weights of the KL divergence of models of one level, at first and at last.
+    /// Weights of the KL divergence of models of one level, at the beginning and the end.
     pub beta: [f64; 2],
     /// The same of hierarchical models.
     pub hierarchical_beta: [f64; 2],
-    /// Share of windows of models of one level that get parts of another one.
+    /// Share of windows of models of one level that are mixed with others.
     pub mix: f64,
-    /// Whether windows can be varied and get parts of others at all.
+    /// Whether windows can be varied and mixed at all.
     pub mixes: bool,
 }
 
 impl Training {
-    /// What holds for melodies, and for what has no values of its own.
+    /// Settings of melodies, the default of others.
     pub const MELODY: Self = Self {
         learning_rate: 0.004,
         beta: [0.0, 0.02],
@@ -276,9 +277,9 @@ pub struct Converter<'a> {
     pub chord_encoder: Option<&'a str>,
     /// Number of its classes of drums, if it names them.
     pub drum_classes: Option<usize>,
-    /// Whether the encoder hears a tapped rhythm.
+    /// Whether the encoder's input is a tapped rhythm.
     pub tapify: bool,
-    /// Whether the encoder hears neither velocities nor timing.
+    /// Whether the encoder's input has neither velocities nor timing.
     pub humanize: bool,
 }
 
@@ -292,14 +293,14 @@ impl Converter<'_> {
 /// A column of the steps of a dataset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Column {
-    /// What its numbers are.
+    /// Meaning of its numbers.
     pub kind: ColumnKind,
-    /// The first number that is not in it.
+    /// Exclusive upper limit of its numbers.
     pub limit: u32,
 }
 
 impl Column {
-    /// Whether a number says that a note begins or ends.
+    /// Whether a number means that a note begins or ends.
     pub const fn is_event(&self, number: u16) -> bool {
         match self.kind {
             ColumnKind::Melody | ColumnKind::Drums | ColumnKind::Hit => number != 0,
@@ -308,10 +309,10 @@ impl Column {
     }
 }
 
-/// What the numbers of a dataset's column are.
+/// Meaning of the numbers in a dataset's column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ColumnKind {
-    /// Melody tokens.
+    /// Number of melody tokens.
     Melody,
     /// Classes of chords.
     Chord,

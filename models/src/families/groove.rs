@@ -17,7 +17,7 @@ use crate::midi::{NoteSequence, SequenceNote};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Groove(pub GrooveTask);
 
-/// What a groove model is asked to restore; it says what is taken away from the encoder's input.
+/// What a groove model has to restore, that is, what is removed from the encoder's input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum GrooveTask {
@@ -82,7 +82,7 @@ impl Family for Groove {
         Some(steps.as_flattened().iter().all(|value| value.is_finite()))
     }
 
-    /// Velocities, offsets or drums are taken away here, as the task says.
+    /// Removes velocities, offsets or drums from the input, by the task.
     fn write_input(&self, tokens: &Tokens, step: usize, row: &mut [f32]) {
         row.copy_from_slice(&heard(self.0, &steps(tokens)[step]));
     }
@@ -129,7 +129,7 @@ impl Family for Groove {
         to_notes(steps(tokens))
     }
 
-    /// The hits, for the task that is given them.
+    /// The hits, for the task that is conditioned on them.
     fn controls_of_tokens(&self, tokens: &Tokens) -> Option<Controls> {
         let Tokens::Groove(steps) = tokens else { return None };
         self.control_kind().map(|_| Controls::Hits(hits(steps)))
@@ -260,7 +260,7 @@ fn clear_class(step: &mut Step, class: usize) {
     }
 }
 
-/// One step as the encoder hears it in a task.
+/// One step as the encoder's input for a task.
 fn heard(task: GrooveTask, step: &Step) -> Step {
     let mut input = *step;
     match task {
@@ -278,7 +278,7 @@ fn heard(task: GrooveTask, step: &Step) -> Step {
     input
 }
 
-/// A decoder's values held in their ranges.
+/// A decoder's values clamped to their ranges.
 fn held(row: &Step) -> Step {
     std::array::from_fn(|index| {
         let value = if row[index].is_nan() { 0.0 } else { row[index] };
@@ -328,7 +328,7 @@ struct Hit {
     step: usize,
     class: usize,
     velocity: u8,
-    /// Half steps before the grid, in `-1..=1`.
+    /// Offset in half steps before the grid, in `-1..=1`.
     offset: f64,
 }
 

@@ -1,5 +1,5 @@
-//! Lines of one pitch at a time out of 88, as tokens 0 (no event), 1 (note off) and `p − 19`. What
-//! melodies and trios share.
+//! Lines of one pitch at a time out of 88, as tokens 0 (no event), 1 (note off) and `p − 19`.
+//! Shared by melodies and trios.
 
 use std::collections::HashMap;
 use std::ops::{Range, RangeInclusive};
@@ -32,9 +32,9 @@ pub const VOCABULARY: usize = 1 + (HIGHEST_PITCH - PITCH_OFFSET) as usize;
 pub(super) const MELODY: Voice = Voice { name: "melody", channel: 0, is_drums: false };
 /// Programs of melodic instruments: pianos to guitars.
 pub const MELODIC_PROGRAMS: Range<u8> = 0..32;
-/// What is read, in words.
+/// What is read, as text.
 pub(super) const WANTED: &str = "notes from A0 to C8, not drums";
-/// What a passage takes, in words.
+/// What a passage needs, as text.
 pub(super) const PASSAGE: &str = ", and less than a bar of silence between notes";
 
 const BAR: u64 = STEPS_PER_BAR as u64;
@@ -49,7 +49,7 @@ pub(super) fn has_token(pitch: u8) -> bool {
     (LOWEST_PITCH..=HIGHEST_PITCH).contains(&pitch)
 }
 
-/// Whether a token is one.
+/// Whether a number is a token.
 pub(super) fn is_token(token: impl Into<usize>) -> bool {
     token.into() < VOCABULARY
 }
@@ -151,7 +151,7 @@ pub(super) fn lines(mut notes: Vec<GridNote>, cut: Cut) -> Vec<Line> {
     lines
 }
 
-/// Which notes of a part count.
+/// Which notes of a part are read.
 pub(super) fn usable_notes(part: &Stretch, melodic_programs_only: bool) -> Option<Vec<GridNote>> {
     let mut notes = part.grid_notes()?;
     notes.retain(|grid| {
@@ -161,7 +161,7 @@ pub(super) fn usable_notes(part: &Stretch, melodic_programs_only: bool) -> Optio
     Some(notes)
 }
 
-/// Replaces note-offs before the first pitch: nothing sounds there that could end.
+/// Replaces note-offs before the first pitch, where no note sounds.
 pub(super) fn clean(window: &mut [u8]) {
     for token in window.iter_mut().take_while(|token| **token <= NOTE_OFF) {
         *token = NO_EVENT;
@@ -180,8 +180,8 @@ pub(super) fn window_hash(window: &[u8]) -> u64 {
     }))
 }
 
-/// Notes gathered by instrument, in the order in which the original goes through them: that of a
-/// set of their numbers.
+/// Notes grouped by instrument, in the order of the original: that of a CPython set of their
+/// numbers.
 pub(super) fn by_instrument(notes: Vec<GridNote>) -> Vec<Vec<GridNote>> {
     let mut numbers: HashMap<u32, usize> = HashMap::new();
     let mut hashes = Vec::new();
@@ -214,7 +214,7 @@ pub(super) fn from_notes<'a>(
     (!line.notes.is_empty()).then(|| line.tokens(steps))
 }
 
-/// A clip's note on the grid; `None` if its onset is no time.
+/// A clip's note on the grid; `None` if its onset is negative or not finite.
 fn grid_note(note: &Note) -> Option<GridNote> {
     let start_step = step_of(note.start)?;
     let end_step = step_of(note.end).unwrap_or(u64::MAX).max(start_step + 1);

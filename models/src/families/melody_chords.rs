@@ -1,4 +1,4 @@
-//! Melodies with the chords under them.
+//! Melodies over chords.
 
 mod harmony;
 
@@ -23,8 +23,8 @@ pub struct MelodyChords;
 
 /// The melodies: those of all programs.
 const LINE: Melody = Melody { melodic_programs_only: false };
-/// Frames in which chords are looked for in one sequence: five thousand bars of 4/4. A frame takes as
-/// long as a thousand windows, and a file may have any number of stretches.
+/// Maximum number of frames for chord inference in one sequence: five thousand bars of 4/4. A frame
+/// takes as long as a thousand windows, and a file may have any number of stretches.
 const MAX_CHORD_FRAMES: usize = 10_000;
 
 impl Family for MelodyChords {

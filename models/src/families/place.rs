@@ -9,8 +9,8 @@ use crate::midi::{NoteSequence, SequenceNote};
 /// Place of a window in its sequence.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Place {
-    /// Where the stretch of one tempo and time signature begins that it lies in, in seconds; `None`
-    /// in a sequence that is read as a whole.
+    /// Start of its section of constant tempo and time signature, in seconds; `None` in a sequence
+    /// that is read as a whole.
     start: Option<f64>,
     /// Its first step in that section.
     pub(super) step: u64,

@@ -42,7 +42,7 @@ pub(crate) fn reason(
     TokenError::TooShort { config, bars, found, and: family.wanted().of_passage }
 }
 
-/// That what a family reads is there, but in notes that the original does not read.
+/// The notes that a family needs exist, but the original does not read them.
 fn lost(sequence: &NoteSequence, family: &dyn Family) -> Option<TokenError> {
     let lost = &sequence.lost;
     // Where nothing else is in a file, drums may be meant by notes of any channel.

@@ -1,4 +1,4 @@
-//! Looking through a sequence for windows: how many, in which order, and with how much work.
+//! The search for windows in a sequence: number, order, and bounds of work.
 
 use std::collections::HashSet;
 use std::hash::Hash;
@@ -10,15 +10,15 @@ use super::window::Window;
 use crate::clip::STEPS_PER_BAR;
 use crate::midi::NoteSequence;
 
-/// Windows that are looked at in one stretch. No piece of music has as many; the bound keeps time
-/// and memory small for files made to exhaust them.
+/// Maximum number of windows examined in one section, above that of any piece of music; it bounds
+/// time and memory for hostile files.
 const MAX_WINDOWS: usize = 1 << 20;
 /// Different windows that are kept of one sequence.
 const MAX_UNIQUE_WINDOWS: usize = 1 << 16;
 /// Steps of a bar.
 const BAR: u64 = STEPS_PER_BAR as u64;
 
-/// What ends a passage.
+/// Where a passage is cut.
 #[derive(Clone, Copy)]
 pub(super) struct Cut {
     /// Steps of silence that end it.
@@ -55,7 +55,7 @@ impl Limit {
     }
 }
 
-/// Windows stretch by stretch, until there are enough; the number still wanted is told.
+/// Windows section by section, until there are enough; `each` gets the number still wanted.
 pub(super) fn of_stretches(
     sequence: &NoteSequence,
     limit: Limit,

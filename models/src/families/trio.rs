@@ -209,8 +209,8 @@ mod tests {
     use crate::families::quantise::split_on_time_changes;
     use crate::families::testing::parts;
 
-    /// Voices and their combinations are gone through until the work allowed for a sequence is done,
-    /// so that a file of many instruments and parts has an end.
+    /// Voices and their combinations are searched until the budget of a sequence is used up, so
+    /// that a file of many instruments and parts has an end.
     #[test]
     fn trios_have_an_end() {
         // At 120 to the minute 32 seconds are 16 bars.

@@ -1,12 +1,11 @@
-//! One window of a model's music, and what a model is told beside it.
+//! One window of a model's music, with its controls.
 
 use serde::{Deserialize, Serialize};
 
 use super::percussion;
 use crate::chords;
 
-/// One window of a model's input or output: the same music for all families, as compact as each
-/// allows. The outer length is the number of steps.
+/// The tokens of one window, by family. The outer length is the number of steps.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Tokens {

@@ -26,7 +26,7 @@ pub fn read(config: &Config, numbers: &[u16]) -> Window {
     config.family().from_numbers(numbers)
 }
 
-/// How many notes begin in a window; of several parts, in the one with the fewest.
+/// Number of notes that begin in a window; with several parts, in the one with the fewest.
 pub fn notes(config: &Config, window: &Window) -> usize {
     config.family().notes(&window.tokens)
 }

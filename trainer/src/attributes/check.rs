@@ -1,4 +1,4 @@
-//! What directions do to clips that they were not found with.
+//! Checks attribute vectors on clips that they were not computed from.
 
 use interlude_models::attributes::Measure;
 use interlude_models::clip::Clip;
@@ -10,30 +10,31 @@ use serde::Serialize;
 use super::{Candidate, play};
 use crate::evaluate::{BATCH, mean, means, number};
 
-/// How far codes are moved, in standard deviations of the attribute.
+/// Amounts that codes are moved by, in standard deviations of the attribute.
 pub const AMOUNTS: [f32; 5] = [-2.0, -1.0, 0.0, 1.0, 2.0];
-/// How much shorter or longer directions are made one after the other until their attribute rises.
+/// Factors by which vectors are scaled, one after the other, until their attribute rises.
 pub const STRETCHES: [f32; 5] = [1.0, 0.5, 1.5, 2.0, 3.0];
-/// Spearman's rank correlation from which on a clip counts as one that follows.
+/// Minimum rank correlation (Spearman) of amount and attribute for a clip that follows.
 pub const FOLLOWS: f64 = 0.9;
 
-/// Which direction an attribute got.
+/// The candidate that was chosen for an attribute.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Chosen {
-    /// Its length as a share of that which was predicted.
+    /// Its length relative to the predicted one.
     pub stretch: f32,
-    /// How far codes were moved to find it; nothing where the method moves none.
+    /// Share of the distance that codes were moved by to compute it; none where the method moves
+    /// none.
     pub reach: Option<f64>,
 }
 
-/// What one direction does, with the most probable token at each step.
+/// Effect of one attribute vector, decoded at temperature 0.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Outcome {
     /// The attribute.
     pub name: String,
-    /// What it is counted in.
+    /// Its unit.
     pub unit: String,
-    /// Mean over the windows that the direction was found with.
+    /// Mean over the training windows.
     pub mean: f32,
     /// Standard deviation over them.
     pub deviation: f32,
@@ -53,7 +54,7 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    /// Effects on the other attributes, without sign, mean of all.
+    /// Mean absolute effect on the other attributes.
     pub fn crosstalk(&self, own: usize) -> f64 {
         let others = self.effects.iter().enumerate().filter(|(index, _)| *index != own);
         mean(others.filter_map(|(_, effect)| effect.map(f64::abs)))
@@ -125,7 +126,7 @@ pub fn choose(
     Ok(all)
 }
 
-/// For each amount what is decoded of each clip.
+/// For each amount, the music decoded from each clip.
 fn along(
     engine: &mut Engine,
     windows: &[Window],

@@ -18,14 +18,15 @@ use super::evaluate::Part;
 use crate::attributes::report::Report;
 use crate::attributes::{Found, Method, check, find, work};
 
-/// Windows that directions are chosen with, about.
+/// Approximate number of windows that attribute vectors are chosen with.
 const CHOICE_WINDOWS: usize = 256;
 
-/// Find the directions in latent space that change one attribute of the music, such as its density.
+/// Compute attribute vectors: directions in latent space that change one attribute of the music,
+/// such as its density.
 ///
-/// Directions are found with windows for training and checked on other clips. Those along which
-/// their attribute rises are written to `attributes.safetensors` in the model's folder, what each
-/// does to all attributes to its model card.
+/// They are computed from training windows and checked on other clips. Those along which their
+/// attribute rises are written to `attributes.safetensors` in the model's folder; what each does to
+/// every attribute (crosstalk) is added to the model card.
 #[derive(Args, Debug)]
 pub struct Attributes {
     /// The model folder, as `interlude import` or `interlude train` writes it.
@@ -34,36 +35,36 @@ pub struct Attributes {
     /// Folder of the dataset.
     #[arg(long, value_name = "DIR")]
     dataset: PathBuf,
-    /// Windows of the training split to find directions with, spread evenly over all; 0 takes all.
+    /// Training windows to compute the vectors from, spread evenly over all; 0 takes all.
     #[arg(long, default_value_t = 8192)]
     windows: usize,
-    /// Clips to check them on, spread evenly over all of --split; 0 takes all.
+    /// Windows of --split to check them on, spread evenly over all; 0 takes all.
     #[arg(long, default_value_t = 512)]
     clips: usize,
-    /// Which windows to check on.
+    /// Split that the vectors are checked on.
     #[arg(long, value_enum, default_value_t = Part::Test)]
     split: Part,
-    /// How directions are found.
+    /// How the vectors are computed.
     #[arg(long, value_enum, default_value_t)]
     method: Method,
-    /// How far codes are moved by `--method response`, as a share of their distance from the mean of
-    /// all. Of several (1,0.2) the first is taken along which an attribute rises.
+    /// How far `--method response` moves codes, as a share of their distance from the mean code. Of
+    /// several (1,0.2) the first is taken along which an attribute rises.
     #[arg(long, value_name = "SHARE", value_delimiter = ',', default_value = "1", value_parser = reach)]
     reach: Vec<f64>,
-    /// Seed of the order in which codes are paired.
+    /// Seed of the pairing of codes.
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// Threads of one operator; 0 takes as many as there are cores.
     #[arg(long, default_value_t = 0)]
     threads: usize,
-    /// Leave the model's folder as it is.
+    /// Only measure; do not change the model's folder.
     #[arg(long)]
     dry_run: bool,
-    /// File to write the numbers to as JSON; `-` writes them to standard output instead of the
+    /// File to write the figures to as JSON; `-` writes them to standard output instead of the
     /// table.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    /// File to draw what each direction does to (.svg).
+    /// File to draw the effect of each vector to (.svg).
     #[arg(long, value_name = "FILE")]
     picture: Option<PathBuf>,
 }

@@ -1,4 +1,4 @@
-//! `interlude constrain`: an actor that makes codes of the prior better, and what that gains.
+//! `interlude constrain`: trains a constraint actor and compares samples with and without it.
 
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -18,12 +18,12 @@ use crate::constrain::comparison::{self, Row, Sampling};
 use crate::constrain::{self, Settings};
 use crate::evaluate::posteriors;
 
-/// Learn to move codes of the prior to where music lies.
+/// Train an actor that moves codes of the prior to the region of codes of real music.
 ///
-/// Latent constraints after Engel, Hoffman and Roberts: a critic learns what codes of music are, and
-/// an actor learns to please it. The actor goes into the model's folder; `interlude generate sample
-/// --constrained` uses it, with low or high attributes if wished. Tells what samples are like with
-/// and without it, in the model card too.
+/// Latent constraints (Engel, Hoffman and Roberts 2017): a critic learns to distinguish codes of
+/// music from codes of the prior, and an actor learns to satisfy it. The actor is stored in the
+/// model's folder; `interlude generate sample --constrained` uses it, with low or high attributes
+/// on request. Prints how samples compare with and without it, and adds that to the model card.
 #[derive(Args, Debug)]
 pub struct Constrain {
     #[command(flatten)]
@@ -31,16 +31,17 @@ pub struct Constrain {
     /// Folder of the dataset.
     #[arg(long, value_name = "DIR")]
     dataset: PathBuf,
-    /// Windows of the training split to learn from, spread evenly over all; 0 takes all.
+    /// Training windows, spread evenly over all; 0 takes all.
     #[arg(long, default_value_t = 8192)]
     windows: usize,
     /// Steps of training.
     #[arg(long, default_value_t = 5000)]
     steps: usize,
-    /// Learning rate at the beginning; it falls to zero.
+    /// Initial learning rate; it falls to 0.
     #[arg(long, default_value_t = 0.0005)]
     learning_rate: f32,
-    /// Weight of the distance that codes are moved: more keeps samples as they were.
+    /// Weight of the penalty on the distance that codes are moved; larger keeps samples closer to
+    /// the prior's.
     #[arg(long, default_value_t = 1.0)]
     stay: f32,
     /// Attributes that can be wished for, as `interlude attributes` names them, such as
@@ -48,22 +49,22 @@ pub struct Constrain {
     /// is named.
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     attributes: Vec<String>,
-    /// Which windows to compare samples with.
+    /// Split whose windows samples are compared with.
     #[arg(long, value_enum, default_value_t = Part::Test)]
     split: Part,
-    /// Samples to compare, of each kind.
+    /// Samples of each kind in the comparison.
     #[arg(long, default_value_t = 512)]
     samples: usize,
-    /// How far they stray from the most probable notes.
+    /// Softmax temperature of these samples.
     #[arg(long, default_value_t = 0.5, value_parser = temperature)]
     temperature: f32,
     /// Seed of training and samples.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Leave the model's folder as it is.
+    /// Only measure; do not change the model's folder.
     #[arg(long)]
     dry_run: bool,
-    /// Write the comparison to standard output as JSON instead of a table.
+    /// Print the comparison as JSON instead of a table.
     #[arg(long)]
     json: bool,
 }

@@ -1,4 +1,4 @@
-//! `interlude dataset`: windows from music, put together and looked at.
+//! `interlude dataset`: datasets of windows, built from music, combined and described.
 
 use std::path::PathBuf;
 use std::sync::LazyLock;
@@ -18,7 +18,7 @@ use interlude_dataset::statistics::Statistics;
 use interlude_dataset::{combine, merge, splits};
 use interlude_picture::as_float;
 
-/// Make datasets from MIDI files, and look at them.
+/// Build datasets from MIDI files, combine and describe them.
 #[derive(Args, Debug)]
 pub struct Dataset {
     #[command(subcommand)]
@@ -36,20 +36,20 @@ enum Action {
 
 /// Read MIDI files from folders and archives (.zip, .tar, .tar.gz) into a dataset.
 ///
-/// MIDI files end in .mid, .midi, .kar, .smf or .rmi; files with other names are read when they begin
-/// like one. Magenta's TFRecords of NoteSequences, lead sheets (.jsonl) and drum patterns (.json) are read
-/// too. A build that was interrupted goes on where it stopped when it is started again; one that fails
-/// leaves the folder as it was.
+/// MIDI files end in .mid, .midi, .kar, .smf or .rmi; files with other names are read when their
+/// first bytes are those of one. Magenta's TFRecords of NoteSequences, lead sheets (.jsonl) and
+/// drum patterns (.json) are read as well. An interrupted build resumes when it is started again; a
+/// build that fails leaves the folder as it was.
 ///
-/// A file that no table (.csv) lists goes to training, validation or test by its path below the source.
-/// Where no file falls to validation or test, a small share of the training files is held out for it, or
-/// of few files the ends; the command tells what.
+/// A file that no table (.csv) lists is assigned to training, validation or test by its path below
+/// the source. Where validation or test would be empty, a small share of the training files is held
+/// out for it, or of few files the ends; the command reports which.
 #[derive(Args, Debug)]
 struct Build {
     /// Folders, archives or MIDI files.
     #[arg(required = true)]
     sources: Vec<PathBuf>,
-    /// What the windows hold.
+    /// Kind of windows, see docs/training-reference.md.
     #[arg(long, value_enum)]
     scheme: SchemeName,
     /// Folder of the dataset.
@@ -58,40 +58,40 @@ struct Build {
     /// Seed of the split into training, validation and test files.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Read every part that plays one note at a time, of any instrument, and no other.
+    /// Read only parts that play one note at a time, of any instrument.
     #[arg(long)]
     monophonic: bool,
-    /// Fewest notes that begin in a window; of several parts, in each.
+    /// Minimum number of notes that begin in a window; with several parts, in each.
     #[arg(long, default_value_t = 1)]
     least_notes: usize,
     /// Column that names the split of a file (train, validation, test) in CSV tables among the
     /// sources; files that no table lists are split by their paths.
     #[arg(long, default_value = splits::COLUMN)]
     split_column: String,
-    /// Files whose path has this text in it are recordings from Roland's drum kits, such as those
-    /// of the Groove MIDI Dataset, which number toms in their own way.
+    /// Files whose path contains this text are recordings from Roland drum kits, such as those of
+    /// the Groove MIDI Dataset, which use other keys for toms.
     #[arg(long, value_name = "TEXT")]
     roland: Option<String>,
-    /// Keep one window of so many in a row.
+    /// Keep one of this many consecutive windows.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
     every: u16,
-    /// Read only one share of the files, such as 2/8, for several machines; `merge` puts the shares
-    /// together.
+    /// Read only one shard of the files, such as 2/8, for several machines; `merge` joins the
+    /// shards.
     #[arg(long, value_name = "I/N", value_parser = shard)]
     shard: Option<(u32, u32)>,
 }
 
-/// Make trios of 16 bars by rule, from music that lacks some of the parts.
+/// Arrange trios of 16 bars by rule, from music that lacks some of the parts.
 ///
-/// Lead sheets (.jsonl) give their melody, and a bass that is made from their chords; scores of
-/// several parts give their highest and their lowest part. Drums repeat a bar or two of a performance,
-/// with other bars of it as fills. A piece and its drums are of the same split.
+/// Lead sheets (.jsonl) give their melody, and a bass that is derived from their chords; scores of
+/// several parts give their highest and their lowest part. Drums repeat one or two bars of a
+/// performance, with other bars of it as fills. A piece and its drums belong to the same split.
 #[derive(Args, Debug)]
 struct Arrange {
     /// Lead sheets and scores: folders, archives or files.
     #[arg(required = true)]
     sources: Vec<PathBuf>,
-    /// Drum performances: a folder, archive or file; can be given several times.
+    /// Drum performances: a folder, archive or file; may be repeated.
     #[arg(long, required = true)]
     drums: Vec<PathBuf>,
     /// Folder of the dataset.
@@ -100,35 +100,35 @@ struct Arrange {
     /// Seed of the split, and of the choice of drums.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Fewest notes that begin in each part of a window.
+    /// Minimum number of notes that begin in each part of a window.
     #[arg(long, default_value_t = 8)]
     least_notes: usize,
-    /// Keep one window of so many in a row; they move on by a bar.
+    /// Keep one of this many consecutive windows, which are a bar apart.
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..))]
     every: u16,
-    /// Column that names the split of a drum performance in CSV tables among them.
+    /// Column of CSV tables among the drum performances that names the split of each.
     #[arg(long, default_value = splits::COLUMN)]
     split_column: String,
-    /// Drum performances whose path has this text in it are recordings from Roland's drum kits.
+    /// Drum performances whose path contains this text are recordings from Roland drum kits.
     #[arg(long, value_name = "TEXT")]
     roland: Option<String>,
 }
 
-/// Add trios to train on whose melody and bass are any two melodies, from a dataset of these.
+/// Add training trios whose melody and bass are any two melodies of another dataset.
 ///
-/// Real trios are few; melodies are many. The drums are those of the trios. Windows for validation and
-/// test stay as they are, and no melody is of a file that has such ones.
+/// Real trios are few, melodies are many. The drums are those of the trios. Validation and test
+/// windows stay as they are, and no melody comes from a held-out file.
 #[derive(Args, Debug)]
 struct Combine {
     /// Folder of a dataset of trios.
     trios: PathBuf,
-    /// Folder of a dataset of melodies that are as long.
+    /// Folder of a dataset of melodies of the same length.
     #[arg(long)]
     lines: PathBuf,
-    /// How many windows to add.
+    /// Windows to add.
     #[arg(long, default_value_t = 50_000)]
     windows: usize,
-    /// Seed of what goes together.
+    /// Seed of the combinations.
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// Folder of the new dataset.
@@ -136,18 +136,18 @@ struct Combine {
     out: PathBuf,
 }
 
-/// Put several datasets of one scheme together; what several of them have is kept once.
+/// Merge datasets of one scheme; windows that several of them have are kept once.
 #[derive(Args, Debug)]
 struct Merge {
     /// Folders of the datasets.
     #[arg(required = true)]
     datasets: Vec<PathBuf>,
-    /// Folder of the new one.
+    /// Folder of the merged dataset.
     #[arg(long)]
     out: PathBuf,
 }
 
-/// Describe a dataset: windows, files, notes, pitches, drums.
+/// Describe a dataset: windows, files, notes, pitches, drum classes.
 #[derive(Args, Debug)]
 struct Info {
     /// Folder of the dataset.
@@ -155,7 +155,7 @@ struct Info {
     /// Write the numbers to standard output as JSON.
     #[arg(long)]
     json: bool,
-    /// File to draw them and some windows to (.svg).
+    /// File to draw the figures and some windows to (.svg).
     #[arg(long, value_name = "FILE")]
     picture: Option<PathBuf>,
 }

@@ -1,4 +1,4 @@
-//! How well windows come back from the mean of their posterior.
+//! Reconstruction of windows from their posterior mean.
 
 use interlude_models::config::{Config, OutputKind};
 use interlude_models::engine::{Engine, EngineError, Sample};
@@ -13,21 +13,21 @@ use super::{BATCH, Score, controls, mean, most_probable, number, symbols};
 pub struct Reconstruction {
     /// Windows that were reconstructed.
     pub windows: usize,
-    /// Steps right when the decoder reads the right output before each.
+    /// Teacher-forced step accuracy: the decoder reads the right output before each step.
     pub accuracy_teacher_forced: Score,
-    /// Steps right when the decoder reads its own output.
+    /// Free-running step accuracy: the decoder reads its own output.
     pub accuracy_free_running: Score,
-    /// As before, only of steps on which something begins or ends, teacher-forced.
+    /// Teacher-forced accuracy on steps on which something begins or ends.
     pub accuracy_teacher_forced_events: Score,
-    /// As before, free-running.
+    /// Free-running accuracy on these steps.
     pub accuracy_free_running_events: Score,
-    /// Share of steps on which nothing begins or ends: what a model has that writes nothing else.
+    /// Share of steps on which nothing begins or ends: the accuracy of a model that always holds.
     pub holds: Score,
     /// Windows whose steps are all right in all parts, free-running.
     pub windows_exact: f64,
-    /// Divergence of the posterior from the prior in bits, mean of the windows.
+    /// KL divergence of the posterior from the prior in bits, mean over the windows.
     pub kl_bits: f64,
-    /// Numbers of the code that tell windows apart, [`Activity::units`]; of one window nothing is said.
+    /// Active latent dimensions (Burda et al. 2016), [`Activity::units`]; none for a single window.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub active_units: Option<usize>,
     /// Reconstruction loss of a window in nats, teacher-forced, z the posterior's mean. For grooves
@@ -40,12 +40,12 @@ pub struct Reconstruction {
     /// The same of their timing, in steps.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timing_error: Option<f64>,
-    /// Windows and what came back of them, free-running.
+    /// Windows and their free-running reconstructions.
     #[serde(skip)]
     pub examples: Vec<[Tokens; 2]>,
 }
 
-/// Reconstructs windows. `progress` hears how many are done; `examples` are kept.
+/// Reconstructs windows. `progress` is called with the number done; `examples` are kept.
 ///
 /// # Errors
 /// [`EngineError`] when a graph fails.

@@ -1,5 +1,5 @@
-//! What a prior is told of the windows that it learns from: the key of melodies, how much the second
-//! half of a window is like the first, and the attributes that are measured of such music.
+//! Conditions of a learned prior, measured on windows: the key of melodies, the likeness of the two
+//! halves, and the attributes of such music.
 
 use interlude_models::attributes::{self, Measure};
 use interlude_models::clip::{BEATS_PER_STEP, Clip, Note};
@@ -20,7 +20,7 @@ pub const KEY: &str = "key";
 /// Name of the likeness of the two halves of a window.
 pub const LIKENESS: &str = "repetition";
 
-/// What is measured of windows of a configuration.
+/// The measures of windows of a configuration.
 #[derive(Clone, Debug)]
 pub struct Measures {
     config: Config,
@@ -44,7 +44,8 @@ impl Measures {
         own.chain([likeness(&clip)]).chain(rest).collect()
     }
 
-    /// Finds conditions that part some windows into classes, and the classes of each.
+    /// Chooses conditions whose classes divide some windows evenly, and returns the classes of each
+    /// window.
     pub fn conditions(&self, windows: &[Window]) -> (Vec<Condition>, Vec<Vec<Option<usize>>>) {
         let values: Vec<_> = windows.iter().map(|window| self.values(window)).collect();
         let mut conditions = Vec::new();
@@ -87,7 +88,7 @@ fn classes_of(conditions: &[Condition], values: &[Option<f64>]) -> Vec<Option<us
     conditions.iter().zip(values).map(class).collect()
 }
 
-/// Where values part into classes of about the same size; fewer where many are equal.
+/// Bounds that divide values into classes of about the same size; fewer where many are equal.
 fn bounds(mut values: Vec<f64>, classes: usize) -> Vec<f64> {
     values.sort_by(f64::total_cmp);
     let mut bounds: Vec<f64> = Vec::new();

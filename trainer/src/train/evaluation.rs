@@ -1,4 +1,4 @@
-//! How well windows come back from the mean of their posterior, teacher-forced and free-running.
+//! Reconstruction of windows from their posterior mean, teacher-forced and free-running.
 
 use std::collections::BTreeMap;
 
@@ -26,16 +26,16 @@ const BATCH: usize = 128;
 /// Token of a step on which nothing begins or ends: a melody's hold, no drum.
 const HOLD: i64 = 0;
 
-/// Shares of right steps and the like, `0..=1` unless they say otherwise.
+/// Scores of a reconstruction; accuracies are shares, `0..=1`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Scores {
     /// Windows that were reconstructed.
     pub windows: usize,
     /// Reconstruction loss of a window in nats, teacher-forced, z the posterior's mean.
     pub r_loss: f64,
-    /// Divergence of the posterior in bits, mean of the windows.
+    /// KL divergence of the posterior in bits, mean over the windows.
     pub kl_bits: f64,
-    /// Numbers of the code that tell windows apart, [`Activity::units`]; of one window nothing is said.
+    /// Active latent dimensions (Burda et al. 2016), [`Activity::units`]; none for a single window.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub active_units: Option<usize>,
     /// All parts of all windows together.
@@ -52,16 +52,17 @@ pub struct Scores {
     pub groove_errors: Option<[f64; 2]>,
 }
 
-/// Shares of right steps. A step of bits is right when all are, one of a groove when all hits are.
+/// Step accuracies, `0..=1`. A step of bits is right when all bits are, one of a groove when all
+/// hits are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Accuracy {
-    /// When the decoder reads the right output before each step.
+    /// Teacher-forced: the decoder reads the right output before each step.
     pub accuracy_teacher_forced: f64,
-    /// When the decoder reads its own output.
+    /// Free-running: the decoder reads its own output.
     pub accuracy_free_running: f64,
     /// Of steps on which a note begins or ends, teacher-forced.
     pub accuracy_teacher_forced_events: f64,
-    /// As before, free-running.
+    /// Free-running accuracy on these steps.
     pub accuracy_free_running_events: f64,
 }
 

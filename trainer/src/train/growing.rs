@@ -1,7 +1,7 @@
-//! The schedule of a run that is only told how many steps it has: windows grow.
+//! The default schedule: a curriculum of growing windows for a given number of steps.
 //!
-//! With whole windows from the start, as the original trains, a decoder does not listen to z for
-//! thousands of steps. On short windows it does from the first hundred (`docs/laboratory.md`).
+//! With whole windows from the start, as in the original, a decoder ignores z for thousands of
+//! steps. On short windows it uses z after the first hundred (`docs/laboratory.md`).
 
 use interlude_models::config::Config;
 use interlude_models::families::Training;
@@ -9,12 +9,12 @@ use interlude_models::families::Training;
 use super::schedule::{Phase, Schedule};
 use interlude_backend::gradient::shape::Frozen;
 
-/// Examples in a batch, where none are asked for: learning to listen takes hundreds of steps, and
-/// with small ones they come sooner.
+/// Default number of examples in a batch: it takes hundreds of steps until the decoder uses z, and
+/// small steps are faster.
 const BATCH_SIZE: usize = 64;
 /// Shares of the steps for a quarter of the window, half of it, and all.
 const FLAT: [f64; 3] = [0.25, 0.25, 0.5];
-/// Shares for one segment of a hierarchical model, two, four, eight, and all.
+/// Shares of the steps for one segment of a hierarchical model, two, four, eight, and all.
 const SEGMENTED: [f64; 5] = [0.25, 0.25, 0.2, 0.15, 0.15];
 /// Share of the steps after which the learning rate falls and the divergence's weight rises.
 const TURN: f64 = 0.5;

@@ -1,4 +1,5 @@
-//! How learning rate, weight of the divergence and the rest change in the course of a run.
+//! Schedules: how learning rate, weight of the KL divergence and others change in the course of a
+//! run.
 //!
 //! A run without a schedule follows the configuration's hyper-parameters as the original does
 //! ([`reference`]); `super::growing` makes a schedule from a number of steps. A schedule file is JSON
@@ -43,19 +44,19 @@ pub struct Schedule {
     /// Minutes of training that the ends of phases are shares of; needed with `until`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub minutes: Option<f64>,
-    /// Bias of the posterior's deviation before training; -3 makes it 0.05 instead of 0.7.
+    /// Initial bias of the posterior's standard deviation; -3 makes it 0.05 instead of 0.7.
     #[serde(default)]
     pub initial_sigma_bias: f32,
-    /// Whether the kernel of the posterior's mean begins as wide as others do (Glorot), instead of
-    /// the original's 0.001.
+    /// Whether the kernel of the posterior's mean is initialised like others (Glorot), instead of
+    /// with the original's 0.001.
     #[serde(default)]
     pub initial_mu_glorot: bool,
-    /// Units that hand a segment on in a delay line, where the model begins with one; 0 for none. For
+    /// Units for each segment of the delay line that the model is initialised with; 0 for none. For
     /// models with hierarchical encoder and decoder of one layer each; at most a sixteenth of
     /// `upper_enc_rnn_size` and `z_size`, and a seventeenth of `conductor_rnn_size`.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub initial_delay: usize,
-    /// What follows each other.
+    /// The phases, in order.
     pub phases: Vec<Phase>,
 }
 
@@ -80,19 +81,20 @@ pub struct Phase {
     /// Examples in a batch; that of the run if missing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub batch_size: Option<usize>,
-    /// What of a hierarchical model stays as it is: `means` (upper encoder, mean of the posterior,
-    /// conductor), or `between` (deviation of the posterior too).
+    /// Weights of a hierarchical model that are frozen: `means` (upper encoder, mean of the
+    /// posterior, conductor), or `between` (standard deviation of the posterior too).
     #[serde(default, skip_serializing_if = "is_nothing")]
     pub frozen: Frozen,
-    /// Learning rate at both ends.
+    /// Learning rate at the beginning and the end of the phase.
     pub learning_rate: [f64; 2],
-    /// Weight of the divergence at both ends.
+    /// Weight of the KL divergence (β) at the beginning and the end.
     #[serde(default)]
     pub beta: [f64; 2],
-    /// Deviation of the noise z is drawn with, at both ends; 1 is the posterior's own.
+    /// Standard deviation of the noise that z is drawn with, relative to the posterior's, at the
+    /// beginning and the end.
     #[serde(default = "full")]
     pub noise: [f64; 2],
-    /// Share of the decoder's inputs that are left out, at both ends.
+    /// Share of the decoder's inputs that are left out, 0 to 1, at the beginning and the end.
     #[serde(default)]
     pub drop: [f64; 2],
     /// Share of windows of hierarchical models whose segments come each from another window, in
@@ -106,10 +108,11 @@ pub struct Phase {
     /// four times as fast.
     #[serde(default)]
     pub mix: [f64; 2],
-    /// Probability that the decoder is fed its own token, at both ends.
+    /// Probability that the decoder is fed its own token (scheduled sampling), at the beginning and
+    /// the end.
     #[serde(default)]
     pub sampling: [f64; 2],
-    /// Norm to which gradients are clipped; the configuration's if missing.
+    /// Global norm that gradients are clipped to; the configuration's if missing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub grad_clip: Option<f64>,
 }
@@ -139,9 +142,9 @@ fn full() -> [f64; 2] {
 pub struct Rates {
     /// Learning rate.
     pub learning_rate: f64,
-    /// Weight of the divergence.
+    /// Weight of the KL divergence.
     pub beta: f32,
-    /// Deviation of the noise.
+    /// Relative standard deviation of the noise.
     pub noise: f32,
     /// Share of inputs left out.
     pub drop: f32,
@@ -155,7 +158,7 @@ pub struct Rates {
     pub clip: f32,
 }
 
-/// A schedule file that cannot be used.
+/// Why a schedule file is rejected.
 #[derive(Debug, Error)]
 pub enum ScheduleError {
     /// The file cannot be read.
@@ -166,7 +169,7 @@ pub enum ScheduleError {
         /// Reason.
         source: std::io::Error,
     },
-    /// It is not what a schedule looks like.
+    /// The JSON is not a schedule.
     #[error("the schedule `{}` is not valid: {source}", path.display())]
     Json {
         /// File.
@@ -174,7 +177,7 @@ pub enum ScheduleError {
         /// Reason.
         source: serde_json::Error,
     },
-    /// There is no measure for the ends of phases.
+    /// `minutes` is missing although a phase has `until`.
     #[error("the schedule `{}` has a phase with `until`, so it needs `minutes` above 0", path.display())]
     Minutes {
         /// File.
@@ -188,7 +191,7 @@ pub enum ScheduleError {
         /// What is wrong.
         reason: &'static str,
     },
-    /// A phase makes no sense.
+    /// A phase with invalid values.
     #[error("phase {number} of the schedule `{}`: {reason}", path.display())]
     Phase {
         /// File.
@@ -255,7 +258,7 @@ impl Phase {
         own
     }
 
-    /// Whether the phase makes sense for a configuration; if not, what is wrong.
+    /// Checks the phase for a configuration; the error says what is wrong.
     pub(super) fn check(&self, config: &Config) -> Result<(), &'static str> {
         let positive = |value: f64| value.is_finite() && value > 0.0;
         let share = |values: [f64; 2]| values.iter().all(|value| (0.0..=1.0).contains(value));

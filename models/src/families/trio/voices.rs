@@ -1,4 +1,4 @@
-//! Melody, bass and drums of one piece, told apart by program and channel.
+//! Melody, bass and drums of one piece, distinguished by program and channel.
 
 use std::ops::Range;
 

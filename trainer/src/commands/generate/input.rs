@@ -24,10 +24,11 @@ const MAX_KEPT: usize = 1000;
 /// What is read of MIDI files beside what the original reads of them.
 #[derive(Args, Clone, Copy, Debug, Default)]
 pub(in crate::commands) struct Reading {
-    /// Take the notes of all channels for drums, since pads often send on another one than 10.
+    /// Read the notes of all channels as drums, since pads often send on channels other than 10.
     #[arg(long)]
     drums: bool,
-    /// Take melodies of every program, where the model by itself reads pianos to guitars.
+    /// Read melodies of every program; otherwise only programs 0 to 31 (piano to guitar and bass)
+    /// count.
     #[arg(long)]
     any_program: bool,
 }
@@ -172,7 +173,7 @@ pub(in crate::commands) fn encode(
     Ok(engine.encode(&tokens, controls.as_deref())?)
 }
 
-/// The means of what the encoder believes about each window.
+/// The posterior mean of each window.
 pub(super) fn means(engine: &mut Engine, inputs: &[Input]) -> anyhow::Result<Vec<Vec<f32>>> {
     Ok(encode(engine, inputs)?.into_iter().map(|posterior| posterior.mu).collect())
 }
