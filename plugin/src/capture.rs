@@ -12,11 +12,9 @@ use interlude_models::clip::{Clip, Note};
 use crate::{
     keyboard::KeyEvent,
     memory::room_for,
+    slots::SLOTS,
     transport::{Grid, Motion, PATTERN_BAR_BEATS, Segment},
 };
-
-/// Slots that can be recorded.
-pub const SLOTS: usize = 2;
 
 /// Most notes in a recording; later ones are left out.
 pub(crate) const MOST_NOTES: usize = 1024;
@@ -374,7 +372,13 @@ mod tests {
         }
 
         /// Rolls from `beats` over whole blocks of 250 samples at 120 BPM; `keys` have song beats.
-        fn roll(&mut self, mut beats: f64, until: f64, armed: [bool; 2], keys: &[(f64, u8, bool)]) {
+        fn roll(
+            &mut self,
+            mut beats: f64,
+            until: f64,
+            armed: [bool; SLOTS],
+            keys: &[(f64, u8, bool)],
+        ) {
             while beats < until - 1e-9 {
                 let host = HostTransport {
                     playing: true,

@@ -23,34 +23,24 @@ mod style;
 mod view;
 mod widget;
 
-use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 use browser::{Browser, Outcome, Purpose};
 use egui::{Rect, Ui, Vec2, pos2, vec2};
 
 use crate::shape::Attribute;
+use crate::slots::{Position, SLOTS};
+
+pub use crate::slots::SlotId;
 
 pub use view::{
-    Action, Capture, EngineView, Gesture, ParameterView, PatternView, SlotId, SlotView, StyleView,
-    View,
+    Action, Capture, EngineView, Gesture, ParameterView, PatternView, SlotView, StyleView, View,
 };
 
 /// The size of a new window, in logical pixels.
 pub const DEFAULT_SIZE: [f32; 2] = [860.0, 610.0];
 /// The smallest size at which all controls fit, in logical pixels.
 pub const MINIMUM_SIZE: [f32; 2] = [640.0, 460.0];
-/// Default of the morph, restored by a double click.
-pub const MORPH_DEFAULT: f32 = 0.0;
-/// Range of the temperature.
-pub const TEMPERATURE_RANGE: RangeInclusive<f32> = 0.05..=2.0;
-/// Default of the temperature, restored by a double click.
-pub const TEMPERATURE_DEFAULT: f32 = 0.5;
-/// Range of the seed.
-pub const SEED_RANGE: RangeInclusive<i32> = 0..=9999;
-/// Default of the seed, restored by a double click.
-pub const SEED_DEFAULT: i32 = 1;
-
 /// Interval between two frames of an animation, in seconds.
 const FRAME: std::time::Duration = std::time::Duration::from_millis(33);
 
@@ -90,13 +80,13 @@ pub fn draw(ui: &mut Ui, view: &View, state: &mut EditorState) -> Vec<Action> {
     if let Some(banner) = places.banner {
         status::banner(ui, banner, view, state);
     }
-    let morph = slider::finite_share(view.parameters.morph);
+    let weights = Position::new(view.parameters.morph).weights();
     let pattern = &view.pattern;
     let (_, beat) = roll::pattern_beat(pattern.position, pattern.beats_per_bar, pattern.bars);
     let files = Files::new(ui, &places, view);
     for id in SlotId::ALL {
         let around = slot::Surroundings {
-            weight: if id == SlotId::A { 1.0 - morph } else { morph },
+            weight: weights[id.index()],
             beat: pattern.playing.then_some(beat),
             bars: pattern.bars,
             file_above: files.above == Some(id),
@@ -160,7 +150,7 @@ impl EditorState {
 struct Places {
     header: Rect,
     banner: Option<Rect>,
-    slots: [Rect; 2],
+    slots: [Rect; SLOTS],
     stage: Rect,
     morph: Rect,
     shape: Option<Rect>,
@@ -203,19 +193,32 @@ impl Places {
         let cards = band(top, (morph.top() - 4.0 - top).max(120.0));
 
         let slot_width = (width * 0.225).clamp(150.0, 270.0);
-        let [slot_a, slot_b] = [cards.left(), cards.right() - slot_width].map(|left| {
-            Rect::from_min_size(pos2(left, cards.top()), vec2(slot_width, cards.height()))
+        // The first slot at the left, the next at the right, further ones below.
+        let [mut rows, mut row] = [0.0_f32; 2];
+        SlotId::ALL.iter().step_by(2).for_each(|_| rows += 1.0);
+        let height = (cards.height() - (rows - 1.0) * gap) / rows;
+        let slots = SlotId::ALL.map(|id| {
+            let is_left = id.index() % 2 == 0;
+            let left = if is_left { cards.left() } else { cards.right() - slot_width };
+            let top = cards.top() + row * (height + gap);
+            if !is_left {
+                row += 1.0;
+            }
+            Rect::from_min_size(pos2(left, top), vec2(slot_width, height))
         });
         let stage = Rect::from_min_max(
-            pos2(slot_a.right() + gap, cards.top()),
-            pos2(slot_b.left() - gap, cards.bottom()),
+            pos2(cards.left() + slot_width + gap, cards.top()),
+            pos2(cards.right() - slot_width - gap, cards.bottom()),
         );
-        Self { header, banner, slots: [slot_a, slot_b], stage, morph, shape, controls, status }
+        Self { header, banner, slots, stage, morph, shape, controls, status }
     }
 
-    /// The slot that a file at `position` is meant for: the one under it, else the nearer half.
+    /// The slot that a file at `position` is meant for: the nearest in its half of the window.
     fn slot_at(&self, position: egui::Pos2) -> SlotId {
-        if position.x < self.stage.center().x { SlotId::A } else { SlotId::B }
+        let is_left = position.x < self.stage.center().x;
+        let half = SlotId::ALL.into_iter().filter(|id| (id.index() % 2 == 0) == is_left);
+        let far = |id: &SlotId| (self.slots[id.index()].center().y - position.y).abs();
+        half.min_by(|a, b| far(a).total_cmp(&far(b))).unwrap_or(SlotId::A)
     }
 }
 
@@ -234,8 +237,9 @@ impl Files {
         ui.input(|input| {
             let target =
                 input.pointer.latest_pos().map_or(first_empty, |position| places.slot_at(position));
-            // Two files fill both slots; more are learnt from.
-            let order = if target == SlotId::A { SlotId::ALL } else { [SlotId::B, SlotId::A] };
+            // As many files as there are slots fill them; more are learnt from.
+            let mut order = SlotId::ALL;
+            order.rotate_left(target.index());
             let paths = input.raw.dropped_files.iter().map(|file| file.path().to_path_buf());
             let dropped = if input.raw.dropped_files.len() > order.len() {
                 vec![Action::LearnFiles(paths.collect())]

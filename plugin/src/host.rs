@@ -20,8 +20,9 @@ use nice_plug::{params::InternalParamMut, prelude::*};
 use parking_lot::Mutex;
 
 use crate::{
-    capture::SLOTS,
-    params::{ARMING, CHANGES, InterludeParams, LAST_CHANGE},
+    params::InterludeParams,
+    slots::{SLOTS, SlotId},
+    table,
 };
 
 thread_local! {
@@ -120,7 +121,7 @@ impl HostLink {
     /// The host must know that the project has changed. Not for the audio thread.
     fn project_changed(&self) {
         let changes = &self.params.changes;
-        let next = (changes.unmodulated_plain_value() + 1) % (LAST_CHANGE + 1);
+        let next = (changes.unmodulated_plain_value() + 1) % (table::CHANGES.max + 1);
         // SAFETY: a store of atomics, as nice-plug does it for a change from the editor; the
         // parameter has no callback.
         unsafe { changes._internal_set_plain_value(next) };
@@ -143,7 +144,7 @@ impl HostLink {
     }
 
     fn arming(&self, slot: usize) -> &BoolParam {
-        if slot == 0 { &self.params.capture_a } else { &self.params.capture_b }
+        &self.params.capture[slot]
     }
 
     /// Whether the project has changed since the last call.
@@ -159,7 +160,7 @@ impl HostLink {
     /// Hands each value that the host must be told to `tell`; one that it does not take is kept.
     pub fn tell(&self, mut tell: impl FnMut(Told) -> bool) {
         let bits = self.untold.swap(0, Ordering::AcqRel);
-        for (slot, id) in ARMING.into_iter().enumerate() {
+        for (slot, id) in SlotId::ALL.map(SlotId::capture_id).into_iter().enumerate() {
             let on = self.arming(slot).unmodulated_plain_value();
             let value = f64::from(u8::from(on));
             let told = Told { id: hash(id), normalized: value, steps: value };
@@ -169,7 +170,7 @@ impl HostLink {
         }
         let changes = &self.params.changes;
         let told = Told {
-            id: hash(CHANGES),
+            id: hash(table::CHANGES.id),
             normalized: f64::from(changes.unmodulated_normalized_value()),
             steps: f64::from(changes.unmodulated_plain_value()),
         };
@@ -240,10 +241,10 @@ mod tests {
         });
         let song = &params.song;
         let edits: [&dyn Fn(); 5] = [
-            &|| song.replace(0, Slot { source: "clip".to_owned(), ..Slot::default() }),
-            &|| song.undo(0),
+            &|| song.replace(SlotId::A, Slot { source: "clip".to_owned(), ..Slot::default() }),
+            &|| song.undo(SlotId::A),
             &|| song.swap(),
-            &|| song.replace(1, Slot::default()),
+            &|| song.replace(SlotId::B, Slot::default()),
             &|| {
                 song.edit(|state| state.model = "another".to_owned());
             },
@@ -252,7 +253,7 @@ mod tests {
             edit();
             assert_eq!(asked.load(Ordering::Relaxed), usize::from(number));
             assert!(link.take_changed() && !link.take_changed());
-            assert_eq!(told(&link), [(hash(CHANGES), f64::from(number))]);
+            assert_eq!(told(&link), [(hash(table::CHANGES.id), f64::from(number))]);
             assert_eq!(told(&link), []);
         }
         song.change(|state| state.slots[0].latent = None);
@@ -269,9 +270,9 @@ mod tests {
         let params = Arc::new(InterludeParams::default());
         let link = HostLink::new(Arc::clone(&params));
         // SAFETY: as a host would set it.
-        unsafe { params.changes._internal_set_plain_value(LAST_CHANGE) };
+        unsafe { params.changes._internal_set_plain_value(table::CHANGES.max) };
         params.song.swap();
-        assert_eq!(told(&link), [(hash(CHANGES), 0.0)]);
+        assert_eq!(told(&link), [(hash(table::CHANGES.id), 0.0)]);
     }
 
     /// A disarmed slot is told, until the host takes it; one that was not armed is not.
@@ -282,9 +283,9 @@ mod tests {
         link.disarm(0);
         assert!(!link.has_untold());
         // SAFETY: as a host would set it.
-        unsafe { params.capture_b._internal_set_plain_value(true) };
+        unsafe { params.capture[1]._internal_set_plain_value(true) };
         link.disarm(1);
-        assert_eq!(params.armed(), [false, false]);
+        assert_eq!(params.armed(), [false; SLOTS]);
         link.tell(|_| false);
         assert!(link.has_untold() && !link.take_changed());
         assert_eq!(told(&link), [(hash("capture_b"), 0.0)]);

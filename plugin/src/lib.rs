@@ -9,7 +9,8 @@
 //! | [`link`], [`shared`], [`memory`] | rings and atomics between the threads, shared data, memory for the audio thread |
 //! | [`worker`] | the thread for everything slow: models, encoding, decoding, files |
 //! | [`shape`] | attributes that a user raises or lowers |
-//! | [`params`], [`state`] | parameters, and what a project saves |
+//! | [`slots`] | the clips' slots, and where the morph lies between them |
+//! | [`params`], [`table`], [`state`] | parameters, what each is, and what a project saves |
 //! | [`host`] | notifications of the host |
 //! | [`resources`] | ONNX Runtime and models on disk |
 //! | [`editor`], [`window`], [`surface`] | the editor as a function of plain data, its connection, its window |
@@ -29,9 +30,11 @@ pub mod resources;
 pub mod shape;
 pub mod shared;
 pub mod sketch;
+pub mod slots;
 pub mod standalone;
 pub mod state;
 pub mod surface;
+pub mod table;
 pub mod transport;
 pub mod window;
 pub mod worker;

@@ -20,9 +20,10 @@ use atomic_float::{AtomicF32, AtomicF64};
 use rtrb::{Consumer, Producer, RingBuffer};
 
 use crate::{
-    capture::{Phase, SLOTS, Take},
+    capture::{Phase, Take},
     player::{Link, Pattern, Playhead, Request},
     sketch::Sketch,
+    slots::SLOTS,
 };
 
 /// Capacity of the ring to the worker, in messages.

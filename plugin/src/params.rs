@@ -1,151 +1,121 @@
-//! What the host automates and what a project remembers.
+//! What the host automates and what a project remembers. What each parameter is stands in [`table`].
 
-use nice_plug::prelude::*;
+use std::collections::BTreeMap;
+
+use nice_plug::{
+    params::persist::{PersistentField, deserialize_field, serialize_field},
+    prelude::*,
+};
 
 use crate::{
     editor::{DEFAULT_SIZE, MINIMUM_SIZE},
-    player::Settings,
-    shape::{Attribute, REACH},
-    state::Song,
+    player::{Sampling, Settings, Source},
+    shape::Attribute,
+    slots::{Position, SLOTS, SlotId},
+    state::{SONG, Song},
     surface::Extent,
+    table,
 };
 
-/// Temperatures offered; lower ones are indistinguishable from always taking the likeliest token.
-pub const TEMPERATURES: (f32, f32) = (0.05, 2.0);
-/// Largest seed.
-pub const LAST_SEED: i32 = 9999;
-/// Largest count of changes of the project; after it the count begins again.
-pub const LAST_CHANGE: i32 = 9999;
-/// The ids of the parameters that arm slots.
-pub const ARMING: [&str; 2] = ["capture_a", "capture_b"];
-/// The id of [`InterludeParams::changes`].
-pub const CHANGES: &str = "changes";
+/// The field of a saved state that holds [`InterludeParams::editor`].
+const EDITOR: &str = "editor";
 
-/// The parameters. Their ids are in every saved project and never change.
-#[derive(Params)]
+/// The parameters.
 pub struct InterludeParams {
     /// Clips, latents and the model.
-    #[persist = "song"]
     pub song: Song,
     /// The size of the editor's window.
-    #[persist = "editor"]
     pub editor: Extent,
-    /// Position between slot A (0) and slot B (1).
-    #[id = "morph"]
+    /// Position between the slots.
     pub morph: FloatParam,
     /// Temperature of the sampling.
-    #[id = "temperature"]
     pub temperature: FloatParam,
-    /// More or fewer notes.
-    #[id = "density"]
-    pub density: FloatParam,
-    /// Higher or lower notes.
-    #[id = "pitch"]
-    pub pitch: FloatParam,
-    /// A wider or narrower range of notes.
-    #[id = "range"]
-    pub range: FloatParam,
-    /// Larger or smaller leaps.
-    #[id = "interval"]
-    pub interval: FloatParam,
-    /// More or fewer notes off the beat.
-    #[id = "syncopation"]
-    pub syncopation: FloatParam,
+    /// More or less of each attribute.
+    pub shape: [FloatParam; Attribute::ALL.len()],
     /// Seed of the noise.
-    #[id = "seed"]
     pub seed: IntParam,
     /// Whether each cycle has its own noise.
-    #[id = "evolve"]
     pub evolve: BoolParam,
     /// Whether generated notes go out.
-    #[id = "output"]
     pub output: BoolParam,
     /// Whether incoming notes are passed on.
-    #[id = "thru"]
     pub thru: BoolParam,
     /// What the host's own bypass button switches: nothing is generated and all that comes in is
     /// passed on. Without it hosts stop calling the plug-in, and notes that sound would not end.
-    #[id = "bypass"]
     pub bypass: BoolParam,
-    /// Whether slot A is armed.
-    #[id = "capture_a"]
-    pub capture_a: BoolParam,
-    /// Whether slot B is armed.
-    #[id = "capture_b"]
-    pub capture_b: BoolParam,
+    /// Whether each slot is armed.
+    pub capture: [BoolParam; SLOTS],
     /// Counts the changes that the user makes to what no other parameter shows: clips, style, model.
     /// A host sees by it that the project has to be saved. Nothing depends on its value, so it may
     /// be automated and recalled without harm.
-    #[id = "changes"]
     pub changes: IntParam,
 }
 
 impl Default for InterludeParams {
     fn default() -> Self {
-        let (coldest, hottest) = TEMPERATURES;
         Self {
             song: Song::default(),
             editor: Extent::new(DEFAULT_SIZE, MINIMUM_SIZE),
-            morph: FloatParam::new("Morph", 0.0, FloatRange::Linear { min: 0.0, max: 1.0 })
-                .with_value_to_string(formatters::v2s_f32_rounded(3)),
-            temperature: FloatParam::new(
-                "Temperature",
-                0.5,
-                FloatRange::Skewed {
-                    min: coldest,
-                    max: hottest,
-                    factor: FloatRange::skew_factor(-1.0),
-                },
-            )
-            .with_value_to_string(formatters::v2s_f32_rounded(3)),
-            density: attribute(Attribute::Density),
-            pitch: attribute(Attribute::Pitch),
-            range: attribute(Attribute::Range),
-            interval: attribute(Attribute::Interval),
-            syncopation: attribute(Attribute::Syncopation),
-            seed: IntParam::new("Seed", 1, IntRange::Linear { min: 0, max: LAST_SEED }),
-            evolve: BoolParam::new("Evolve", false),
-            output: BoolParam::new("Output", true),
-            thru: BoolParam::new("Thru", true),
-            bypass: BoolParam::new("Bypass", false).make_bypass(),
-            capture_a: BoolParam::new("Capture A", false),
-            capture_b: BoolParam::new("Capture B", false),
-            changes: IntParam::new(
-                "Project changes",
-                0,
-                IntRange::Linear { min: 0, max: LAST_CHANGE },
-            ),
+            morph: table::MORPH.param(),
+            temperature: table::TEMPERATURE.param(),
+            shape: table::SHAPE.each_ref().map(table::Number::param),
+            seed: table::SEED.param(),
+            evolve: table::EVOLVE.param(),
+            output: table::OUTPUT.param(),
+            thru: table::THRU.param(),
+            bypass: table::BYPASS.param().make_bypass(),
+            capture: SlotId::ALL.map(|slot| table::capture(slot).param()),
+            changes: table::CHANGES.param(),
         }
     }
 }
 
-fn attribute(attribute: Attribute) -> FloatParam {
-    let range = FloatRange::Linear { min: -REACH, max: REACH };
-    FloatParam::new(attribute.entry().name, 0.0, range)
-        .with_value_to_string(formatters::v2s_f32_rounded(2))
+// SAFETY: the pointers lead to fields of this object, which hosts' wrappers keep in an `Arc` beside
+// them; the derived implementation does the same, but knows no arrays with ids of their own.
+unsafe impl Params for InterludeParams {
+    fn param_map(&self) -> Vec<(String, ParamPtr, String)> {
+        let mut pointers = vec![self.morph.as_ptr(), self.temperature.as_ptr()];
+        pointers.extend(self.shape.iter().map(Param::as_ptr));
+        pointers.push(self.seed.as_ptr());
+        pointers.extend([&self.evolve, &self.output, &self.thru, &self.bypass].map(Param::as_ptr));
+        pointers.extend(self.capture.iter().map(Param::as_ptr));
+        pointers.push(self.changes.as_ptr());
+        let ids = table::ids().into_iter();
+        ids.zip(pointers).map(|(id, pointer)| (id.to_owned(), pointer, String::new())).collect()
+    }
+
+    fn serialize_fields(&self) -> BTreeMap<String, String> {
+        let song = self.song.map(serialize_field);
+        let editor = self.editor.map(serialize_field);
+        let fields = [(SONG, song), (EDITOR, editor)].into_iter();
+        fields.filter_map(|(name, text)| Some((name.to_owned(), text.ok()?))).collect()
+    }
+
+    fn deserialize_fields(&self, serialized: &BTreeMap<String, String>) {
+        if let Some(Ok(song)) = serialized.get(SONG).map(|text| deserialize_field(text)) {
+            self.song.set(song);
+        }
+        if let Some(Ok(size)) = serialized.get(EDITOR).map(|text| deserialize_field(text)) {
+            self.editor.set(size);
+        }
+    }
 }
 
 impl InterludeParams {
     /// What a pattern is made from, as the parameters are now.
     pub fn settings(&self) -> Settings {
         Settings {
-            morph: self.morph.value().clamp(0.0, 1.0),
-            temperature: self.temperature.value().clamp(TEMPERATURES.0, TEMPERATURES.1),
-            shape: Attribute::ALL
-                .map(|attribute| self.attribute(attribute).value().clamp(-REACH, REACH)),
-            seed: self.seed.value().clamp(0, LAST_SEED).unsigned_abs(),
-            evolve: self.evolve.value(),
-        }
-    }
-
-    /// How much more of an attribute there shall be.
-    pub fn attribute(&self, attribute: Attribute) -> &FloatParam {
-        match attribute {
-            Attribute::Density => &self.density,
-            Attribute::Pitch => &self.pitch,
-            Attribute::Range => &self.range,
-            Attribute::Interval => &self.interval,
-            Attribute::Syncopation => &self.syncopation,
+            position: Position::new(self.morph.value()),
+            source: Source::Between,
+            amounts: Attribute::ALL.map(|attribute| {
+                let index = attribute.index();
+                table::SHAPE[index].clamp(self.shape[index].value())
+            }),
+            sampling: Sampling {
+                temperature: table::TEMPERATURE.clamp(self.temperature.value()),
+                seed: table::SEED.clamp(self.seed.value()).unsigned_abs(),
+                evolve: self.evolve.value(),
+            },
         }
     }
 
@@ -160,7 +130,40 @@ impl InterludeParams {
     }
 
     /// Which slots are armed.
-    pub fn armed(&self) -> [bool; 2] {
-        [self.capture_a.value(), self.capture_b.value()]
+    pub fn armed(&self) -> [bool; SLOTS] {
+        self.capture.each_ref().map(BoolParam::value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Each id of the table leads to the parameter of its name.
+    #[test]
+    fn ids_lead_to_their_parameters() {
+        let params = InterludeParams::default();
+        let map = params.param_map();
+        assert_eq!(map.len(), table::ids().len());
+        let pointer = |id: &str| map.iter().find(|(known, ..)| known == id).map(|known| known.1);
+        let arming = |slot: SlotId| params.capture[slot.index()].as_ptr();
+        for slot in SlotId::ALL {
+            assert!(pointer(slot.capture_id()) == Some(arming(slot)));
+        }
+        for (number, param) in table::SHAPE.iter().zip(&params.shape) {
+            assert!(pointer(number.id) == Some(param.as_ptr()) && param.name() == number.name);
+        }
+        for (id, param) in [
+            ("morph", params.morph.as_ptr()),
+            ("temperature", params.temperature.as_ptr()),
+            ("seed", params.seed.as_ptr()),
+            ("evolve", params.evolve.as_ptr()),
+            ("output", params.output.as_ptr()),
+            ("thru", params.thru.as_ptr()),
+            ("bypass", params.bypass.as_ptr()),
+            ("changes", params.changes.as_ptr()),
+        ] {
+            assert!(pointer(id) == Some(param), "{id}");
+        }
     }
 }

@@ -30,7 +30,7 @@ mod sounding;
 mod tests;
 
 use decisions::{Decision, Decisions, Wanted};
-pub use pattern::{Lane, Pattern, Request, Settings};
+pub use pattern::{Lane, Pattern, Request, Sampling, Settings, Source};
 pub use sounding::{Event, MOST_EVENTS, Sounding};
 
 /// Look-ahead in beats at which the pattern of a cycle of this many bars is requested; longer

@@ -8,7 +8,7 @@ use nice_plug::{
 };
 
 use crate::{
-    capture::{Capture, SLOTS, Take},
+    capture::{Capture, Take},
     headway::{Headway, LONGEST_WAIT},
     host::HostLink,
     keyboard::{KeyEvent, Keyboard},
@@ -17,6 +17,7 @@ use crate::{
     params::InterludeParams,
     player::{Conditions, Event, MOST_EVENTS, Player},
     shared::Shared,
+    slots::SLOTS,
     state,
     surface::Surface,
     transport::{Block, Grid, HostTransport, Timeline},

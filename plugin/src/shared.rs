@@ -6,7 +6,11 @@ use interlude_models::clip::Clip;
 use parking_lot::Mutex;
 
 use crate::{
-    capture::SLOTS, link::Signals, player::Settings, resources::InstalledModel, shape::Attribute,
+    link::Signals,
+    player::Settings,
+    resources::InstalledModel,
+    shape::Attribute,
+    slots::{SLOTS, SlotId},
     state::Song,
 };
 
@@ -19,7 +23,7 @@ pub const PREVIEW: u64 = u64::MAX;
 #[derive(Clone, Debug, PartialEq)]
 pub enum Command {
     /// Load a MIDI file into a slot.
-    LoadFile(usize, PathBuf),
+    LoadFile(SlotId, PathBuf),
     /// Write the pattern that answered a request to a MIDI file.
     Export(u64, PathBuf),
     /// Learn a style from MIDI files.
@@ -30,7 +34,7 @@ pub enum Command {
     StopLearning,
     /// Put a new clip into a slot, drawn from the style, or from all that the model knows. The number
     /// decides which.
-    Draw(usize, u64),
+    Draw(SlotId, u64),
     /// Remember the folder of the file browser for the user's next editor.
     RememberFolder(PathBuf),
     /// Look again which models there are.

@@ -27,7 +27,7 @@ use crate::resources;
 /// The name of Interlude's client and window in the system.
 const NAME: &str = "Interlude";
 
-/// The two clips that a new program begins with: the first MIDI files, by name, in the folder
+/// The clips that a new program begins with: the first MIDI files, by name, in the folder
 /// `clips` of the resources.
 pub fn factory_clips() -> Vec<PathBuf> {
     resources::folder().map(|folder| clips_in(&folder.join("clips"))).unwrap_or_default()
@@ -41,7 +41,7 @@ fn clips_in(folder: &Path) -> Vec<PathBuf> {
         .filter(|path| path.extension().is_some_and(|end| end.eq_ignore_ascii_case("mid")))
         .collect();
     clips.sort();
-    clips.truncate(crate::capture::SLOTS);
+    clips.truncate(crate::slots::SLOTS);
     clips
 }
 

@@ -22,7 +22,7 @@ use nice_plug::params::persist::PersistentField;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
-use crate::capture::SLOTS;
+use crate::slots::{SLOTS, SlotId};
 
 mod reading;
 
@@ -105,7 +105,7 @@ impl TryFrom<SavedStyle> for Style {
 pub struct SongState {
     /// The model: the name of one of the installed models, or the absolute path of a model folder.
     pub model: String,
-    /// Slots A and B.
+    /// The slots, in order.
     pub slots: Vec<Slot>,
     /// What new ideas are drawn from; `None` for all that the model knows.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -233,20 +233,18 @@ impl Song {
     }
 
     /// Puts a slot's new content in its place and keeps the old one to be had back.
-    pub fn replace(&self, slot: usize, content: Slot) {
+    pub fn replace(&self, slot: SlotId, content: Slot) {
         self.edit(|state| {
-            if let Some(place) = state.slots.get_mut(slot) {
+            if let Some(place) = state.slots.get_mut(slot.index()) {
                 let old = std::mem::replace(place, content);
-                if let Some(before) = self.0.before.lock().get_mut(slot) {
-                    *before = Some(old);
-                }
+                self.0.before.lock()[slot.index()] = Some(old);
             }
         });
     }
 
     /// Exchanges a slot's content with what it held before.
-    pub fn undo(&self, slot: usize) {
-        let before = self.0.before.lock().get_mut(slot).and_then(Option::take);
+    pub fn undo(&self, slot: SlotId) {
+        let before = self.0.before.lock()[slot.index()].take();
         if let Some(before) = before {
             self.replace(slot, before);
         }
@@ -261,8 +259,8 @@ impl Song {
     }
 
     /// Whether a slot's content from before its last change can be had back.
-    pub fn can_undo(&self, slot: usize) -> bool {
-        self.0.before.lock().get(slot).is_some_and(Option::is_some)
+    pub fn can_undo(&self, slot: SlotId) -> bool {
+        self.0.before.lock()[slot.index()].is_some()
     }
 
     /// Changes the state if it still has this revision, and returns the new one.
@@ -430,16 +428,16 @@ mod tests {
                 state.slots.iter().map(|slot| slot.source.clone()).collect::<Vec<_>>()
             })
         };
-        for (slot, name) in [(0, "one"), (1, "two"), (0, "three")] {
+        for (slot, name) in [(SlotId::A, "one"), (SlotId::B, "two"), (SlotId::A, "three")] {
             song.replace(slot, named(name));
         }
         song.swap();
         assert_eq!(names(), ["two", "three"]);
-        song.undo(1);
+        song.undo(SlotId::B);
         assert_eq!(names(), ["two", "one"]);
-        song.undo(1);
+        song.undo(SlotId::B);
         assert_eq!(names(), ["two", "three"]);
-        song.undo(0);
+        song.undo(SlotId::A);
         assert_eq!(names(), ["", "three"]);
     }
 
@@ -497,7 +495,7 @@ mod tests {
             let params = InterludeParams::default();
             let latent = Latent { model: "m".to_owned(), mu: vec![value] };
             let clip = Some(Clip::new(vec![note(0.0, 1.0, 60)], 8.0));
-            params.song.replace(0, Slot { clip, latent: Some(latent), ..Slot::default() });
+            params.song.replace(SlotId::A, Slot { clip, latent: Some(latent), ..Slot::default() });
             let again = InterludeParams::default();
             again.deserialize_fields(&params.serialize_fields());
             let (state, _) = again.song.snapshot();

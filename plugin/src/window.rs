@@ -16,14 +16,14 @@ mod presence;
 use presence::Subject;
 
 use crate::{
-    capture::{Phase, SLOTS},
+    capture::Phase,
     editor::{
         self, Action, Capture, EditorState, EngineView, Gesture, ParameterView, PatternView,
         SlotView, StyleView, View,
     },
     params::InterludeParams,
-    shape::Attribute,
     shared::{Command, PREVIEW, Shared},
+    slots::{SLOTS, SlotId},
     state::Slot,
     surface::{Content, Surface},
     transport::PATTERN_BAR_BEATS,
@@ -120,7 +120,7 @@ impl Window {
         self.view.parameters = ParameterView {
             morph: params.morph.value(),
             temperature: params.temperature.value(),
-            shape: Attribute::ALL.map(|attribute| params.attribute(attribute).value()),
+            shape: params.shape.each_ref().map(FloatParam::value),
             seed: params.seed.value(),
             evolve: params.evolve.value(),
             output: params.output.value(),
@@ -164,7 +164,8 @@ impl Window {
     fn fill_slots(&mut self) {
         let song = &self.shared.song;
         let armed = if song.is_fresh() { [false; SLOTS] } else { self.params.armed() };
-        for (index, slot) in self.view.slots.iter_mut().enumerate().take(SLOTS) {
+        for (id, slot) in SlotId::ALL.into_iter().zip(&mut self.view.slots) {
+            let index = id.index();
             let taken = self.shared.signals.taken(index);
             if self.seen.taken[index].replace(taken).is_some_and(|before| before != taken) {
                 self.seen.done[index] = Some(Instant::now());
@@ -184,7 +185,7 @@ impl Window {
                 }
                 _ => None,
             };
-            slot.can_undo = song.can_undo(index);
+            slot.can_undo = song.can_undo(id);
         }
         let revision = song.revision();
         if self.seen.song == Some(revision) {
@@ -251,29 +252,29 @@ impl Window {
             Action::Morph(gesture) => self.gesture(&params.morph, gesture),
             Action::Temperature(gesture) => self.gesture(&params.temperature, gesture),
             Action::Shape(attribute, gesture) => {
-                self.gesture(params.attribute(attribute), gesture);
+                self.gesture(&params.shape[attribute.index()], gesture);
             }
             Action::Seed(gesture) => self.gesture(&params.seed, gesture),
             Action::Evolve(on) => self.switch(&params.evolve, on),
             Action::Output(on) => self.switch(&params.output, on),
             Action::Thru(on) => self.switch(&params.thru, on),
             Action::Capture(slot, on) => {
-                let slots = [&params.capture_a, &params.capture_b];
+                let slots = &params.capture;
                 if shared.song.take_fresh() {
                     // The user's wish counts from here on, not that of the day the project was saved.
-                    for armed in slots.into_iter().filter(|param| param.value()) {
+                    for armed in slots.iter().filter(|param| param.value()) {
                         self.switch(armed, false);
                     }
                 }
-                self.switch(slots[slot.index()], on);
+                self.switch(&slots[slot.index()], on);
             }
-            Action::LoadFile(slot, path) => worker.command(Command::LoadFile(slot.index(), path)),
-            Action::Clear(slot) => shared.song.replace(slot.index(), Slot::default()),
-            Action::Undo(slot) => shared.song.undo(slot.index()),
+            Action::LoadFile(slot, path) => worker.command(Command::LoadFile(slot, path)),
+            Action::Clear(slot) => shared.song.replace(slot, Slot::default()),
+            Action::Undo(slot) => shared.song.undo(slot),
             Action::Swap => shared.song.swap(),
             Action::Draw(slot) => {
                 let number = RandomState::new().build_hasher().finish();
-                worker.command(Command::Draw(slot.index(), number));
+                worker.command(Command::Draw(slot, number));
             }
             Action::LearnFiles(files) => worker.command(Command::LearnFiles(files)),
             Action::LearnSlots => worker.command(Command::LearnSlots),
@@ -315,7 +316,7 @@ mod tests {
     use std::sync::atomic::AtomicU32;
 
     use super::*;
-    use crate::{editor::SlotId, resources::InstalledModel};
+    use crate::resources::InstalledModel;
 
     /// Each action that changes the music marks the project as changed, once; one that changes
     /// nothing does not.

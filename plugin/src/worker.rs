@@ -16,11 +16,12 @@ use interlude_models::{clip::Clip, tokens::Controls};
 use serde_json::json;
 
 use crate::{
-    capture::{SLOTS, Take},
+    capture::Take,
     link::{Signals, ToAudio},
     player::{Lane, Pattern, Request},
     resources,
     shared::{Command, PREVIEW, Shared},
+    slots::{SLOTS, SlotId},
     state::{Latent, Slot, SongState, Style},
 };
 
@@ -34,6 +35,7 @@ mod model;
 mod preferences;
 mod reading;
 mod shaping;
+mod source;
 #[cfg(test)]
 mod tests;
 mod thread;
@@ -202,7 +204,7 @@ impl Worker {
 
     fn send(&mut self) {
         while let Some(message) = self.outbox.pop_front() {
-            if let Err(rtrb::PushError::Full(message)) = self.inbox.to_audio().push(message) {
+            if let Err(rtrb::PushError::Full(message)) = self.inbox.answers().push(message) {
                 self.outbox.push_front(message);
                 return;
             }
@@ -267,12 +269,13 @@ impl Worker {
 
     /// A recording has come.
     fn take_in(&mut self, take: Box<Take>) {
-        self.fill(take.slot(), take.clip(), None, "Captured".to_owned());
+        let Some(slot) = SlotId::at(take.slot()) else { return };
+        self.fill(slot, take.clip(), None, "Captured".to_owned());
         self.signals().count_taken(take.slot());
         self.outbox.push_back(ToAudio::Take(take));
     }
 
-    fn fill(&mut self, slot: usize, clip: Clip, controls: Option<Controls>, source: String) {
+    fn fill(&mut self, slot: SlotId, clip: Clip, controls: Option<Controls>, source: String) {
         self.set_clip_problem(None);
         let content = Slot { clip: Some(clip), source, controls, latent: None };
         self.shared.song.replace(slot, content);
@@ -314,7 +317,8 @@ impl Worker {
         let mut points: [Option<Point>; SLOTS] = Default::default();
         let mut problems: [Option<String>; SLOTS] = Default::default();
         let mut unread = [false; SLOTS];
-        for (index, slot) in state.slots.iter().enumerate().take(SLOTS) {
+        for (id, slot) in SlotId::ALL.into_iter().zip(&state.slots) {
+            let index = id.index();
             let known = slot.latent.as_ref().filter(|latent| {
                 latent.model == self.model_name
                     && self
@@ -323,7 +327,7 @@ impl Worker {
                         .is_none_or(|model| model.latent_size() == latent.mu.len())
             });
             let known = known.map(|latent| latent.mu.as_slice());
-            let point = match self.locate(index, slot, known) {
+            let point = match self.locate(id, slot, known) {
                 Some(Ok(point)) => point,
                 Some(Err(problem)) => {
                     problems[index] = Some(problem);
@@ -334,7 +338,7 @@ impl Worker {
             };
             if let (Some(clip), Some(model)) = (&slot.clip, &self.model) {
                 problems[index] =
-                    advice::misread(letter(index), clip, model.config(), &self.model_name);
+                    advice::misread(id.letter(), clip, model.config(), &self.model_name);
             }
             // While another model is loaded, codes of the one in use are none of the project's.
             if known.is_none() && self.model_name == state.model {
@@ -372,19 +376,19 @@ impl Worker {
     /// without a model.
     fn locate(
         &mut self,
-        index: usize,
+        id: SlotId,
         slot: &Slot,
         known: Option<&[f32]>,
     ) -> Option<Result<Point, String>> {
         let clip = slot.clip.as_ref()?;
-        let letter = letter(index);
+        let letter = id.letter();
         let model = self.model.as_mut()?;
         let begun = Instant::now();
         let point = model.locate(slot, known);
         if point.is_ok() && known.is_none() {
             self.trace.write(&json!({
                 "event": "encoded",
-                "slot": letter.to_string(),
+                "slot": letter,
                 "encode_ms": milliseconds(begun),
             }));
         }
@@ -400,10 +404,10 @@ impl Worker {
     /// The music that a request asks for; `None` when a newer one makes it needless.
     fn make(&mut self, request: &Request) -> Option<Clip> {
         let Some(model) = &mut self.model else { return Some(Clip::default()) };
-        let Some(mut point) = model.blend(&self.points, request.settings.morph) else {
+        let Some(mut point) = source::point(model, &self.points, &request.settings) else {
             return Some(Clip::default());
         };
-        model.shaping().apply(&mut point.code, &request.settings.shape);
+        model.shaping().apply(&mut point.code, &request.settings.amounts);
         let begun = Instant::now();
         let inbox = &mut self.inbox;
         let mut on_step = |_step: usize| {
@@ -421,7 +425,7 @@ impl Worker {
                 self.trace.write(&json!({
                     "event": "decoded",
                     "cycle": request.cycle,
-                    "morph": request.settings.morph,
+                    "morph": request.settings.position.share(),
                     "decode_ms": decode_ms,
                     "notes": clip.notes.len(),
                 }));
@@ -462,10 +466,6 @@ impl Worker {
         }
         self.shared.status.lock().clip_problem = problem;
     }
-}
-
-fn letter(slot: usize) -> char {
-    char::from(b'A' + u8::try_from(slot).unwrap_or(0))
 }
 
 /// Whether a style was learnt with a model.

@@ -14,8 +14,9 @@ use interlude_models::{clip::Clip, runtime::Runtime};
 use interlude_plugin::{
     link::{AudioEnd, link},
     params::InterludeParams,
-    player::{Lane, Link, Request, Settings},
+    player::{Lane, Link, Request, Sampling, Settings, Source},
     shared::{Command, Shared},
+    slots::{Position, SlotId},
     state::{self, Slot, Song, SongState},
     worker::WorkerThread,
 };
@@ -37,7 +38,12 @@ struct Bench {
 
 /// Settings of a case: morph position, temperature, evolve.
 fn settings(morph: f32, temperature: f32, evolve: bool) -> Settings {
-    Settings { morph, temperature, evolve, seed: 1, shape: [0.0; 5] }
+    Settings {
+        position: Position::new(morph),
+        source: Source::Between,
+        amounts: [0.0; 5],
+        sampling: Sampling { temperature, seed: 1, evolve },
+    }
 }
 
 impl Bench {
@@ -123,11 +129,13 @@ fn cases_of(model: &Shipped) -> Cases {
     bench.ask("another cycle without evolve", 5, settings(0.5, 0.7, false));
     bench.ask("evolve cycle 0", 0, settings(0.5, 0.7, true));
     bench.ask("evolve cycle 3", 3, settings(0.5, 0.7, true));
-    bench.ask("seed 77", 3, Settings { seed: 77, ..settings(0.5, 0.7, false) });
-    let shaped = |shape| Settings { shape, ..settings(0.25, 0.7, false) };
+    let mut seeded = settings(0.5, 0.7, false);
+    seeded.sampling.seed = 77;
+    bench.ask("seed 77", 3, seeded);
+    let shaped = |amounts| Settings { amounts, ..settings(0.25, 0.7, false) };
     bench.ask("more density", 3, shaped([2.0, 0.0, 0.0, 0.0, 0.0]));
     bench.ask("lower, wider, more syncopation", 3, shaped([0.0, -1.5, 1.0, 0.5, 1.0]));
-    bench.filled_by("dice 5", 0, Command::Draw(0, 5));
+    bench.filled_by("dice 5", 0, Command::Draw(SlotId::A, 5));
     bench.ask("between an idea and a clip", 3, settings(0.5, 0.7, false));
     let mut cases = std::mem::take(&mut bench.cases);
     drop(bench);
@@ -141,7 +149,7 @@ fn cases_of(model: &Shipped) -> Cases {
         bench.worker.command(Command::LearnSlots);
         let song = &bench.shared.song;
         bench.until(|| song.read(|state| state.style.is_some().then_some(())));
-        bench.filled_by("dice 99 of a style", 1, Command::Draw(1, 99));
+        bench.filled_by("dice 99 of a style", 1, Command::Draw(SlotId::B, 99));
         bench.ask("between a clip and one of a style", 3, settings(0.5, 0.7, true));
         cases.append(&mut bench.cases);
     }

@@ -9,8 +9,9 @@ use egui::{Align2, Color32, Id, Key, Rect, Sense, Stroke, TextEdit, Ui, WidgetIn
 
 use super::icon::Icon;
 use super::palette;
-use super::view::{Action, SlotId};
+use super::view::Action;
 use super::widget::{self, Button};
+use crate::slots::SlotId;
 
 /// The most entries of a folder that are listed.
 const ENTRIES_MAX: usize = 5000;

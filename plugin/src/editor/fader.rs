@@ -3,9 +3,10 @@
 use egui::{Align2, Rangef, Rect, Sense, Ui, WidgetInfo, pos2, vec2};
 
 use super::number::{Number, Typed};
-use super::slider::{Hold, Slider, finite_share};
+use super::slider::{Hold, Slider};
 use super::view::Gesture;
 use super::{EditorState, palette, widget};
+use crate::table;
 
 /// Half the height of the area that reacts to the pointer.
 const FELT: f32 = 8.0;
@@ -20,22 +21,14 @@ pub(super) struct Fader<'a> {
     pub(super) rect: Rect,
     /// The parameter's value, in its own unit.
     pub(super) value: f32,
-    /// Default value, restored by a double click or the right button.
-    pub(super) reset: f32,
     /// Whether the bar starts at `reset` instead of the lowest value.
     pub(super) two_sided: bool,
-    /// The name.
-    pub(super) label: &'a str,
-    /// Text of the tooltip.
+    /// What it moves.
+    pub(super) parameter: &'a table::Number,
+    /// What the tooltip teaches.
     pub(super) hint: &'a str,
     /// Whether it can be moved.
     pub(super) enabled: bool,
-    /// The number that is shown for a value.
-    pub(super) number: fn(f32) -> String,
-    /// Maps the position of the handle, 0 to 1, to the parameter's unit.
-    pub(super) unit: fn(f32) -> f32,
-    /// Maps the parameter's unit to the position of the handle, 0 to 1.
-    pub(super) share: fn(f32) -> f32,
 }
 
 impl Fader<'_> {
@@ -55,25 +48,22 @@ impl Fader<'_> {
             track,
             knob: vec2(KNOB + 2.5, FELT),
             way: Rangef::new(rect.left() + 7.0, rect.right() - 7.0),
-            value: finite_share((self.share)(self.value)),
-            reset: (self.share)(self.reset),
-            label: self.label,
-            unit: self.unit,
-            share: self.share,
+            value: self.parameter.share(self.value),
+            parameter: self.parameter,
         };
         if !self.enabled {
             *hold = Hold::default();
             let response = ui.interact(rect, self.id, Sense::hover());
             let shown = f64::from(self.value);
-            response.widget_info(|| WidgetInfo::slider(false, shown, self.label));
+            response.widget_info(|| WidgetInfo::slider(false, shown, self.parameter.name));
             self.paint(ui, &slider, slider.value, 0.0, 0.4);
             self.name(ui, rect.right(), 0.4);
             response.on_hover_text(self.hint);
             return Vec::new();
         }
         let (response, mut gestures, mut value) = slider.interact(ui, hold);
-        let text = (self.number)((self.unit)(value));
-        let [low, high] = [0.0, 1.0].map(|end| (self.unit)(end));
+        let text = (self.parameter.shown)(self.parameter.at(value));
+        let [low, high] = [0.0, 1.0].map(|end| self.parameter.at(end));
         let number = Number {
             id: self.id.with("number"),
             rect: Rect::from_min_max(
@@ -81,17 +71,17 @@ impl Fader<'_> {
                 pos2(rect.right(), line - 11.0),
             ),
             anchor: Align2::RIGHT_BOTTOM,
-            label: self.label,
+            label: self.parameter.name,
             text: &text,
             colour: palette::TEXT,
             range: low..=high,
-            ends: [&(self.number)(low), &(self.number)(high)],
+            ends: [&(self.parameter.shown)(low), &(self.parameter.shown)(high)],
             whole: false,
             framed: false,
         };
         let typed = number.show(ui, state).map(|typed| match typed {
-            Typed::Value(number) => (self.share)(number),
-            Typed::Reset => slider.reset,
+            Typed::Value(number) => self.parameter.share(number),
+            Typed::Reset => slider.reset(),
         });
         if let Some(share) = typed {
             slider.set(share, &mut value, &mut gestures);
@@ -115,7 +105,15 @@ impl Fader<'_> {
         let left = pos2(rect.left(), rect.center().y - 2.0);
         let colour = palette::faded(palette::SECONDARY, opacity);
         let (font, room) = (palette::body(), end - rect.left());
-        widget::text(ui.painter(), left, Align2::LEFT_BOTTOM, self.label, font, colour, room);
+        widget::text(
+            ui.painter(),
+            left,
+            Align2::LEFT_BOTTOM,
+            self.parameter.name,
+            font,
+            colour,
+            room,
+        );
     }
 
     /// Paints track and knob; returns the knob's place.
@@ -130,7 +128,7 @@ impl Fader<'_> {
         let x = slider.centre(value);
         painter.rect_filled(bar(left, right), 2, palette::faded(palette::HOVERED, opacity));
         if self.two_sided {
-            let rest = slider.centre(slider.reset);
+            let rest = slider.centre(slider.reset());
             painter.rect_filled(bar(rest, x), 2, faint);
             let mark = Rect::from_center_size(pos2(rest, line), vec2(2.0, 9.0));
             painter.rect_filled(mark, 1, faint);

@@ -6,9 +6,10 @@ use egui::{Align2, FontId, Rangef, Rect, Shape, Stroke, StrokeKind, Ui, pos2, ve
 use super::icon::Icon;
 use super::number::{Number, Typed};
 use super::slider::{Slider, finite_share};
-use super::view::{Action, Gesture, SlotId, View};
+use super::view::{Action, Gesture, View};
 use super::widget::{self, Button};
-use super::{EditorState, MORPH_DEFAULT, palette};
+use super::{EditorState, palette};
+use crate::{slots::SlotId, table::MORPH};
 
 /// Half the width and height of the handle.
 const HANDLE: egui::Vec2 = vec2(31.0, 17.0);
@@ -39,10 +40,7 @@ pub(super) fn show(
         knob: HANDLE,
         way: Rangef::new(track.left() + HANDLE.x, track.right() - HANDLE.x),
         value: finite_share(morph),
-        reset: MORPH_DEFAULT,
-        label: "Morph",
-        unit: |share| share,
-        share: |value| value,
+        parameter: &MORPH,
     };
     let (response, mut gestures, mut value) = slider.interact(ui, &mut state.morph);
     let number = Number {
@@ -52,8 +50,8 @@ pub(super) fn show(
             vec2(58.0, 22.0),
         ),
         anchor: Align2::CENTER_CENTER,
-        label: "Morph",
-        text: &format!("{:.1} %", value * 100.0),
+        label: MORPH.name,
+        text: &(MORPH.shown)(value),
         colour: palette::TEXT,
         range: 0.0..=100.0,
         ends: ["0", "100 %"],
@@ -62,18 +60,16 @@ pub(super) fn show(
     };
     let typed = number.show(ui, state).map(|typed| match typed {
         Typed::Value(percent) => percent / 100.0,
-        Typed::Reset => slider.reset,
+        Typed::Reset => slider.reset(),
     });
     if let Some(target) = typed {
         slider.set(target, &mut value, &mut gestures);
     }
     actions.extend(gestures.into_iter().map(Action::Morph));
 
-    for id in SlotId::ALL {
-        let (x, target) = match id {
-            SlotId::A => (rect.left() + ends, 0.0),
-            SlotId::B => (rect.right() - ends, 1.0),
-        };
+    for id in SlotId::ALL.into_iter().filter(|id| id.is_end()) {
+        let target = id.place();
+        let x = egui::lerp(rect.left() + ends..=rect.right() - ends, target);
         if end_button(ui, pos2(x, middle), id) {
             actions.extend([Gesture::Begin, Gesture::Set(target), Gesture::End].map(Action::Morph));
         }
@@ -124,10 +120,7 @@ pub(super) fn show(
     widget::focus_ring(ui, &response, handle.expand(3.0), 21);
     let response = response.on_hover_cursor(egui::CursorIcon::ResizeHorizontal);
     if !held {
-        response.on_hover_text_at_pointer(
-            "Where between A and B the next cycle is generated. Drag, scroll or use the arrow \
-             keys, with Shift for small steps; double-click to go back to A. Hosts can automate it.",
-        );
+        response.on_hover_text_at_pointer(MORPH.hint);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use egui::{Color32, CornerRadius, FontId, Shadow, Stroke, Theme, vec2};
 
-use super::view::SlotId;
+use crate::slots::SlotId;
 
 /// Behind everything.
 pub(super) const BACKGROUND: Color32 = Color32::from_rgb(0x17, 0x14, 0x13);
@@ -55,10 +55,7 @@ pub(super) fn small() -> FontId {
 
 /// A slot's own hue.
 pub(super) fn slot(slot: SlotId) -> Color32 {
-    match slot {
-        SlotId::A => blend(0.0),
-        SlotId::B => blend(1.0),
-    }
+    blend(slot.place())
 }
 
 /// The hue of a point between A (amber, `position` 0) and B (violet, 1), by way of rose.
@@ -170,7 +167,7 @@ mod tests {
     #[test]
     fn positions_are_clamped() {
         assert_eq!(blend(-3.0), slot(SlotId::A));
-        assert_eq!(blend(3.0), slot(SlotId::B));
+        assert_eq!(blend(3.0), blend(1.0));
         assert_eq!(blend(f32::NAN), slot(SlotId::A));
     }
 }

@@ -9,7 +9,8 @@ use super::icon::Icon;
 use super::number::{Number, Typed};
 use super::view::{Action, Gesture};
 use super::widget::{self, Button};
-use super::{EditorState, SEED_DEFAULT, SEED_RANGE, palette, slider};
+use super::{EditorState, palette, slider};
+use crate::table::SEED;
 
 /// The height of field and dice.
 const HEIGHT: f32 = 28.0;
@@ -47,7 +48,7 @@ pub(super) fn show(
         pos2(caption.right() + 10.0, rect.center().y - HEIGHT / 2.0),
         pos2(dice_place.left() - 4.0, rect.center().y + HEIGHT / 2.0),
     );
-    let (low, high) = (*SEED_RANGE.start(), *SEED_RANGE.end());
+    let (low, high) = (SEED.min, SEED.max);
     let seed = seed.clamp(low, high);
     let id = Id::unique("seed");
     // The number lies over this and takes the clicks.
@@ -73,7 +74,7 @@ pub(super) fn show(
     };
     let typed = number.show(ui, state).map(|typed| match typed {
         Typed::Value(number) => as_seed(number),
-        Typed::Reset => SEED_DEFAULT,
+        Typed::Reset => SEED.default,
     });
     widget::focus_ring(ui, &response, field, palette::RADIUS - 3);
     if !held {
@@ -98,7 +99,7 @@ pub(super) fn show(
 
 /// Changes the seed within one gesture, unless it is the same.
 fn set(target: i32, seed: i32, actions: &mut Vec<Action>) {
-    let target = target.clamp(*SEED_RANGE.start(), *SEED_RANGE.end());
+    let target = target.clamp(SEED.min, SEED.max);
     if target != seed {
         let gestures = [Gesture::Begin, Gesture::Set(target), Gesture::End];
         actions.extend(gestures.map(Action::Seed));
@@ -126,7 +127,7 @@ fn follow_drag(
     let fine = if ui.input(|input| input.modifiers.shift) { 0.1 } else { 1.0 };
     grab.way += response.drag_delta().x * SPEED * fine;
     let target = as_seed(as_number(grab.start) + grab.way);
-    let target = target.clamp(*SEED_RANGE.start(), *SEED_RANGE.end());
+    let target = target.clamp(SEED.min, SEED.max);
     if target != seed {
         actions.push(Action::Seed(Gesture::Set(target)));
     }
@@ -189,7 +190,7 @@ fn as_seed(number: f32) -> i32 {
 
 /// A random seed other than `seed`.
 fn another_seed(seed: i32) -> i32 {
-    let (low, high) = (*SEED_RANGE.start(), *SEED_RANGE.end());
+    let (low, high) = (SEED.min, SEED.max);
     let others = u64::from((high - low).unsigned_abs());
     let step = 1 + i32::try_from(RandomState::new().hash_one(seed) % others).unwrap_or(0);
     low + (seed.clamp(low, high) - low + step) % (high - low + 1)
@@ -202,9 +203,12 @@ mod tests {
     /// The dice never show the same number again, and never one out of range.
     #[test]
     fn dice_give_another_seed() {
-        for seed in [*SEED_RANGE.start(), 1, 17, *SEED_RANGE.end(), -4, i32::MAX] {
+        for seed in [SEED.min, 1, 17, SEED.max, -4, i32::MAX] {
             let other = another_seed(seed);
-            assert!(other != seed && SEED_RANGE.contains(&other), "{seed} became {other}");
+            assert!(
+                other != seed && (SEED.min..=SEED.max).contains(&other),
+                "{seed} became {other}"
+            );
         }
     }
 }

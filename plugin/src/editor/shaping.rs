@@ -5,7 +5,7 @@ use egui::{Id, Rect, Ui, pos2, vec2};
 use super::fader::Fader;
 use super::view::{Action, View};
 use super::{EditorState, palette};
-use crate::shape::{Attribute, REACH};
+use crate::{shape::Attribute, table::SHAPE};
 
 /// Whether any attribute can be changed.
 pub(super) fn is_shown(view: &View) -> bool {
@@ -34,14 +34,10 @@ pub(super) fn show(
             id: Id::unique(("shape", entry.id)),
             rect: Rect::from_min_size(pos2(left, inner.top()), vec2(width, inner.height())),
             value: view.parameters.shape[index],
-            reset: 0.0,
             two_sided: true,
-            label: entry.name,
+            parameter: &SHAPE[index],
             hint,
             enabled,
-            number,
-            unit: |share| (2.0 * share - 1.0) * REACH,
-            share: |amount| (amount / REACH + 1.0) / 2.0,
         };
         let mut hold = state.shape[index];
         let gestures = fader.show(ui, &mut hold, state);
@@ -49,27 +45,5 @@ pub(super) fn show(
         let action = |gesture| Action::Shape(attribute, gesture);
         actions.extend(gestures.into_iter().map(action));
         left += width + gap;
-    }
-}
-
-/// A number with its sign, and 0 without.
-fn number(amount: f32) -> String {
-    match format!("{amount:+.1}").as_str() {
-        "+0.0" | "-0.0" => "0".to_owned(),
-        number => number.replace('-', "\u{2212}"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    // Amounts have a sign, except one that is nothing.
-    #[test]
-    fn amounts_have_a_sign() {
-        let cases = [(0.0, "0"), (-0.04, "0"), (0.26, "+0.3"), (-2.0, "\u{2212}2.0")];
-        for (amount, text) in cases {
-            assert_eq!(number(amount), text);
-        }
     }
 }

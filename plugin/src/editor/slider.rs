@@ -7,6 +7,7 @@ use egui::{
 
 use super::view::Gesture;
 use super::widget;
+use crate::table;
 
 /// Step of an arrow key, as a share of the track.
 const ARROW_STEP: f32 = 0.01;
@@ -34,14 +35,8 @@ pub(super) struct Slider<'a> {
     pub(super) way: egui::Rangef,
     /// The value now.
     pub(super) value: f32,
-    /// Default value, restored by a double click or the right button.
-    pub(super) reset: f32,
-    /// The name for assistive technology.
-    pub(super) label: &'a str,
-    /// Maps the position of the handle, 0 to 1, to the parameter's unit.
-    pub(super) unit: fn(f32) -> f32,
-    /// Maps the parameter's unit to the position of the handle, 0 to 1.
-    pub(super) share: fn(f32) -> f32,
+    /// What it moves.
+    pub(super) parameter: &'a table::Number,
 }
 
 /// Pointer state of a slider.
@@ -88,7 +83,7 @@ impl Slider<'_> {
         self.follow_pointer(ui, &response, hold, &mut value, &mut gestures);
         if hold.grab.is_none() {
             let target = if twice || response.secondary_clicked() {
-                self.reset
+                self.reset()
             } else if let (true, Some(pointer)) = (tapped, response.interact_pointer_pos()) {
                 if self.is_on_knob(value, pointer) { value } else { self.value_at(pointer.x) }
             } else {
@@ -97,11 +92,11 @@ impl Slider<'_> {
             self.set(target, &mut value, &mut gestures);
         }
 
-        let shown = f64::from((self.unit)(value));
-        response.widget_info(|| WidgetInfo::slider(ui.is_enabled(), shown, self.label));
+        let shown = f64::from(self.parameter.at(value));
+        response.widget_info(|| WidgetInfo::slider(ui.is_enabled(), shown, self.parameter.name));
         ui.ctx().accesskit_node_builder(self.id, |node| {
-            node.set_min_numeric_value(f64::from((self.unit)(0.0)));
-            node.set_max_numeric_value(f64::from((self.unit)(1.0)));
+            node.set_min_numeric_value(f64::from(self.parameter.at(0.0)));
+            node.set_max_numeric_value(f64::from(self.parameter.at(1.0)));
             node.add_action(accesskit::Action::SetValue);
             node.add_action(accesskit::Action::Increment);
             node.add_action(accesskit::Action::Decrement);
@@ -114,7 +109,11 @@ impl Slider<'_> {
         let target = finite_share(target);
         if target.total_cmp(value).is_ne() {
             *value = target;
-            gestures.extend([Gesture::Begin, Gesture::Set((self.unit)(target)), Gesture::End]);
+            gestures.extend([
+                Gesture::Begin,
+                Gesture::Set(self.parameter.at(target)),
+                Gesture::End,
+            ]);
         }
     }
 
@@ -145,7 +144,7 @@ impl Slider<'_> {
             if again {
                 hold.pressed = None;
                 hold.spent = true;
-                self.set(self.reset, value, gestures);
+                self.set(self.reset(), value, gestures);
             } else {
                 gestures.push(Gesture::Begin);
                 let jumps = !fine && !self.is_on_knob(*value, pointer);
@@ -166,7 +165,7 @@ impl Slider<'_> {
             if target.total_cmp(&grab.value).is_ne() {
                 grab.value = target;
                 *value = target;
-                gestures.push(Gesture::Set((self.unit)(target)));
+                gestures.push(Gesture::Set(self.parameter.at(target)));
             }
         }
     }
@@ -216,7 +215,7 @@ impl Slider<'_> {
                         reason = "the value is rounded to the parameter's precision"
                     )]
                     let number = number as f32;
-                    target = (self.share)(number);
+                    target = self.parameter.share(number);
                 }
             }
             if input.has_accesskit_action_request(self.id, accesskit::Action::Increment) {
@@ -227,6 +226,11 @@ impl Slider<'_> {
             }
         });
         target
+    }
+
+    /// The share of the way that a double click or the right button brings back.
+    pub(super) fn reset(&self) -> f32 {
+        self.parameter.share(self.parameter.default)
     }
 
     /// The knob's centre at a value.

@@ -7,9 +7,10 @@ use interlude_models::clip::Clip;
 use super::browser::Purpose;
 use super::icon::{Icon, dashed_outline};
 use super::roll::Roll;
-use super::view::{Action, Capture, SlotId, SlotView};
+use super::view::{Action, Capture, SlotView};
 use super::widget::{self, Button};
 use super::{EditorState, FRAME, palette};
+use crate::slots::SlotId;
 
 /// Space left of the roll for octave names.
 const GUTTER: f32 = 20.0;

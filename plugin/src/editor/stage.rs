@@ -7,9 +7,10 @@ use interlude_models::clip::Clip;
 use super::browser::Purpose;
 use super::icon::Icon;
 use super::roll::{Roll, pattern_beat};
-use super::view::{SlotId, View};
+use super::view::View;
 use super::widget::{self, Button};
 use super::{EditorState, palette, slider};
+use crate::slots::{Position, SlotId};
 
 /// Space left of the roll for octave names.
 const GUTTER: f32 = 26.0;
@@ -49,8 +50,9 @@ pub(super) fn show(ui: &mut Ui, rect: Rect, view: &View, state: &mut EditorState
     roll.paint_grid(&grid_painter);
     let ruler = Rect::from_min_max(pos2(grid.left(), well.top()), grid.right_top());
     roll.paint_bar_numbers(&painter, ruler, pattern.playing.then_some(bar));
+    let weights = Position::new(morph).weights();
     for id in SlotId::ALL {
-        let weight = if id == SlotId::A { 1.0 - morph } else { morph };
+        let weight = weights[id.index()];
         if let Some(clip) = &view.slots[id.index()].clip {
             roll.paint_ghosts(&painter, clip, palette::slot(id), 0.25 + 0.5 * weight);
         }

@@ -4,43 +4,17 @@ use std::path::PathBuf;
 
 use interlude_models::clip::Clip;
 
-use crate::shape::{Attribute, Shape};
-
-/// One of the two clips that a morph runs between.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum SlotId {
-    /// The clip at morph 0.
-    A,
-    /// The clip at morph 1.
-    B,
-}
-
-impl SlotId {
-    /// Both slots, in the order in which [`View::slots`] holds them.
-    pub const ALL: [Self; 2] = [Self::A, Self::B];
-
-    /// The position of the slot in [`View::slots`].
-    pub fn index(self) -> usize {
-        match self {
-            Self::A => 0,
-            Self::B => 1,
-        }
-    }
-
-    /// The letter on the slot.
-    pub fn letter(self) -> &'static str {
-        match self {
-            Self::A => "A",
-            Self::B => "B",
-        }
-    }
-}
+use crate::{
+    shape::{Attribute, Shape},
+    slots::{SLOTS, SlotId},
+    table,
+};
 
 /// The editor's content at one moment.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct View {
-    /// Slots A and B.
-    pub slots: [SlotView; 2],
+    /// The slots, in order.
+    pub slots: [SlotView; SLOTS],
     /// The pattern that plays, or would play.
     pub pattern: PatternView,
     /// The values of the parameters.
@@ -130,12 +104,12 @@ impl Default for PatternView {
 pub struct ParameterView {
     /// The point between A (0) and B (1).
     pub morph: f32,
-    /// The sampling temperature, in [`TEMPERATURE_RANGE`](super::TEMPERATURE_RANGE).
+    /// The sampling temperature, in the range of [`table::TEMPERATURE`].
     pub temperature: f32,
     /// Requested change of each attribute, in `-REACH..=REACH` standard deviations
     /// ([`REACH`](crate::shape::REACH)).
     pub shape: Shape,
-    /// The seed, in [`SEED_RANGE`](super::SEED_RANGE).
+    /// The seed, in the range of [`table::SEED`].
     pub seed: i32,
     /// Whether each cycle has noise of its own.
     pub evolve: bool,
@@ -150,14 +124,14 @@ pub struct ParameterView {
 impl Default for ParameterView {
     fn default() -> Self {
         Self {
-            morph: super::MORPH_DEFAULT,
-            temperature: super::TEMPERATURE_DEFAULT,
+            morph: table::MORPH.default,
+            temperature: table::TEMPERATURE.default,
             shape: Shape::default(),
-            seed: 1,
-            evolve: false,
-            output: true,
-            thru: true,
-            bypass: false,
+            seed: table::SEED.default,
+            evolve: table::EVOLVE.default,
+            output: table::OUTPUT.default,
+            thru: table::THRU.default,
+            bypass: table::BYPASS.default,
         }
     }
 }

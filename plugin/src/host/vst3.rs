@@ -475,7 +475,7 @@ mod tests {
         song.swap();
         assert_eq!(marks.load(Ordering::Relaxed), 1);
         let &[(id, value)] = edits.lock().as_slice() else { panic!("one value is told") };
-        assert!((value - 1.0 / f64::from(crate::params::LAST_CHANGE)).abs() < 1e-6);
+        assert!((value - 1.0 / f64::from(crate::table::CHANGES.max)).abs() < 1e-6);
         // SAFETY: a plain structure of numbers, for which all zeroes are valid.
         let mut info: ParameterInfo = unsafe { std::mem::zeroed() };
         // SAFETY: the component writes into the structure.

@@ -21,7 +21,7 @@ pub(super) struct Decision {
 impl Decision {
     /// Whether its answer is, or will be, what a cycle needs under these conditions.
     fn fits(&self, cycle: i64, conditions: &Conditions) -> bool {
-        let same_noise = self.cycle == cycle || !conditions.settings.evolve;
+        let same_noise = self.cycle == cycle || !conditions.settings.sampling.evolve;
         same_noise && self.settings == conditions.settings && self.is_fresh(conditions)
     }
 

@@ -2,19 +2,23 @@
 
 use interlude_models::clip::{Clip, Note};
 
-use crate::shape::Shape;
+use crate::{shape::Shape, slots::Position};
 
 /// Most notes kept of a pattern; 16 bars of a trio with every drum class at every step have fewer.
 const MOST_NOTES: usize = 4096;
 
-/// Settings of a pattern besides the slots and the model, sampled at its decision point.
+/// Where the latent code of a pattern comes from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Source {
+    /// From between the slots, at the morph's position.
+    #[default]
+    Between,
+}
+
+/// How notes are drawn from the model's probabilities.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Settings {
-    /// Position between the slots, in `0..=1`.
-    pub morph: f32,
-    /// Requested change of each attribute, in standard deviations.
-    pub shape: Shape,
-    /// Temperature of the sampling, `> 0`.
+pub struct Sampling {
+    /// Temperature, `>= 0`; 0 always takes the likeliest.
     pub temperature: f32,
     /// Seed of the noise.
     pub seed: u32,
@@ -22,11 +26,35 @@ pub struct Settings {
     pub evolve: bool,
 }
 
+/// What a pattern is made from besides the slots and the model, sampled at its decision point.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Settings {
+    /// Position between the slots.
+    pub position: Position,
+    /// Where the code comes from.
+    pub source: Source,
+    /// More or less of each attribute.
+    pub amounts: Shape,
+    /// How notes are drawn.
+    pub sampling: Sampling,
+}
+
 #[cfg(test)]
 impl Settings {
     /// Those of a new project, at a position between the slots.
     pub(crate) fn at(morph: f32) -> Self {
-        Self { morph, shape: Shape::default(), temperature: 0.5, seed: 1, evolve: false }
+        Self {
+            position: Position::new(morph),
+            source: Source::Between,
+            amounts: Shape::default(),
+            sampling: Sampling { temperature: 0.5, seed: 1, evolve: false },
+        }
+    }
+
+    /// The same with noise of its own for each cycle, or not.
+    pub(crate) fn evolving(mut self, evolve: bool) -> Self {
+        self.sampling.evolve = evolve;
+        self
     }
 }
 

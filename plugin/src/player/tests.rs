@@ -6,6 +6,7 @@ use interlude_models::clip::{Clip, Note};
 use proptest::prelude::*;
 
 use super::*;
+use crate::slots::Position;
 use crate::transport::{HostTransport, Timeline};
 
 mod changes;
@@ -105,7 +106,7 @@ impl Stage {
             bars: worker.bars,
             worker,
             conditions: Conditions {
-                settings: Settings { evolve: true, ..Settings::at(0.0) },
+                settings: Settings::at(0.0).evolving(true),
                 model: 1,
                 contents: 1,
                 output: true,
@@ -233,18 +234,18 @@ fn pre_roll_counts_down() {
 #[test]
 fn decisions_fall_one_beat_before() {
     let mut stage = Stage::new(Worker::new(2, 0, steps));
-    stage.conditions.settings.morph = 0.25;
+    stage.conditions.settings.position = Position::new(0.25);
     let beats = stage.roll(0.0, 7 * 24_000 - 64, 64);
     assert!(stage.worker.requests.iter().all(|request| request.cycle == 0));
-    stage.conditions.settings.morph = 0.5;
+    stage.conditions.settings.position = Position::new(0.5);
     stage.block(&rolling(beats, 120.0), 128);
-    stage.conditions.settings.morph = 0.75;
+    stage.conditions.settings.position = Position::new(0.75);
     stage.roll(beats + 128.0 / 24_000.0, 30_000, 64);
     let asked: Vec<_> = stage
         .worker
         .requests
         .iter()
-        .map(|request| (request.cycle, request.settings.morph))
+        .map(|request| (request.cycle, request.settings.position.share()))
         .collect();
     assert_eq!(asked, [(0, 0.25), (1, 0.5)]);
 }
@@ -434,7 +435,7 @@ fn deed() -> impl Strategy<Value = Deed> {
 
 /// Overlapping notes of the same and other keys, on several channels, up to the cycle's end.
 fn busy(request: &Request) -> Clip {
-    let seed = u8::try_from(request.settings.seed % 24).expect("small");
+    let seed = u8::try_from(request.settings.sampling.seed % 24).expect("small");
     let notes = (0..40u8)
         .map(|index| Note {
             channel: index % 3,
@@ -480,8 +481,8 @@ proptest! {
                 Deed::Frames(count) => frames = count,
                 Deed::Delay(delay) => stage.worker.delay = delay,
                 Deed::Settings(morph, seed) => {
-                    stage.conditions.settings.morph = morph;
-                    stage.conditions.settings.seed = seed;
+                    stage.conditions.settings.position = Position::new(morph);
+                    stage.conditions.settings.sampling.seed = seed;
                 }
                 Deed::Contents => stage.conditions.contents += 1,
                 Deed::Model => {

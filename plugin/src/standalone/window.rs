@@ -18,6 +18,7 @@ use super::{NAME, factory_clips};
 use crate::editor::strip::{self, PortsView, StripAction, StripView};
 use crate::editor::{DEFAULT_SIZE, MINIMUM_SIZE};
 use crate::shared::Command;
+use crate::slots::SlotId;
 use crate::surface::{Content, Extent, Surface, SurfaceHandle};
 use crate::window::Window;
 
@@ -135,7 +136,7 @@ impl Program {
                 let context = GuiContext::new(Arc::new(Direct::new(Arc::clone(params))));
                 context.param_setter().set_parameter(&params.morph, 0.5);
             }
-            for (slot, clip) in clips.into_iter().enumerate() {
+            for (slot, clip) in SlotId::ALL.into_iter().zip(clips) {
                 worker.command(Command::LoadFile(slot, clip));
             }
             Window::new(Arc::clone(params), Arc::clone(worker))

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{DEFAULT_MODEL, SONG, Slot, SongState, Style};
-use crate::capture::SLOTS;
+use crate::slots::{SLOTS, SlotId};
 
 /// What is said of a state of which nothing can be read.
 pub(super) const UNREADABLE: &str = "What this project saved of Interlude is damaged or cut off, so its clips, model and \
@@ -93,9 +93,8 @@ impl From<Value> for SongState {
         let saved = value.get("slots").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
         let mut slots: Vec<Slot> = saved
             .iter()
-            .zip("AB".chars())
-            .take(SLOTS)
-            .map(|(slot, letter)| read_slot(slot, letter, &mut left_out))
+            .zip(SlotId::ALL)
+            .map(|(slot, id)| read_slot(slot, id.letter(), &mut left_out))
             .collect();
         slots.resize(SLOTS, Slot::default());
         let style = given(value.get("style")).and_then(|style| {
@@ -124,7 +123,7 @@ fn text(value: Option<&Value>) -> String {
     text.unwrap_or_default().to_owned()
 }
 
-fn read_slot(value: &Value, letter: char, left_out: &mut Vec<String>) -> Slot {
+fn read_slot(value: &Value, letter: &str, left_out: &mut Vec<String>) -> Slot {
     let clip = given(value.get("clip")).and_then(|clip| match read_clip(clip) {
         (Some(clip), 0) => Some(clip),
         (Some(clip), 1) => {

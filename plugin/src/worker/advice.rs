@@ -38,7 +38,7 @@ impl Kind {
 }
 
 /// Why the model of a name cannot read the clip in a slot, and what would work.
-pub(super) fn unreadable(letter: char, clip: &Clip, config: &Config, name: &str) -> String {
+pub(super) fn unreadable(letter: &str, clip: &Clip, config: &Config, name: &str) -> String {
     let steps = u32::try_from(config.hparams.max_seq_len).unwrap_or(u32::MAX);
     let length = f64::from(steps) * BEATS_PER_STEP;
     let kind = Kind::of(config);
@@ -77,7 +77,7 @@ pub(super) fn unreadable(letter: char, clip: &Clip, config: &Config, name: &str)
 
 /// What there is to say of a clip that a model reads, but not as it was meant: a melody whose notes
 /// it takes for drums.
-pub(super) fn misread(letter: char, clip: &Clip, config: &Config, name: &str) -> Option<String> {
+pub(super) fn misread(letter: &str, clip: &Clip, config: &Config, name: &str) -> Option<String> {
     is_misread(clip, config).then(|| {
         format!(
             "Slot {letter} holds a melody, and `{name}` plays drums: it takes the notes for drum keys. \
@@ -160,7 +160,7 @@ mod tests {
         for (config, clip, reason, remedy) in cases {
             let config = by_name(config).expect("a name of the table");
             assert!(reading::read(&config, &clip, None).is_err(), "{config:?} reads {clip:?}");
-            let text = unreadable('B', &clip, &config, "my model");
+            let text = unreadable("B", &clip, &config, "my model");
             assert!(text.contains(reason) && text.ends_with(remedy), "{text}");
             assert!(text.contains("slot B") || text.contains("Slot B"), "{text}");
             assert!(text.contains("`my model`") && !text.contains(&config.name), "{text}");
@@ -174,12 +174,12 @@ mod tests {
         let melody = clip(&[(0.0, 60, 0), (1.0, 64, 0), (2.0, 67, 0)]);
         let pads = clip(&[(0.0, 36, 0), (1.0, 38, 0), (2.0, 62, 0)]);
         let drums = by_name("cat-drums_2bar_small").expect("a name of the table");
-        let text = misread('A', &melody, &drums, "drums-2bar").expect("it is told");
+        let text = misread("A", &melody, &drums, "drums-2bar").expect("it is told");
         assert!(text.contains("Slot A holds a melody") && text.contains("plays drums"), "{text}");
-        assert_eq!(misread('A', &pads, &drums, "drums-2bar"), None);
+        assert_eq!(misread("A", &pads, &drums, "drums-2bar"), None);
         for other in ["groovae_2bar_tap_fixed_velocity", "cat-mel_2bar_big", "hierdec-trio_16bar"] {
             let other = by_name(other).expect("a name of the table");
-            assert_eq!(misread('A', &melody, &other, "another"), None);
+            assert_eq!(misread("A", &melody, &other, "another"), None);
         }
     }
 }

@@ -12,14 +12,17 @@ use super::{
     model::{Model, Point},
     reading,
 };
-use crate::state::{Latent, Slot, Style};
+use crate::{
+    slots::SlotId,
+    state::{Latent, Slot, Style},
+};
 
 /// Drawings without a note that are drawn anew.
 const MOST_ATTEMPTS: u64 = 8;
 
 /// A slot that waits for a new clip.
 pub(super) struct Wanted {
-    pub(super) slot: usize,
+    pub(super) slot: SlotId,
     /// Decides what is drawn.
     pub(super) number: u64,
     /// Drawings that had no note.
@@ -93,7 +96,7 @@ impl Worker {
         };
         let config = model.config();
         // Chords and hits are not drawn: those at hand count.
-        let known = self.points.get(slot).into_iter().chain(&self.points).flatten();
+        let known = std::iter::once(&self.points[slot.index()]).chain(&self.points).flatten();
         let controls = known.filter_map(|point| point.controls.clone()).next();
         let controls = controls.or_else(|| Controls::none(config, config.hparams.max_seq_len));
         let point = Point { code: code.clone(), controls: controls.clone() };

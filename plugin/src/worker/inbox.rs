@@ -104,7 +104,7 @@ impl Inbox {
     }
 
     /// The way back to the audio thread.
-    pub(super) fn to_audio(&mut self) -> &mut Producer<ToAudio> {
+    pub(super) fn answers(&mut self) -> &mut Producer<ToAudio> {
         &mut self.end.to_audio
     }
 }

@@ -12,8 +12,8 @@ use serde_json::json;
 
 use super::{Worker, milliseconds, model::Model};
 use crate::{
-    capture::SLOTS,
     resources,
+    slots::SLOTS,
     state::{Latent, Slot, SongState},
 };
 

@@ -9,7 +9,7 @@ use interlude_models::{
     latent::{
         constraint::{self, Constraint},
         flow::{GUIDANCE, Origin, Place, Prior},
-        prior, slerp,
+        prior,
     },
     package::Package,
     runtime::{PATH_VARIABLE, Provider, Runtime, RuntimeError},
@@ -17,7 +17,7 @@ use interlude_models::{
 };
 
 use super::{reading, shaping::Shaping};
-use crate::{capture::SLOTS, player::Request, resources, state::Slot};
+use crate::{player::Request, resources, slots::SLOTS, state::Slot};
 
 /// A point in a model's latent space, with what the model is told beside it.
 #[derive(Clone, Debug, PartialEq)]
@@ -205,23 +205,14 @@ impl Model {
         }
     }
 
-    /// The point between the slots, see [`blend`]; the code between two is found in their noise, where
-    /// the model knows how.
-    pub(super) fn blend(&mut self, points: &[Option<Point>; SLOTS], morph: f32) -> Option<Point> {
-        let mut point = blend(points, morph)?;
-        if let [Some(a), Some(b)] = points {
-            self.trace_back(&a.code);
-            self.trace_back(&b.code);
-            let find = |code: &[f32]| self.origins.iter().find(|origin| origin.code() == code);
-            if let (Some(a), Some(b)) = (find(&a.code), find(&b.code))
-                && let Some(learned) = &mut self.learned
-                && let Ok(mut codes) = learned.visit(&[Place::between(a, b, morph)])
-                && let Some(code) = codes.pop()
-            {
-                point.code = code;
-            }
-        }
-        Some(point)
+    /// The code at a share of the way between two: of a model with a learned prior found in their
+    /// noise, else `None`.
+    pub(super) fn meet(&mut self, a: &[f32], b: &[f32], share: f32) -> Option<Vec<f32>> {
+        self.trace_back(a);
+        self.trace_back(b);
+        let find = |code: &[f32]| self.origins.iter().find(|origin| origin.code() == code);
+        let place = Place::between(find(a)?, find(b)?, share);
+        self.learned.as_mut()?.visit(&[place]).ok()?.pop()
     }
 
     /// The most probable music at a point; `None` when `on_step` breaks it off.
@@ -240,10 +231,11 @@ impl Model {
         request: &Request,
         on_step: &mut dyn FnMut(usize) -> ControlFlow<()>,
     ) -> Result<Option<Clip>, String> {
-        let cycle = if request.settings.evolve { request.cycle.cast_unsigned() } else { 0 };
+        let cycle =
+            if request.settings.sampling.evolve { request.cycle.cast_unsigned() } else { 0 };
         let settings = DecodeSettings {
-            temperature: request.settings.temperature,
-            keys: vec![NoiseKey { seed: u64::from(request.settings.seed), cycle }],
+            temperature: request.settings.sampling.temperature,
+            keys: vec![NoiseKey { seed: u64::from(request.settings.sampling.seed), cycle }],
             ..DecodeSettings::default()
         };
         self.run(point, settings, on_step)
@@ -271,20 +263,6 @@ impl Model {
     }
 }
 
-/// The point between the slots: their spherical interpolation, the only one there is, or none.
-///
-/// Chords and hits do not blend; those of the nearer slot count, and in the middle those of B.
-fn blend(points: &[Option<Point>; SLOTS], morph: f32) -> Option<Point> {
-    match points {
-        [Some(a), Some(b)] if a.code.len() == b.code.len() => {
-            let nearer = if morph < 0.5 { a } else { b };
-            Some(Point { code: slerp(&a.code, &b.code, morph), controls: nearer.controls.clone() })
-        }
-        [Some(point), _] | [None, Some(point)] => Some(point.clone()),
-        [None, None] => None,
-    }
-}
-
 fn missing(name: &str) -> String {
     let place =
         resources::user_models().unwrap_or_else(|| PathBuf::from("models")).display().to_string();
@@ -303,28 +281,4 @@ fn sentence(error: &dyn std::error::Error) -> String {
         sentence.push('.');
     }
     sentence
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Both slots blend, one alone stands for itself, none gives nothing.
-    #[test]
-    fn blends_what_there_is() {
-        let point = |code: [f32; 2], chord| Point {
-            code: code.to_vec(),
-            controls: Some(Controls::Chords(vec![chord; 32])),
-        };
-        let (a, b) = (point([1.0, 0.0], 1), point([0.0, 1.0], 2));
-        let both = [Some(a.clone()), Some(b.clone())];
-        assert_eq!(blend(&both, 0.0), Some(a.clone()));
-        let middle = blend(&both, 0.5).expect("both are there");
-        assert!((middle.code[0] - middle.code[1]).abs() < 1e-6 && middle.code[0] > 0.7);
-        assert_eq!(middle.controls, b.controls);
-        assert_eq!(blend(&both, 0.49).expect("both are there").controls, a.controls);
-        assert_eq!(blend(&[None, Some(b.clone())], 0.2), Some(b));
-        assert_eq!(blend(&[Some(a.clone()), None], 0.9), Some(a));
-        assert_eq!(blend(&[None, None], 0.5), None);
-    }
 }

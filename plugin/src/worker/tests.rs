@@ -159,7 +159,7 @@ fn files_are_kept_without_a_model() {
     let clip = Clip::new(vec![note(9.0, 0), note(10.5, 9), note(80.0, 0)], 84.0);
     let tune = folder.0.join("tune.mid");
     fs::write(&tune, interlude_models::midi::to_bytes(&clip, 97.0)).expect("it can be written");
-    bench.worker.command(Command::LoadFile(0, tune));
+    bench.worker.command(Command::LoadFile(SlotId::A, tune));
     let song = &bench.shared.song;
     let slot =
         until(|| song.read(|state| state.slots[0].clip.clone().map(|_| state.slots[0].clone())));
@@ -171,7 +171,7 @@ fn files_are_kept_without_a_model() {
 
     let noise = folder.0.join("noise.mid");
     fs::write(&noise, b"no music").expect("it can be written");
-    bench.worker.command(Command::LoadFile(1, noise));
+    bench.worker.command(Command::LoadFile(SlotId::B, noise));
     let status = &bench.shared.status;
     let message = until(|| status.lock().message().filter(|text| text.contains("noise.mid")));
     assert!(message.contains("`no such model`"), "{message}");
@@ -335,7 +335,7 @@ fn requests_come_before_learning() {
 fn ideas_fill_their_slots() {
     let mut steps = Steps::new("ideas");
     let slot = |steps: &Steps| steps.worker.shared.song.read(|state| state.slots[1].clone());
-    steps.perform(Command::Draw(1, 99));
+    steps.perform(Command::Draw(SlotId::B, 99));
     while steps.worker.turn() {}
     let drawn = slot(&steps);
     assert_eq!(drawn.source, "New idea");
@@ -345,7 +345,7 @@ fn ideas_fill_their_slots() {
     let files = vec![steps.tune("one.mid", 60)];
     steps.perform(Command::LearnFiles(files));
     while steps.worker.turn() {}
-    steps.perform(Command::Draw(1, 99));
+    steps.perform(Command::Draw(SlotId::B, 99));
     let settings = Settings::at(1.0);
     let request = Request { id: 5, lane: Lane::One, alone: false, cycle: 0, settings };
     assert!(steps.audio.request(&request));
@@ -357,7 +357,7 @@ fn ideas_fill_their_slots() {
     let mine = slot(&steps);
     assert_eq!((style.source.as_str(), mine.source.as_str()), ("one", "Your style"));
     assert_eq!(mine.latent.expect("a code").mu, style.personal.sample(99, 0, 1.0));
-    steps.worker.shared.song.undo(1);
+    steps.worker.shared.song.undo(SlotId::B);
     assert_eq!(slot(&steps).source, "New idea");
 }
 
@@ -387,14 +387,15 @@ fn a_learned_prior_is_used() {
     let idea = known.samples(99, &[0], &[], GUIDANCE).expect("a code").remove(0);
     let codes = [prior(5, 0, 6), prior(5, 1, 6)];
     let points = codes.each_ref().map(|code| Some(Point { code: code.clone(), controls: None }));
-    let mut at = |morph: f32| model.blend(&points, morph).expect("a point").code;
+    let mut at =
+        |morph: f32| source::point(model, &points, &Settings::at(morph)).expect("a point").code;
     assert_eq!([at(0.0), at(1.0)], codes);
     let [a, b] = codes.each_ref().map(|code| known.origin(code).expect("an origin"));
     let middle = known.visit(&[Place::between(&a, &b, 0.5)]).expect("a code").remove(0);
     assert_eq!(at(0.5), middle);
     assert_ne!(middle, slerp(&codes[0], &codes[1], 0.5));
 
-    steps.perform(Command::Draw(1, 99));
+    steps.perform(Command::Draw(SlotId::B, 99));
     while steps.worker.turn() {}
     let drawn = steps.worker.shared.song.read(|state| state.slots[1].clone());
     assert_eq!(drawn.latent.expect("a code").mu, idea);
@@ -420,7 +421,7 @@ fn learning_stops_and_starts() {
     let message = steps.worker.shared.status.lock().message().expect("a message");
     assert!(message.contains("nothing to learn"), "{message}");
 
-    steps.perform(Command::Draw(0, 1));
+    steps.perform(Command::Draw(SlotId::A, 1));
     while steps.worker.turn() {}
     steps.perform(Command::LearnSlots);
     for _ in 0..50 {
@@ -442,7 +443,7 @@ fn learning_stops_and_starts() {
 #[test]
 fn a_change_of_model_plays_on() {
     let mut steps = Steps::new("changing");
-    for slot in 0..SLOTS {
+    for slot in SlotId::ALL {
         steps.perform(Command::Draw(slot, 7));
     }
     while steps.worker.turn() {}
@@ -478,7 +479,7 @@ fn a_change_of_model_plays_on() {
 #[test]
 fn a_model_that_fails_leaves_the_old_one() {
     let mut steps = Steps::new("failing");
-    steps.perform(Command::Draw(0, 7));
+    steps.perform(Command::Draw(SlotId::A, 7));
     while steps.worker.turn() {}
     let (before, signal) = (steps.model().expect("a model"), steps.model_signal());
     for _ in 0..2 {
@@ -501,7 +502,7 @@ fn a_model_that_fails_leaves_the_old_one() {
 fn requests_wait_for_their_model() {
     let mut steps = Steps::new("waiting");
     let other = write_model(&steps.folder, "other", "z_size=5,enc_rnn_size=[4],dec_rnn_size=[4]");
-    steps.perform(Command::Draw(0, 7));
+    steps.perform(Command::Draw(SlotId::A, 7));
     while steps.worker.turn() {}
     let slots = steps.song(|state| state.slots.clone());
     let project = SongState { model: other.clone(), slots, ..SongState::default() };
@@ -535,20 +536,20 @@ fn unreadable_slots_are_all_told() {
     let message = |steps: &Steps| steps.worker.shared.status.lock().message();
     let unread = |steps: &Steps| steps.worker.shared.status.lock().unread;
     let song = steps.worker.shared.song.clone();
-    song.replace(0, clip(36, 9));
-    song.replace(1, clip(2, 0));
+    song.replace(SlotId::A, clip(36, 9));
+    song.replace(SlotId::B, clip(2, 0));
     while steps.worker.turn() {}
     let both = message(&steps).expect("a message");
     assert!(both.contains("Slot A holds drums") && both.contains("slot B are too low"), "{both}");
     assert_eq!((both.lines().count(), unread(&steps)), (2, [true, true]));
     song.swap();
-    song.replace(0, clip(60, 0));
+    song.replace(SlotId::A, clip(60, 0));
     while steps.worker.turn() {}
     let one = message(&steps).expect("a message");
     assert!(one.contains("Slot B holds drums") && one.lines().count() == 1, "{one}");
     assert_eq!(unread(&steps), [false, true]);
     assert!(!steps.ask(1, 3).expect("an answer").notes().is_empty());
-    song.replace(1, Slot::default());
+    song.replace(SlotId::B, Slot::default());
     while steps.worker.turn() {}
     assert_eq!((message(&steps), unread(&steps)), (None, [false, false]));
 }
@@ -565,11 +566,11 @@ fn what_the_user_does_is_an_edit() {
     let tune = steps.tune("one.mid", 60);
     let folder = steps.folder.0.clone();
     let commands = [
-        (Command::LoadFile(0, tune.clone()), 1),
-        (Command::Draw(1, 3), 1),
+        (Command::LoadFile(SlotId::A, tune.clone()), 1),
+        (Command::Draw(SlotId::B, 3), 1),
         (Command::LearnFiles(vec![tune]), 1),
         (Command::LearnSlots, 1),
-        (Command::LoadFile(0, folder.join("absent.mid")), 0),
+        (Command::LoadFile(SlotId::A, folder.join("absent.mid")), 0),
         (Command::ListModels, 0),
         (Command::Retry, 0),
     ];

@@ -123,7 +123,7 @@ fn numbers_are_reset() {
             }
         }
         harness.run_steps(3);
-        assert_eq!(harness.state_mut().take(), temperature(TEMPERATURE_DEFAULT), "{double}");
+        assert_eq!(harness.state_mut().take(), temperature(table::TEMPERATURE.default), "{double}");
         assert!(!harness.ctx.text_edit_focused());
     }
 }

@@ -49,7 +49,7 @@ fn clicks_move_the_morph() {
     }
     harness.run_steps(2);
     assert_gestures(&harness.state_mut().take());
-    assert_eq!(harness.state().view.parameters.morph, MORPH_DEFAULT);
+    assert_eq!(harness.state().view.parameters.morph, table::MORPH.default);
 }
 
 /// A tap whose press and release come in one frame moves the slider too, but not when it is on the
@@ -198,8 +198,8 @@ fn sliders_are_reset() {
     view.parameters.temperature = 1.4;
     let mut harness = open(view);
     let track = harness.get_by_label("Temperature").rect();
-    let reset =
-        [Gesture::Begin, Gesture::Set(TEMPERATURE_DEFAULT), Gesture::End].map(Action::Temperature);
+    let reset = [Gesture::Begin, Gesture::Set(table::TEMPERATURE.default), Gesture::End]
+        .map(Action::Temperature);
 
     press(&mut harness, track.center(), egui::PointerButton::Secondary);
     assert_eq!(harness.state_mut().take(), reset);
@@ -328,5 +328,5 @@ fn the_seed_is_moved() {
     harness.run_steps(2);
     assert_eq!(harness.state_mut().take(), set(seed + 1));
     press(&mut harness, place, egui::PointerButton::Secondary);
-    assert_eq!(harness.state_mut().take(), set(SEED_DEFAULT));
+    assert_eq!(harness.state_mut().take(), set(table::SEED.default));
 }

@@ -119,7 +119,7 @@ impl Session {
         }
         let bars = if dice.below(4) == 0 { 16 } else { 2 };
         let decode = if bars == 16 { 1440 + dice.below(2880) } else { 288 + dice.below(1600) };
-        let settings = Settings { evolve: dice.below(2) == 0, ..Settings::at(0.0) };
+        let settings = Settings::at(0.0).evolving(dice.below(2) == 0);
         let band = Band::new(bars, decode.into());
         let mut session = Self {
             kind,
@@ -219,7 +219,7 @@ impl Session {
             #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small")]
             let key = step.rem_euclid(steps.min(64.0)) as u8;
             let odd = (step / steps).floor().rem_euclid(2.0) == 1.0;
-            let channel = u8::from(self.conditions.settings.evolve && odd);
+            let channel = u8::from(self.conditions.settings.sampling.evolve && odd);
             let at = clock + sample - from;
             let entered = if edges.0 { side(at, clock) } else { Side::After };
             let left = if edges.1 { side(at, clock + to - from) } else { Side::Before };
@@ -278,7 +278,7 @@ impl Session {
         let looped = looped.filter(|&end| self.song.sample(end) > to - 1.0);
         let end = looped.unwrap_or(f64::INFINITY).min(grid.start_of(cycle + 1));
         let same = grid.cycle_at(left) == cycle;
-        let any = !self.conditions.settings.evolve && end - beats > ahead + 0.01;
+        let any = !self.conditions.settings.sampling.evolve && end - beats > ahead + 0.01;
         // A sample that the next cycle begins on, or just not.
         let tie = grid.cycle_at(self.song.at(to + 0.5 - TIE).0)
             != grid.cycle_at(self.song.at(to + 0.5 + TIE).0);

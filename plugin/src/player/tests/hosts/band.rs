@@ -61,7 +61,7 @@ impl Link for Band {
 
 /// Sixteenths; the key tells the step, the channel the parity of the cycle.
 fn music(request: &Request, bars: u32) -> Clip {
-    let cycle = if request.settings.evolve { request.cycle } else { 0 };
+    let cycle = if request.settings.sampling.evolve { request.cycle } else { 0 };
     let channel = u8::from(cycle.rem_euclid(2) == 1);
     let at = |step: u32| f64::from(step) * 0.25;
     let notes = (0..bars * 16).map(|step| Note {
