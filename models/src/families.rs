@@ -132,16 +132,20 @@ mod tests {
             assert_eq!(family.drum_map().is_some(), family.voices().iter().any(|it| it.is_drums));
             if config.output_kind().is_tokens() {
                 assert_eq!(family.voices().len(), family.outputs().len(), "{name}");
-                let silence = family.from_ids(&vec![0; family.outputs().len()]).expect(name);
+                let silence = family.tokens_of_ids(&vec![0; family.outputs().len()]).expect(name);
                 assert_eq!((silence.len(), family.holds(&silence)), (1, Some(true)), "{name}");
                 assert_eq!(family.notes(&silence), 0, "{name}");
-                let window = family.from_numbers(&family.numbers(&silence.clone().into()));
+                let window = family.window_of_numbers(&family.numbers(&silence.clone().into()));
                 assert_eq!(window.tokens, silence, "{name}");
-                assert!(family.from_values(&[]).is_err(), "{name}");
+                assert!(family.tokens_of_values(&[]).is_err(), "{name}");
             } else {
-                let silence = family.from_values(&vec![0.0; config.output_depth()]).expect(name);
+                let silence =
+                    family.tokens_of_values(&vec![0.0; config.output_depth()]).expect(name);
                 assert_eq!((silence.len(), family.holds(&silence)), (1, Some(true)), "{name}");
-                assert!(family.ids(&silence).is_err() && family.from_ids(&[]).is_err(), "{name}");
+                assert!(
+                    family.ids(&silence).is_err() && family.tokens_of_ids(&[]).is_err(),
+                    "{name}"
+                );
             }
         }
     }

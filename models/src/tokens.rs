@@ -30,7 +30,7 @@ pub fn from_clip(config: &Config, clip: &Clip) -> Result<Tokens, TokenError> {
     if clip.is_empty() {
         return Err(TokenError::Empty);
     }
-    let tokens = config.family().from_notes(&clip.notes, config.hparams.max_seq_len);
+    let tokens = config.family().tokens_of_notes(&clip.notes, config.hparams.max_seq_len);
     tokens.ok_or_else(|| TokenError::NoUsableNote {
         config: config.name.clone(),
         wanted: config.family().wanted().of_clip,

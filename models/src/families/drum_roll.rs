@@ -43,7 +43,7 @@ impl Family for DrumRoll {
         percussion::write_bits(steps(tokens)[step], row);
     }
 
-    fn from_values(&self, values: &[f32]) -> Result<Tokens, &'static str> {
+    fn tokens_of_values(&self, values: &[f32]) -> Result<Tokens, &'static str> {
         let steps = values.chunks_exact(self.0.classes());
         Ok(Tokens::Drums(steps.map(percussion::read_bits).collect()))
     }
@@ -56,7 +56,7 @@ impl Family for DrumRoll {
         Some(self.0)
     }
 
-    fn from_notes(&self, notes: &[Note], steps: usize) -> Option<Tokens> {
+    fn tokens_of_notes(&self, notes: &[Note], steps: usize) -> Option<Tokens> {
         percussion::from_notes(notes, self.0, steps).map(Tokens::Drums)
     }
 
@@ -100,7 +100,7 @@ impl Family for DrumRoll {
         percussion::numbers(self.0, steps(&window.tokens))
     }
 
-    fn from_numbers(&self, numbers: &[u16]) -> Window {
+    fn window_of_numbers(&self, numbers: &[u16]) -> Window {
         Tokens::Drums(percussion::from_numbers(self.0, numbers)).into()
     }
 

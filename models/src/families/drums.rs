@@ -64,7 +64,7 @@ impl Family for Drums {
         Ok(steps(tokens).iter().map(|&bits| u16::try_from(bits).unwrap_or(0)).collect())
     }
 
-    fn from_ids(&self, ids: &[u16]) -> Result<Tokens, &'static str> {
+    fn tokens_of_ids(&self, ids: &[u16]) -> Result<Tokens, &'static str> {
         Ok(Tokens::Drums(ids.iter().copied().map(u64::from).collect()))
     }
 
@@ -76,7 +76,7 @@ impl Family for Drums {
         Some(MAP)
     }
 
-    fn from_notes(&self, notes: &[Note], steps: usize) -> Option<Tokens> {
+    fn tokens_of_notes(&self, notes: &[Note], steps: usize) -> Option<Tokens> {
         percussion::from_notes(notes, MAP, steps).map(Tokens::Drums)
     }
 
@@ -120,7 +120,7 @@ impl Family for Drums {
         percussion::numbers(MAP, steps(&window.tokens))
     }
 
-    fn from_numbers(&self, numbers: &[u16]) -> Window {
+    fn window_of_numbers(&self, numbers: &[u16]) -> Window {
         Tokens::Drums(percussion::from_numbers(MAP, numbers)).into()
     }
 

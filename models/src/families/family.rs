@@ -60,7 +60,7 @@ pub trait Family {
     ///
     /// # Errors
     /// A sentence for outputs that are no tokens, and for numbers that make no tokens.
-    fn from_ids(&self, ids: &[u16]) -> Result<Tokens, &'static str> {
+    fn tokens_of_ids(&self, ids: &[u16]) -> Result<Tokens, &'static str> {
         let _ = ids;
         Err(NO_IDS)
     }
@@ -69,7 +69,7 @@ pub trait Family {
     ///
     /// # Errors
     /// A sentence for outputs that are tokens.
-    fn from_values(&self, values: &[f32]) -> Result<Tokens, &'static str> {
+    fn tokens_of_values(&self, values: &[f32]) -> Result<Tokens, &'static str> {
         let _ = values;
         Err("its output has no values")
     }
@@ -102,7 +102,7 @@ pub trait Family {
     }
 
     /// One window of a clip's notes, `steps` long; `None` if no note has a place in it.
-    fn from_notes(&self, notes: &[Note], steps: usize) -> Option<Tokens>;
+    fn tokens_of_notes(&self, notes: &[Note], steps: usize) -> Option<Tokens>;
 
     /// The notes of a window.
     fn to_notes(&self, tokens: &Tokens) -> Vec<Note>;
@@ -155,7 +155,7 @@ pub trait Family {
     fn numbers(&self, window: &Window) -> Vec<u16>;
 
     /// The window of such numbers.
-    fn from_numbers(&self, numbers: &[u16]) -> Window;
+    fn window_of_numbers(&self, numbers: &[u16]) -> Window;
 
     /// Number of notes that begin in a window; with several voices, in the one with the fewest.
     fn notes(&self, tokens: &Tokens) -> usize;

@@ -91,7 +91,7 @@ impl Family for Groove {
         row.copy_from_slice(&steps(tokens)[step]);
     }
 
-    fn from_values(&self, values: &[f32]) -> Result<Tokens, &'static str> {
+    fn tokens_of_values(&self, values: &[f32]) -> Result<Tokens, &'static str> {
         Ok(Tokens::Groove(values.as_chunks().0.iter().map(held).collect()))
     }
 
@@ -121,7 +121,7 @@ impl Family for Groove {
         self.0 == GrooveTask::TapFixedVelocityNoteDropout
     }
 
-    fn from_notes(&self, notes: &[Note], steps: usize) -> Option<Tokens> {
+    fn tokens_of_notes(&self, notes: &[Note], steps: usize) -> Option<Tokens> {
         from_notes(notes, steps).map(Tokens::Groove)
     }
 
@@ -191,7 +191,7 @@ impl Family for Groove {
         steps.flat_map(|step| step.iter().enumerate().map(number)).collect()
     }
 
-    fn from_numbers(&self, numbers: &[u16]) -> Window {
+    fn window_of_numbers(&self, numbers: &[u16]) -> Window {
         let value = |column: usize, number: u16| match column / CLASSES {
             0 => f32::from(number),
             1 => f32::from(number) / 127.0,

@@ -20,9 +20,11 @@ pub struct Melody {
     pub melodic_programs_only: bool,
 }
 
-/// The columns of a melody in a dataset.
-pub(super) const COLUMN: Column =
-    Column { kind: ColumnKind::Melody, limit: line::VOCABULARY as u32 };
+/// The column of a melody in a dataset.
+pub(super) fn column() -> Column {
+    let limit = u32::try_from(line::VOCABULARY).expect("a small number");
+    Column { kind: ColumnKind::Melody, limit }
+}
 
 /// The tokens, if they are a melody's.
 pub(super) fn steps(tokens: &Tokens) -> &[u8] {
@@ -71,7 +73,7 @@ impl Family for Melody {
         Ok(steps(tokens).iter().copied().map(u16::from).collect())
     }
 
-    fn from_ids(&self, ids: &[u16]) -> Result<Tokens, &'static str> {
+    fn tokens_of_ids(&self, ids: &[u16]) -> Result<Tokens, &'static str> {
         Ok(from_numbers(ids.iter().copied()))
     }
 
@@ -83,7 +85,7 @@ impl Family for Melody {
         None
     }
 
-    fn from_notes(&self, notes: &[Note], steps: usize) -> Option<Tokens> {
+    fn tokens_of_notes(&self, notes: &[Note], steps: usize) -> Option<Tokens> {
         line::from_notes(notes, steps).map(Tokens::Melody)
     }
 
@@ -135,14 +137,14 @@ impl Family for Melody {
     }
 
     fn columns(&self) -> Vec<Column> {
-        vec![COLUMN]
+        vec![column()]
     }
 
     fn numbers(&self, window: &Window) -> Vec<u16> {
         steps(&window.tokens).iter().copied().map(u16::from).collect()
     }
 
-    fn from_numbers(&self, numbers: &[u16]) -> Window {
+    fn window_of_numbers(&self, numbers: &[u16]) -> Window {
         from_numbers(numbers.iter().copied()).into()
     }
 

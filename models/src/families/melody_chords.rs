@@ -60,8 +60,8 @@ impl Family for MelodyChords {
         LINE.ids(tokens)
     }
 
-    fn from_ids(&self, ids: &[u16]) -> Result<Tokens, &'static str> {
-        LINE.from_ids(ids)
+    fn tokens_of_ids(&self, ids: &[u16]) -> Result<Tokens, &'static str> {
+        LINE.tokens_of_ids(ids)
     }
 
     fn voices(&self) -> &'static [Voice] {
@@ -72,8 +72,8 @@ impl Family for MelodyChords {
         None
     }
 
-    fn from_notes(&self, notes: &[Note], steps: usize) -> Option<Tokens> {
-        LINE.from_notes(notes, steps)
+    fn tokens_of_notes(&self, notes: &[Note], steps: usize) -> Option<Tokens> {
+        LINE.tokens_of_notes(notes, steps)
     }
 
     fn to_notes(&self, tokens: &Tokens) -> Vec<Note> {
@@ -130,7 +130,7 @@ impl Family for MelodyChords {
 
     fn columns(&self) -> Vec<Column> {
         let limit = u32::try_from(chords::CLASSES).expect("a small number");
-        vec![melody::COLUMN, Column { kind: ColumnKind::Chord, limit }]
+        vec![melody::column(), Column { kind: ColumnKind::Chord, limit }]
     }
 
     fn numbers(&self, window: &Window) -> Vec<u16> {
@@ -143,7 +143,7 @@ impl Family for MelodyChords {
         steps.flat_map(|(&token, chord)| [u16::from(token), u16::from(chord)]).collect()
     }
 
-    fn from_numbers(&self, numbers: &[u16]) -> Window {
+    fn window_of_numbers(&self, numbers: &[u16]) -> Window {
         let column = |column: usize| numbers.iter().skip(column).step_by(2).copied();
         let chords = column(1).map(|chord| u8::try_from(chord).unwrap_or(u8::MAX)).collect();
         let tokens = melody::from_numbers(column(0));

@@ -84,7 +84,7 @@ impl Family for Trio {
         Ok(steps(tokens).as_flattened().to_vec())
     }
 
-    fn from_ids(&self, ids: &[u16]) -> Result<Tokens, &'static str> {
+    fn tokens_of_ids(&self, ids: &[u16]) -> Result<Tokens, &'static str> {
         match ids.as_chunks::<3>() {
             (steps, []) => Ok(Tokens::Trio(steps.to_vec())),
             _ => Err("the number of classes is not three a step"),
@@ -103,7 +103,7 @@ impl Family for Trio {
         voices::BASS_PROGRAMS.contains(&program)
     }
 
-    fn from_notes(&self, notes: &[Note], steps: usize) -> Option<Tokens> {
+    fn tokens_of_notes(&self, notes: &[Note], steps: usize) -> Option<Tokens> {
         voices::from_notes(notes, steps).map(Tokens::Trio)
     }
 
@@ -172,7 +172,7 @@ impl Family for Trio {
         steps(&window.tokens).as_flattened().to_vec()
     }
 
-    fn from_numbers(&self, numbers: &[u16]) -> Window {
+    fn window_of_numbers(&self, numbers: &[u16]) -> Window {
         Tokens::Trio(numbers.as_chunks::<3>().0.to_vec()).into()
     }
 

@@ -55,7 +55,7 @@ impl Tokens {
     /// [`TokenError::Shape`] for a length that is no number of steps, classes out of range, and
     /// configurations whose output has no classes.
     pub fn from_ids(config: &Config, ids: &[u16]) -> Result<Self, TokenError> {
-        let tokens = config.family().from_ids(ids).map_err(|what| shape(config, what))?;
+        let tokens = config.family().tokens_of_ids(ids).map_err(|what| shape(config, what))?;
         tokens.check(config)?;
         Ok(tokens)
     }
@@ -71,7 +71,7 @@ impl Tokens {
             return Err(shape(config, "the number of values is not a number of steps"));
         }
         if !config.output_kind().is_tokens() {
-            return config.family().from_values(rows).map_err(|what| shape(config, what));
+            return config.family().tokens_of_values(rows).map_err(|what| shape(config, what));
         }
         let mut ids = Vec::with_capacity(rows.len() / depth * config.outputs().len());
         for row in rows.chunks_exact(depth) {

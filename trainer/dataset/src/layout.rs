@@ -23,7 +23,7 @@ pub fn write(config: &Config, window: &Window) -> Vec<u16> {
 
 /// The window of some numbers, step by step; they are below the limits of their columns.
 pub fn read(config: &Config, numbers: &[u16]) -> Window {
-    config.family().from_numbers(numbers)
+    config.family().window_of_numbers(numbers)
 }
 
 /// Number of notes that begin in a window; with several parts, in the one with the fewest.
