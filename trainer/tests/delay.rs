@@ -180,9 +180,11 @@ fn delay_lines_that_do_not_fit_are_refused() {
     flat.override_hparams("dec_rnn_size=[256]").expect("valid");
     let mut deep = narrow();
     deep.override_hparams("enc_rnn_size=[50,50]").expect("valid");
-    for (config, units, word) in
-        [(flat, 1, "hierarchical"), (narrow(), UNITS + 1, "seventeenth"), (deep, 1, "one layer")]
-    {
+    for (config, units, word) in [
+        (flat, 1, "hierarchical"),
+        (narrow(), UNITS + 1, "one more in `conductor_rnn_size`"),
+        (deep, 1, "one layer"),
+    ] {
         let message = schedule(units, &config).expect_err(word).to_string();
         assert!(message.contains(word) && message.contains("schedule.json"), "{message}");
         schedule(0, &config).expect("none is always possible");
