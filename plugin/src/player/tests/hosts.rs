@@ -161,18 +161,27 @@ impl Session {
         float(2 * self.band.decode) + f64::from(2 * self.frames + 300)
     }
 
+    /// A position in beats as the host says it.
+    fn reported(&self, beats: f64) -> f64 {
+        match self.kind {
+            Kind::Ardour => to_ticks(beats),
+            Kind::Qtractor => to_single(beats),
+            Kind::Reaper | Kind::Live => beats,
+        }
+    }
+
     fn block(&mut self, rolling: bool, frames: u32) {
         let (beats, tempo) = self.song.at(self.at);
         let ticks = self.looping.map(|(start, end)| (to_ticks(start), to_ticks(end)));
-        let (reported, samples, cycle_range) = match self.kind {
-            Kind::Ardour => (to_ticks(beats), Some(self.at), ticks),
-            Kind::Qtractor => (to_single(beats), Some(self.at), None),
-            Kind::Reaper => (beats, Some(self.at.round()), self.looping),
-            Kind::Live => (beats, None, self.looping),
+        let (samples, cycle_range) = match self.kind {
+            Kind::Ardour => (Some(self.at), ticks),
+            Kind::Qtractor => (Some(self.at), None),
+            Kind::Reaper => (Some(self.at.round()), self.looping),
+            Kind::Live => (None, self.looping),
         };
         let host = HostTransport {
             playing: rolling,
-            beats: Some(reported),
+            beats: Some(self.reported(beats)),
             samples,
             tempo: Some(tempo),
             signature: Some((4, 4)),
@@ -310,7 +319,9 @@ impl Session {
         // Where a loop is about to wrap, what has played is what lies before its end.
         let start = self.looping.map(|(start, _)| self.song.sample(start));
         let wraps = start.is_some_and(|start| (-0.5..1.0).contains(&(self.at - start)));
-        let left = if wraps { self.last.0 + f64::from(self.last.1) } else { self.at };
+        // Nor has anything played since a seek at the same moment.
+        let was_elsewhere = wraps || self.entered;
+        let left = if was_elsewhere { self.last.0 + f64::from(self.last.1) } else { self.at };
         let on_hand = self.on_hand(now, left, place);
         self.steps_back = self.is_back(place);
         self.at = place;
@@ -320,6 +331,9 @@ impl Session {
 
     /// Rolls from the position over a number of samples.
     fn roll(&mut self, samples: f64) {
+        if samples < 1.0 {
+            return;
+        }
         let last = self.clock() + samples;
         let mut begins = std::mem::take(&mut self.entered);
         while self.clock() < last {
@@ -383,7 +397,7 @@ impl Session {
         self.entered = true;
         self.counts.jumps += 1;
         self.excuse = (0.0, Strictness::OnTime);
-        let cycle = grid.cycle_at(standing + 1e-9);
+        let cycle = grid.cycle_at(self.reported(standing) + 1e-9);
         let begins = self.song.sample(grid.start_of(cycle));
         if self.at < begins - 0.5 {
             let left = begins - self.at;
@@ -420,6 +434,7 @@ impl Session {
         let mut used = vec![false; heard.len()];
         // Whether of the notes of a jump that may be late one has been heard.
         let mut firsts: HashMap<usize, bool> = HashMap::new();
+        let mut open = Vec::new();
         // What must be on time has its choice first.
         self.due.sort_by_key(|due| match due.strictness {
             Strictness::OnTime => 0,
@@ -458,7 +473,14 @@ impl Session {
                 Strictness::Late(jump) => {
                     *firsts.entry(jump).or_default() |= found.is_some();
                 }
-                Strictness::Open => {}
+                Strictness::Open => open.extend(found.map(|_| due.at)),
+            }
+        }
+        // Where the first note is over when its pattern comes, a later one is the first that is heard.
+        for due in &self.due {
+            if let Strictness::Late(jump) = due.strictness {
+                let is_later = |at: &f64| (due.at..due.at + patience).contains(at);
+                *firsts.entry(jump).or_default() |= open.iter().any(is_later);
             }
         }
         for (jump, _) in firsts.iter().filter(|(_, heard)| !**heard) {
@@ -500,7 +522,11 @@ impl Session {
         let start = if (0.1..least).contains(&left) { start + left } else { start };
         let over = end.rem_euclid(cycle);
         let end = if over > 0.0 && over < least { end - over + cycle } else { end };
-        self.looping = Some((start, end.max(start + 2.0)));
+        let end = end.max(start + 2.0);
+        // A block in which both the tempo changes and the loop ends tells only one of the two.
+        let tempo = |beats| self.song.at(self.song.sample(beats)).1;
+        let end = if tempo(end - 0.5) == tempo(end) { end } else { end + 1.0 };
+        self.looping = Some((start, end));
     }
 
     /// One of the things that users do; each is an event of the host.
