@@ -29,7 +29,7 @@ const BAR: f64 = 4.0;
 fn every_imported_model_plays_in_the_plugin() {
     // Contract: each fixture's checkpoint, imported and bundled, takes two clips from host MIDI and
     // plays cycles of its own length, on its own channels and on the grid, none of them late, and
-    // leaves no note sounding.
+    // leaves no note sounding; with Evolve on each cycle has a pattern of its own.
     let place = tempfile::tempdir().unwrap();
     let trace = place.path().join("trace.jsonl");
     // SAFETY: no other thread runs that reads the environment: the plug-in is loaded below.
@@ -45,10 +45,15 @@ fn every_imported_model_plays_in_the_plugin() {
     for model in models {
         let config = Package::open(&model).unwrap().info.config;
         let before = lines(&trace).len();
-        let heard = play(&plugin, &config);
-        let lines = lines(&trace).split_off(before);
-        check_trace(&config, &lines);
+        let mut session = prepare(&plugin, &config);
+        let heard = play(&mut session, &config);
+        let repeated = lines(&trace).split_off(before);
+        check_trace(&config, &repeated);
         check_music(&config, &heard);
+        let before = lines(&trace).len();
+        session.set_text("Evolve", "On").unwrap();
+        play(&mut session, &config);
+        check_evolving(&config, &lines(&trace).split_off(before));
     }
 }
 
@@ -74,8 +79,8 @@ fn cycle_beats(config: &Config) -> f64 {
     f64::from(u32::try_from(config.bars()).unwrap()) * BAR
 }
 
-/// Captures two clips and plays two cycles between them.
-fn play(plugin: &PluginFile, config: &Config) -> Vec<Span> {
+/// An instance with the model, half way between two captured clips.
+fn prepare(plugin: &PluginFile, config: &Config) -> Session {
     let mut instance = plugin.instantiate(PLUGIN).unwrap();
     // The worker starts with the activation, and looks for the model that is chosen by then.
     let state = with_model(&instance.save_state().unwrap(), &config.name);
@@ -101,8 +106,13 @@ fn play(plugin: &PluginFile, config: &Config) -> Vec<Span> {
     session.stop();
     session.run(4800).unwrap();
     assert_eq!(hanging(session.events()), 0, "{} while it captured", config.name);
-    session.take_events();
+    session
+}
 
+/// What is heard of two cycles.
+fn play(session: &mut Session, config: &Config) -> Vec<Span> {
+    let length = cycle_beats(config);
+    session.take_events();
     session.seek(-BAR);
     session.play();
     session.run_to(2.0 * length).unwrap();
@@ -185,6 +195,14 @@ fn check_trace(config: &Config, lines: &[Value]) {
     // them is checked with the music.
     let decoded = of("decoded");
     assert!(decoded.iter().any(|line| line["notes"].as_u64() > Some(0)), "{name}: {decoded:?}");
+}
+
+fn check_evolving(config: &Config, lines: &[Value]) {
+    let name = &config.name;
+    let of = |event: &'static str| lines.iter().filter(move |line| line["event"] == *event);
+    assert_eq!(of("error").chain(of("late")).count(), 0, "{name}: {lines:?}");
+    let decoded: BTreeSet<i64> = of("decoded").filter_map(|line| line["cycle"].as_i64()).collect();
+    assert!(decoded.is_superset(&BTreeSet::from([0, 1])), "{name} decoded only {decoded:?}");
 }
 
 /// Whether channels and keys are equal, and places up to the rounding to samples.
