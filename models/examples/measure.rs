@@ -56,8 +56,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             temperature: 1.0,
             keys: vec![NoiseKey::default(); batch],
             controls: Controls::none(&config, steps).map(|none| vec![none; batch]),
-            steps: None,
-            tastes: Vec::new(),
+            ..DecodeSettings::default()
         };
         let mut times = Vec::new();
         for _ in 0..RUNS {

@@ -24,6 +24,7 @@ use crate::network::Part;
 use crate::network::interface::categorical;
 use crate::package::Package;
 use crate::runtime::{Provider, Runtime, RuntimeError};
+use crate::steering::{Run, Steering, SteeringError};
 use crate::tokens::{Controls, TokenError, Tokens};
 use session::Network;
 
@@ -86,6 +87,8 @@ pub struct DecodeSettings {
     pub steps: Option<usize>,
     /// What each example leans to, of models of melodies; nothing when empty.
     pub tastes: Vec<Taste>,
+    /// What each example keeps to; nothing when empty.
+    pub steering: Vec<Steering>,
 }
 
 /// Why a model could not be loaded or run.
@@ -157,6 +160,9 @@ pub enum EngineError {
         /// Which example.
         index: usize,
     },
+    /// What is to be kept cannot be made.
+    #[error(transparent)]
+    Steering(#[from] SteeringError),
     /// Settings that do not belong to the examples.
     #[error("decoding: {0}")]
     Settings(String),
@@ -336,14 +342,18 @@ impl Engine {
             })
             .collect::<Result<Vec<_>, _>>()?;
         let (mut tokens, mut values) = (vec![Vec::new(); z.len()], vec![Vec::new(); z.len()]);
+        let steering = settings.steering.iter().map(|steering| steering.begin(&config, steps));
+        let mut steering = steering.collect::<Result<Vec<Run>, _>>()?;
         if !z.is_empty() {
             let mut decoder = self.begin(z)?;
             for step in 0..steps {
                 let noise = (settings.temperature > 0.0).then(|| decoder.noise(&settings.keys));
                 let (temperature, noise) = leaning(settings, noise, &tokens, z.len(), &config);
+                let (temperature, noise) = decoder.masked(&steering, temperature, noise);
                 let row = |controls: &Vec<f32>| controls[step * depth..(step + 1) * depth].to_vec();
                 let control = (depth > 0).then(|| controls.iter().flat_map(row).collect());
                 decoder.step(temperature, noise, control)?;
+                decoder.settle(&mut steering);
                 match decoder.sample() {
                     Sample::Tokens(sample) => append(&mut tokens, sample),
                     Sample::Values(sample) => append(&mut values, sample),
@@ -389,6 +399,14 @@ impl Engine {
             return Err(EngineError::Settings(text));
         }
         check_count(settings.controls.as_deref(), z.len())?;
+        if !settings.steering.is_empty() && settings.steering.len() != z.len() {
+            let text = format!(
+                "{} latent codes need as many things to keep to, not {}",
+                z.len(),
+                settings.steering.len()
+            );
+            return Err(EngineError::Settings(text));
+        }
         let is_melody = self.config.outputs() == [line::VOCABULARY];
         if !settings.tastes.is_empty() && (settings.tastes.len() != z.len() || !is_melody) {
             let text = "tastes are for models of melodies, one for each latent code".to_owned();

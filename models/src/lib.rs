@@ -29,6 +29,8 @@ pub mod midi;
 pub mod network;
 mod noise;
 pub mod package;
+pub mod scale;
+pub mod steering;
 pub mod tokens;
 
 pub use interlude_onnx::{files, runtime, weights};

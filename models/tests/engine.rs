@@ -3,84 +3,18 @@
 
 use std::fs;
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use interlude_models::config::{self, Config};
-use interlude_models::engine::{
-    DecodeSettings, Engine, EngineError, EngineOptions, NoiseKey, Taste,
-};
-use interlude_models::latent;
-use interlude_models::network::{self, Part};
+use interlude_models::config;
+use interlude_models::engine::{DecodeSettings, EngineError, Taste};
+use interlude_models::network::Part;
 use interlude_models::package::{INFO_FILE, ModelInfo, Package, PackageError};
-use interlude_models::runtime::{Provider, Runtime};
+use interlude_models::runtime::Provider;
 use interlude_models::tokens::{Controls, Tokens};
-use interlude_models::weights::{Tensor, Weights};
 
-fn small(name: &str) -> Config {
-    let mut config = config::by_name(name).expect("a configuration of the table");
-    config.hparams.z_size = 6;
-    config.hparams.enc_rnn_size.fill(5);
-    config.hparams.dec_rnn_size.fill(7);
-    config.hparams.nade_num_hidden = 4;
-    config
-}
+mod small;
 
-fn weights(config: &Config) -> Weights {
-    let mut weights = Weights::default();
-    for (index, variable) in (0u64..).zip(network::variables(config)) {
-        let count = variable.shape.iter().product();
-        let data = latent::prior(3, index, count);
-        weights.insert(variable.name, Tensor { shape: variable.shape, data });
-    }
-    weights
-}
-
-struct Model {
-    folder: tempfile::TempDir,
-    config: Config,
-}
-
-impl Model {
-    fn new(name: &str) -> Self {
-        let folder = tempfile::tempdir().expect("temporary folder");
-        let config = small(name);
-        let info = ModelInfo::new(config.clone(), "random numbers");
-        Package::write(&folder.path().join("model"), &info, &weights(&config)).expect("written");
-        Self { folder, config }
-    }
-
-    fn path(&self) -> PathBuf {
-        self.folder.path().join("model")
-    }
-
-    fn engine(&self) -> Result<Engine, EngineError> {
-        let package = Package::open(&self.path()).expect("a model folder");
-        Engine::load(runtime(), &package, &EngineOptions::default())
-    }
-
-    fn codes(&self, count: u64) -> Vec<Vec<f32>> {
-        (0..count).map(|index| latent::prior(1, index, self.config.hparams.z_size)).collect()
-    }
-
-    fn settings(&self, temperature: f32, cycles: &[u64]) -> DecodeSettings {
-        let none = Controls::none(&self.config, self.config.hparams.max_seq_len);
-        DecodeSettings {
-            temperature,
-            keys: cycles.iter().map(|&cycle| NoiseKey { seed: 9, cycle }).collect(),
-            controls: none.map(|none| vec![none; cycles.len()]),
-            steps: None,
-            tastes: Vec::new(),
-        }
-    }
-}
-
-fn runtime() -> &'static Runtime {
-    Runtime::start(None).expect("an ONNX Runtime")
-}
-
-fn decode(engine: &mut Engine, z: &[Vec<f32>], settings: &DecodeSettings) -> Vec<Tokens> {
-    engine.decode(z, settings, &mut |_| ControlFlow::Continue(())).expect("decoded")
-}
+use small::{Model, decode, runtime, weights};
 
 // Every configuration decodes whole windows that its own encoder reads again.
 #[test]

@@ -7,6 +7,7 @@ use std::ops::ControlFlow;
 
 use interlude_models::engine::{DecodeSettings, Engine, EngineError, NoiseKey, Taste};
 use interlude_models::latent::slerp;
+use interlude_models::steering::Steering;
 use interlude_models::tokens::{Controls, Tokens};
 
 /// Settings of a generation.
@@ -20,6 +21,8 @@ pub struct Settings {
     pub seed: u64,
     /// Bias of each example towards a scale and range; none when empty.
     pub tastes: Vec<Taste>,
+    /// What all examples keep to; of what is kept in part each keeps other steps.
+    pub steering: Option<Steering>,
 }
 
 /// Decodes latent codes in batches. `controls`, where the model needs some, are the same for all.
@@ -40,12 +43,20 @@ pub fn decode(
         let keys = (first..first + batch.len())
             .map(|index| NoiseKey { seed: settings.seed, cycle: index as u64 })
             .collect();
+        let steering = |index| {
+            let mut steering = settings.steering.clone()?;
+            if let Some(kept) = &mut steering.kept {
+                kept.seed = kept.seed.wrapping_add(index as u64);
+            }
+            Some(steering)
+        };
         let settings = DecodeSettings {
             temperature: settings.temperature,
             keys,
             controls: controls[first..first + batch.len()].iter().cloned().collect(),
             steps: None,
             tastes: settings.tastes.iter().skip(first).take(batch.len()).copied().collect(),
+            steering: (first..first + batch.len()).filter_map(steering).collect(),
         };
         decoded.extend(engine.decode(batch, &settings, &mut |_| {
             on_step(batch.len());

@@ -8,6 +8,7 @@ use ort::value::DynValue;
 use super::{Engine, EngineError};
 use crate::network::interface::{Widths, categorical};
 use crate::noise::{NoiseKey, NoiseKind, step_noise};
+use crate::steering::Run;
 
 /// Outputs of one step for all examples: tokens `[batch, parts]`, or bits and values
 /// `[batch, depth]`, row-major.
@@ -107,6 +108,45 @@ impl<'e> Decoder<'e> {
             if categorical(&self.engine.config) { NoiseKind::Gumbel } else { NoiseKind::Logistic };
         let noise = |&key| step_noise(key, self.step, kind, self.widths.noise);
         keys.iter().flat_map(noise).collect()
+    }
+
+    /// The temperature and noise of the coming step with what each example keeps to. Where there was
+    /// no noise, the most probable of what is allowed is taken.
+    pub(super) fn masked(
+        &self,
+        steering: &[Run],
+        temperature: f32,
+        noise: Option<Vec<f32>>,
+    ) -> (f32, Option<Vec<f32>>) {
+        if steering.is_empty() {
+            return (temperature, noise);
+        }
+        let temperature = if noise.is_some() { temperature } else { 1.0 };
+        let width = self.widths.noise;
+        let mut noise = noise.unwrap_or_else(|| vec![0.0; self.batch * width]);
+        for (run, noise) in steering.iter().zip(noise.chunks_exact_mut(width)) {
+            run.mask(self.step, noise);
+        }
+        (temperature, Some(noise))
+    }
+
+    /// Shows what the last step drew to what steers each example, which may have the last word.
+    pub(super) fn settle(&mut self, steering: &mut [Run]) {
+        let Some(step) = self.step.checked_sub(1).filter(|_| !steering.is_empty()) else { return };
+        match &mut self.previous {
+            Sample::Tokens(tokens) => {
+                let width = tokens.len() / self.batch;
+                for (run, tokens) in steering.iter_mut().zip(tokens.chunks_exact(width)) {
+                    run.drew(tokens);
+                }
+            }
+            Sample::Values(values) => {
+                let width = values.len() / self.batch;
+                for (run, values) in steering.iter_mut().zip(values.chunks_exact_mut(width)) {
+                    run.settle(step, values);
+                }
+            }
+        }
     }
 
     /// Makes one step. Without `noise` the most probable is taken and temperature is without

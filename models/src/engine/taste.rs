@@ -2,6 +2,7 @@
 //! intervals. It is added to the logits by way of the noise.
 
 use crate::families::line;
+use crate::scale::Scale;
 use crate::tokens::Tokens;
 
 /// Logarithm of how common an interval is in melodies, by semitones, less its mean over them all:
@@ -17,17 +18,11 @@ const OUTSIDE: f32 = 20.0;
 const WITHIN: f32 = 0.6;
 /// How much common intervals count.
 const INTERVAL_SHARE: f32 = 1.5;
-/// Share of the notes that must be in one scale for music to have a key.
-const IN_KEY: f64 = 0.9;
-/// Pitch classes of scales from their roots: the major scale, whose notes the natural minor has too,
-/// and the harmonic minor.
-const SCALES: [[u16; 7]; 2] = [[0, 2, 4, 5, 7, 9, 11], [0, 2, 3, 5, 7, 8, 11]];
 
 /// What a melody leans to.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Taste {
-    /// Bits of the pitch classes of the scale.
-    scale: u16,
+    scale: Scale,
     /// Lowest and highest pitch.
     range: [u8; 2],
     /// How much, from 0 for not at all to 1.
@@ -43,18 +38,9 @@ impl Taste {
             let Tokens::Melody(tokens) = end else { return None };
             pitches.extend(tokens.iter().copied().filter_map(line::pitch));
         }
-        let bits = |root: u16, scale: &[u16; 7]| {
-            scale.iter().fold(0u16, |bits, step| bits | 1 << ((root + step) % 12))
-        };
-        let held =
-            |&scale: &u16| pitches.iter().filter(|&&pitch| scale >> (pitch % 12) & 1 == 1).count();
-        let scales = SCALES.iter().flat_map(|scale| (0..12).map(move |root| bits(root, scale)));
-        // The first of several, as all that hold as much are as good.
-        let scale = scales.rev().max_by_key(held)?;
+        let scale = Scale::of(&pitches)?;
         let range = [*pitches.iter().min()?, *pitches.iter().max()?];
-        #[expect(clippy::cast_precision_loss, reason = "few notes")]
-        let share = held(&scale) as f64 / pitches.len() as f64;
-        (share >= IN_KEY).then_some(Self { scale, range, strength: 0.0 })
+        Some(Self { scale, range, strength: 0.0 })
     }
 
     /// The taste at a share of the way: none at both ends, which stay what they are.
@@ -69,7 +55,7 @@ impl Taste {
         let share = self.strength / temperature;
         for (token, noise) in (0u8..).zip(noise) {
             let Some(pitch) = line::pitch(token) else { continue };
-            let in_scale = self.scale >> (pitch % 12) & 1 == 1;
+            let in_scale = self.scale.holds(pitch);
             let in_range = (self.range[0]..=self.range[1]).contains(&pitch);
             let mut liked = if in_scale && in_range { WITHIN } else { -OUTSIDE };
             if let Some(last) = last {

@@ -230,14 +230,14 @@ pub(super) fn longest(sequence: &NoteSequence, map: DrumMap) -> usize {
 }
 
 /// A row with 1 for each bit that is set, the first class first.
-pub(super) fn write_bits(bits: u64, row: &mut [f32]) {
+pub(crate) fn write_bits(bits: u64, row: &mut [f32]) {
     for (class, value) in row.iter_mut().enumerate() {
         *value = f32::from(u8::from(bits >> class & 1 == 1));
     }
 }
 
 /// The bits of a row: values above one half.
-pub(super) fn read_bits(row: &[f32]) -> u64 {
+pub(crate) fn read_bits(row: &[f32]) -> u64 {
     row.iter().enumerate().map(|(class, &value)| u64::from(value > 0.5) << class).sum()
 }
 

@@ -212,8 +212,7 @@ impl Comparison<'_> {
             temperature: 0.0,
             keys: vec![NoiseKey { seed: 1, cycle: 0 }; z.len()],
             controls: controls.map(|controls| vec![controls; z.len()]),
-            steps: None,
-            tastes: Vec::new(),
+            ..DecodeSettings::default()
         };
         let go = &mut |_| ControlFlow::Continue(());
         let greedy = self.engine.decode(&z, &settings, go)?;

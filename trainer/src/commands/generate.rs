@@ -4,6 +4,7 @@ mod attribute;
 pub(super) mod input;
 mod learned;
 mod output;
+mod steering;
 
 use std::path::{Path, PathBuf};
 
@@ -17,6 +18,7 @@ use interlude_models::latent::constraint::{self, Constraint};
 use interlude_models::latent::personal::Personal;
 use interlude_models::package::Package;
 use interlude_models::runtime::{Provider, Runtime};
+use interlude_models::steering::Steering;
 use interlude_models::tokens::{ControlKind, Controls, Tokens, to_clip};
 
 use super::common::{self, Shared};
@@ -26,6 +28,7 @@ use crate::generate::{Settings, decode, shares};
 use input::{Input, Reading};
 use learned::{Asked, Learned};
 use output::{Code, Folder, Made, Report};
+use steering::Keeping;
 
 /// Generate music with a model, and latent codes of music.
 #[derive(Debug, Args)]
@@ -79,8 +82,9 @@ struct Making {
     /// Default: those of the input, or none.
     #[arg(long, value_name = "CHORDS")]
     chords: Option<String>,
-    /// The key of Roman numerals in --chords, such as G or Em.
-    #[arg(long, requires = "chords")]
+    /// The scale of all notes but drums, such as "D dorian", Am or "C blues", or auto for that of the
+    /// input; beside --chords the key of their Roman numerals, such as G or Em.
+    #[arg(long)]
     key: Option<String>,
     /// MIDI file whose drum hits are kept, for models that are conditioned on hits. Default: those
     /// of the input, or a plain beat.
@@ -89,6 +93,8 @@ struct Making {
     /// Print what was made as JSON, with codes and notes.
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    keeping: Keeping,
     #[command(flatten)]
     reading: Reading,
 }
@@ -271,13 +277,15 @@ impl Interpolate {
         let reading = (self.making.reading, self.keep_velocities);
         let inputs = input::single_windows(config, &self.inputs, reading, &self.making.out)?;
         let controls = self.making.controls(config, inputs.first())?;
+        let ends_of_way: Vec<&Tokens> = inputs.iter().map(|input| &input.window.tokens).collect();
+        let seed = self.making.seed();
+        let steering = self.making.steering(config, &ends_of_way, seed)?;
         let mut engine = self.making.model.load(shared, &package)?;
         let ends = input::means(&mut engine, &inputs)?;
         let count = usize::try_from(self.count.num_outputs)?;
         let columns = self.columns.map_or(Ok(count), usize::try_from)?;
         let rows = self.rows.map_or(Ok(count), usize::try_from)?;
         let mut codes = self.learned.start(shared, &package)?;
-        let ends_of_way: Vec<&Tokens> = inputs.iter().map(|input| &input.window.tokens).collect();
         let taste = Taste::of(&ends_of_way).filter(|_| codes.blends() && !self.free);
         let tastes = match (taste, inputs.len()) {
             (Some(taste), 2) => shares(count).map(|t| taste.at(t)).collect(),
@@ -309,8 +317,8 @@ impl Interpolate {
             }
         };
         let controls = vec![controls; codes.len()];
-        let seed = self.making.seed();
-        self.making.make_with("interpolate", seed, engine, (&codes, tastes), &controls, velocities)
+        let music = (codes.as_slice(), tastes, steering);
+        self.making.make_with("interpolate", seed, engine, music, &controls, velocities)
     }
 }
 
@@ -460,6 +468,26 @@ impl Making {
             .or_else(|| if takes_hits { Some(beat(steps)) } else { Controls::none(config, steps) }))
     }
 
+    /// What the music keeps to. Of a pattern that is `--keep`'s, else the only input.
+    fn steering(
+        &self,
+        config: &Config,
+        inputs: &[&Tokens],
+        seed: u64,
+    ) -> anyhow::Result<Option<Steering>> {
+        let keep: Vec<PathBuf> = self.keeping.keep.iter().cloned().collect();
+        let keep = input::single_windows(config, &keep, (self.reading, false), &self.out)?;
+        let kept: Vec<&Tokens> = keep.iter().map(|input| &input.window.tokens).collect();
+        let pattern = match (kept.as_slice(), inputs) {
+            ([kept], _) => Some(*kept),
+            ([], [input]) => Some(*input),
+            _ => None,
+        };
+        let key = self.key.as_deref().filter(|_| self.chords.is_none());
+        let inputs = if inputs.is_empty() { &kept } else { inputs };
+        self.keeping.steering(config, key, inputs, pattern, seed)
+    }
+
     /// Loads the model, then as [`Making::make_with`].
     #[expect(clippy::too_many_arguments, reason = "what all modes end in")]
     fn make(
@@ -472,8 +500,9 @@ impl Making {
         controls: &[Option<Controls>],
         finish: impl Fn(usize, &mut Clip),
     ) -> anyhow::Result<()> {
+        let steering = self.steering(&package.info.config, &[], seed)?;
         let engine = self.model.load(shared, package)?;
-        self.make_with(mode, seed, engine, (codes, Vec::new()), controls, finish)
+        self.make_with(mode, seed, engine, (codes, Vec::new(), steering), controls, finish)
     }
 
     /// Makes pieces of the `codes` around that of a file with one window, with the file's velocities
@@ -492,6 +521,8 @@ impl Making {
         let reading = (self.reading, keep_velocities);
         let inputs = input::single_windows(config, &paths, reading, &self.out)?;
         let controls = self.controls(config, inputs.first())?;
+        let windows: Vec<&Tokens> = inputs.iter().map(|input| &input.window.tokens).collect();
+        let steering = self.steering(config, &windows, seed)?;
         let mut engine = self.model.load(shared, package)?;
         let means = input::means(&mut engine, &inputs)?;
         let codes = codes(means.first().ok_or_else(|| anyhow!("the model gave no code"))?)?;
@@ -503,7 +534,7 @@ impl Making {
             }
         };
         let controls = vec![controls; codes.len()];
-        self.make_with(mode, seed, engine, (&codes, Vec::new()), &controls, velocities)
+        self.make_with(mode, seed, engine, (&codes, Vec::new(), steering), &controls, velocities)
     }
 
     /// Decodes codes, passes each clip to `finish`, writes the files and tells about them.
@@ -512,7 +543,7 @@ impl Making {
         mode: &str,
         seed: u64,
         mut engine: Engine,
-        (codes, tastes): (&[Vec<f32>], Vec<Taste>),
+        (codes, tastes, steering): (&[Vec<f32>], Vec<Taste>, Option<Steering>),
         controls: &[Option<Controls>],
         finish: impl Fn(usize, &mut Clip),
     ) -> anyhow::Result<()> {
@@ -525,6 +556,7 @@ impl Making {
             batch_size: self.batch_size.into(),
             seed,
             tastes,
+            steering,
         };
         let decoded = decode(&mut engine, codes, controls, &settings, &mut |examples| {
             progress.inc(examples as u64);

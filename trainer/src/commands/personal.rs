@@ -175,6 +175,7 @@ impl Command {
                 batch_size: 64,
                 seed: self.seed,
                 tastes: Vec::new(),
+                steering: None,
             };
             decode(engine, &codes, &controls, &settings, &mut |_| {})
         };
