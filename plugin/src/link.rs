@@ -21,7 +21,7 @@ use rtrb::{Consumer, Producer, RingBuffer};
 
 use crate::{
     capture::{Phase, Take},
-    player::{Link, Pattern, Playhead, Request},
+    player::{Link, MOST_PATTERNS, Pattern, Playhead, Request},
     sketch::Sketch,
     slots::SLOTS,
 };
@@ -30,8 +30,9 @@ use crate::{
 const TO_WORKER: usize = 128;
 /// Capacity of the ring to the audio thread, in messages.
 const TO_AUDIO: usize = 16;
-/// Places reserved for returned memory: the patterns in the player (at most three) and the takes.
-const RESERVE: usize = 16;
+/// Places reserved for returned memory: the patterns in the player and the takes.
+const RESERVE: usize = 32;
+const _: () = assert!(MOST_PATTERNS + 2 * SLOTS <= RESERVE);
 
 /// Polling interval for an answer where `process` may wait.
 const WAIT: Duration = Duration::from_micros(100);

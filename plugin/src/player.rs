@@ -10,6 +10,8 @@
 //! - While the transport stands, the cycle at its position is kept ready, and the one after it when
 //!   it begins within the look-ahead. Hosts start a little before the position that they show: a
 //!   pattern on hand is kept for whichever cycle it fits, and what is heard next is asked for first.
+//! - The last patterns that played are kept: a cycle that comes again, after a seek back or in a loop
+//!   that the host does not announce, begins at once.
 //! - A pattern that is not there when its cycle begins is late: the last one plays again, from the
 //!   next bar line on the late one takes over. After a start or a seek there is no last one; then
 //!   the pattern plays as soon as it comes, with what has not been heard of its first notes.
@@ -32,6 +34,10 @@ mod tests;
 use decisions::{Decision, Decisions, Wanted};
 pub use pattern::{Lane, Pattern, Request, Sampling, Settings, Source};
 pub use sounding::{Event, MOST_EVENTS, Sounding};
+
+/// Patterns that the player holds at most: the current one, the next, one that stands in, and those
+/// that have played.
+pub const MOST_PATTERNS: usize = 3 + decisions::PLACES;
 
 /// Look-ahead in beats at which the pattern of a cycle of this many bars is requested; longer
 /// patterns take longer to decode.
@@ -327,12 +333,12 @@ impl Player {
         let hurried = std::mem::take(&mut self.hurried);
         if self.decisions.current_pattern().is_some() {
             self.drop_stand_in(link);
-            discard(before, link);
+            self.decisions.keep(before, link);
         } else {
             link.late(cycle);
             if hurried {
-                discard(before, link);
-            } else if let Some(pattern) = before {
+                self.decisions.keep(before, link);
+            } else if let Some(pattern) = before.and_then(|before| before.pattern) {
                 self.drop_stand_in(link);
                 self.stand_in = Some(StandIn { pattern, cycle });
             }

@@ -3,6 +3,11 @@
 use super::{Conditions, Lane, Link, Pattern, Request, Settings, URGENT, discard, look_ahead};
 use crate::transport::Grid;
 
+mod shelf;
+
+pub(super) use shelf::PLACES;
+use shelf::Shelf;
+
 /// The end of a cycle, in beats, that nothing is decided for when a loop begins in it.
 const LAST_MOMENT: f64 = 0.125;
 
@@ -86,6 +91,7 @@ pub(super) struct Decisions {
     pub(super) next: Option<Decision>,
     /// Whether the current pattern has come after its cycle began and does not play yet.
     pub(super) arrived: bool,
+    shelf: Shelf,
 }
 
 impl Decisions {
@@ -94,6 +100,7 @@ impl Decisions {
         for decision in [self.current.take(), self.next.take()].into_iter().flatten() {
             discard(decision.pattern, link);
         }
+        self.shelf.clear(link);
         self.arrived = false;
     }
 
@@ -128,8 +135,11 @@ impl Decisions {
         // A pattern for later is kept too; its time will come, or it is asked for anew.
         self.next = self.next.take().or_else(|| pick(wanted.following, false));
         for decision in stock.into_iter().flatten() {
-            discard(decision.pattern, link);
+            self.shelf.put(decision, link);
         }
+        let mut played_before = |cycle| self.shelf.take(cycle, conditions);
+        self.current = self.current.take().or_else(|| played_before(wanted.cycle));
+        self.next = self.next.take().or_else(|| played_before(wanted.following));
         if wanted.urgent && self.next.is_none() {
             self.decide_next(wanted.following, conditions, link);
         }
@@ -158,7 +168,14 @@ impl Decisions {
             }
         });
         if !holds {
-            self.decide_next(cycle, conditions, link);
+            match self.shelf.take(cycle, conditions) {
+                Some(decision) => {
+                    if let Some(replaced) = self.next.replace(decision) {
+                        self.shelf.put(replaced, link);
+                    }
+                }
+                None => self.decide_next(cycle, conditions, link),
+            }
         }
         if let Some(next) = &mut self.next {
             (next.cycle, next.due) = (cycle, true);
@@ -201,7 +218,7 @@ impl Decisions {
         if decision.is_some()
             && let Some(replaced) = std::mem::replace(&mut self.current, decision)
         {
-            discard(replaced.pattern, link);
+            self.shelf.put(replaced, link);
         }
     }
 
@@ -217,7 +234,7 @@ impl Decisions {
         if decision.is_some()
             && let Some(replaced) = std::mem::replace(&mut self.next, decision)
         {
-            discard(replaced.pattern, link);
+            self.shelf.put(replaced, link);
         }
     }
 
@@ -242,17 +259,25 @@ impl Decisions {
         self.next.as_ref().is_some_and(|next| next.cycle == cycle)
     }
 
-    /// Makes the next cycle the current one. Gives the pattern of the one before.
-    pub(super) fn advance(&mut self, cycle: i64, link: &mut impl Link) -> Option<Box<Pattern>> {
+    /// Makes the next cycle the current one. Gives the one before, to be kept by
+    /// [`Decisions::keep`].
+    pub(super) fn advance(&mut self, cycle: i64, link: &mut impl Link) -> Option<Decision> {
         let before = self.current.take();
         let next = self.next.take();
         if next.as_ref().is_some_and(|next| next.cycle == cycle) {
             self.current = next;
         } else if let Some(next) = next {
-            discard(next.pattern, link);
+            self.shelf.put(next, link);
         }
         self.arrived = false;
-        before.and_then(|before| before.pattern)
+        before
+    }
+
+    /// Keeps what has played for when its cycle comes again.
+    pub(super) fn keep(&mut self, decision: Option<Decision>, link: &mut impl Link) {
+        if let Some(decision) = decision {
+            self.shelf.put(decision, link);
+        }
     }
 
     pub(super) fn current_pattern(&self) -> Option<&Pattern> {

@@ -284,6 +284,27 @@ fn seeks_join_the_cycle() {
     assert_eq!(ons[1].0, 6000);
 }
 
+/// After a seek back to a cycle that has played its first note is there at once, and no pattern is
+/// asked for again, also where each cycle has one of its own.
+#[test]
+fn a_cycle_that_has_played_begins_at_once() {
+    let mut stage = Stage::new(Worker::new(2, 2, steps));
+    stage.roll(0.0, 20 * 24_000, 64);
+    let asked = stage.worker.requests.iter().filter(|request| request.cycle == 0).count();
+    stage.heard.clear();
+    stage.elapsed = 0;
+    stage.roll(0.0, 24_000, 64);
+    let ons = stage.ons();
+    assert_eq!(ons.iter().map(|on| on.0).collect::<Vec<_>>(), [0, 6000, 12_000, 18_000]);
+    let again = stage.worker.requests.iter().filter(|request| request.cycle == 0).count();
+    assert_eq!(asked, again);
+    stage.conditions.settings.sampling.seed += 1;
+    stage.heard.clear();
+    stage.elapsed = 0;
+    stage.roll(8.0, 24_000, 64);
+    assert_eq!(stage.ons()[0].0, 128, "another seed needs another pattern");
+}
+
 /// A loop repeats itself: each pass plays the same, complete from its first sample.
 #[test]
 fn loops_repeat() {
@@ -493,7 +514,7 @@ proptest! {
                 Deed::Reset => stage.player.reset(),
                 Deed::Jitter(by) => beats += by,
             }
-            prop_assert!(stage.worker.out <= 3, "patterns in use: {}", stage.worker.out);
+            prop_assert!(stage.worker.out <= MOST_PATTERNS, "patterns in use: {}", stage.worker.out);
         }
         stage.block(&stopped(beats), 64);
         stage.assert_balanced();
