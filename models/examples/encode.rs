@@ -33,7 +33,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let windows = tokens::extract(config, &sequence, Limit::First(1))?;
     let window = windows.first().ok_or("the file holds no window")?;
     let controls = window.controls.clone().map(|controls| vec![controls]);
-    let posteriors = engine.encode(&[window.tokens.clone()], controls.as_deref())?;
+    let posteriors = engine.encode(std::slice::from_ref(&window.tokens), controls.as_deref())?;
     let posterior = &posteriors[0];
 
     let mut dimensions: Vec<usize> = (0..posterior.mu.len()).collect();
