@@ -349,11 +349,11 @@ impl Engine {
             for step in 0..steps {
                 let noise = (settings.temperature > 0.0).then(|| decoder.noise(&settings.keys));
                 let (temperature, noise) = leaning(settings, noise, &tokens, z.len(), &config);
-                let (temperature, noise) = decoder.masked(&steering, temperature, noise);
+                let (temperature, noise) = decoder.masked(&mut steering, temperature, noise);
                 let row = |controls: &Vec<f32>| controls[step * depth..(step + 1) * depth].to_vec();
                 let control = (depth > 0).then(|| controls.iter().flat_map(row).collect());
                 decoder.step(temperature, noise, control)?;
-                decoder.settle(&mut steering);
+                decoder.settle(&mut steering, temperature);
                 match decoder.sample() {
                     Sample::Tokens(sample) => append(&mut tokens, sample),
                     Sample::Values(sample) => append(&mut values, sample),

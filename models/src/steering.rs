@@ -3,8 +3,9 @@
 //!
 //! A decoder draws one step after the other and reads what it drew. Steering says before each step
 //! which tokens are allowed, so that the rest of the music fits what is kept; probabilities of what
-//! is left are as they were to each other. Nothing is changed after the fact, except for what no
-//! mask can say of bits (see [`Run::settle`]).
+//! is left are as they were to each other. Of notes outside a scale or a range the draw is repeated
+//! among the notes within (see [`Run::drew`]), and what no mask can say of bits is settled after
+//! the draw (see [`Run::settle`]); the next step reads either.
 //!
 //! Wishes may contradict each other. Then the one that comes first in this list wins: kept bars and
 //! voices, kept rhythm, kept order of pitches, scale and range. A token is always left.

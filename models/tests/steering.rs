@@ -193,6 +193,27 @@ fn every_note_is_in_key_and_range() {
     }
 }
 
+/// Scale and range change which notes begin, not how many: with the same noise notes begin where they
+/// begin without.
+#[test]
+fn a_key_costs_no_notes() {
+    let model = Model::new("cat-mel_2bar_big");
+    let mut engine = model.engine().expect("loaded");
+    let (codes, plain) = (model.codes(40), model.settings(1.0, &(0..40).collect::<Vec<_>>()));
+    let narrow = Steering {
+        scale: Some("F# minor pentatonic".parse().expect("a scale")),
+        range: Some(60..=71),
+        ..Steering::default()
+    };
+    let keyed = DecodeSettings { steering: vec![narrow; 40], ..plain.clone() };
+    let count = |tokens: Vec<Tokens>| -> usize {
+        tokens.iter().map(|tokens| model.config.family().notes(tokens)).sum()
+    };
+    let free = count(decode(&mut engine, &codes, &plain));
+    let kept = count(decode(&mut engine, &codes, &keyed));
+    assert!(free.abs_diff(kept) * 20 < free, "{kept} of {free} notes");
+}
+
 /// Where wishes contradict each other the first of them is met, and there is always music.
 #[test]
 fn contradictions_are_played_as_near_as_can_be() {

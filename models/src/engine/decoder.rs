@@ -114,7 +114,7 @@ impl<'e> Decoder<'e> {
     /// no noise, the most probable of what is allowed is taken.
     pub(super) fn masked(
         &self,
-        steering: &[Run],
+        steering: &mut [Run],
         temperature: f32,
         noise: Option<Vec<f32>>,
     ) -> (f32, Option<Vec<f32>>) {
@@ -124,20 +124,23 @@ impl<'e> Decoder<'e> {
         let temperature = if noise.is_some() { temperature } else { 1.0 };
         let width = self.widths.noise;
         let mut noise = noise.unwrap_or_else(|| vec![0.0; self.batch * width]);
-        for (run, noise) in steering.iter().zip(noise.chunks_exact_mut(width)) {
+        for (run, noise) in steering.iter_mut().zip(noise.chunks_exact_mut(width)) {
             run.mask(self.step, noise);
         }
         (temperature, Some(noise))
     }
 
     /// Shows what the last step drew to what steers each example, which may have the last word.
-    pub(super) fn settle(&mut self, steering: &mut [Run]) {
+    pub(super) fn settle(&mut self, steering: &mut [Run], temperature: f32) {
         let Some(step) = self.step.checked_sub(1).filter(|_| !steering.is_empty()) else { return };
         match &mut self.previous {
             Sample::Tokens(tokens) => {
                 let width = tokens.len() / self.batch;
-                for (run, tokens) in steering.iter_mut().zip(tokens.chunks_exact(width)) {
-                    run.drew(tokens);
+                let logits = self.logits.chunks_exact(self.widths.logits);
+                for ((run, tokens), logits) in
+                    steering.iter_mut().zip(tokens.chunks_exact_mut(width)).zip(logits)
+                {
+                    run.drew(step, tokens, logits, temperature);
                 }
             }
             Sample::Values(values) => {

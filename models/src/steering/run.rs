@@ -19,6 +19,8 @@ pub(crate) struct Run {
     kind: OutputKind,
     /// Onsets so far in each voice.
     onsets: Vec<usize>,
+    /// The noise of this step.
+    noise: Vec<f32>,
 }
 
 impl Run {
@@ -26,11 +28,13 @@ impl Run {
         let family = config.family();
         let voices = family.voices();
         let (outputs, kind) = (family.outputs(), config.output_kind());
-        Self { plan, in_key, voices, outputs, kind, onsets: vec![0; voices.len()] }
+        let onsets = vec![0; voices.len()];
+        Self { plan, in_key, voices, outputs, kind, onsets, noise: Vec::new() }
     }
 
-    /// Makes the noise of a step such that only what is allowed is drawn.
-    pub(crate) fn mask(&self, step: usize, noise: &mut [f32]) {
+    /// Makes the noise of a step such that only what is allowed is drawn. Scale and range do not count
+    /// yet: were notes outside masked here, fewer would begin.
+    pub(crate) fn mask(&mut self, step: usize, noise: &mut [f32]) {
         if !self.kind.is_tokens() {
             self.mask_bits(step, noise);
             return;
@@ -44,12 +48,14 @@ impl Run {
             };
             let strictness = Strictness::ALL.into_iter().find(leaves).unwrap_or(Strictness::Token);
             for (token, noise) in tokens().zip(&mut noise[first..first + width]) {
-                if !self.allows(step, voice, token, strictness) {
+                if !self.allows(step, voice, token, strictness.without_key()) {
                     *noise = -CERTAIN;
                 }
             }
             first += width;
         }
+        self.noise.clear();
+        self.noise.extend_from_slice(noise);
     }
 
     /// Classes of drums that must or must not sound.
@@ -112,10 +118,36 @@ impl Run {
         order.len().saturating_sub(next) < self.plan.steps - step
     }
 
-    /// Takes what was drawn of tokens.
-    pub(crate) fn drew(&mut self, tokens: &[i64]) {
-        for (voice, &token) in tokens.iter().enumerate() {
-            let token = u64::try_from(token).unwrap_or(0);
+    /// Takes what was drawn of tokens. In the place of a note outside scale or range the one is drawn,
+    /// by the same logits, temperature and noise, that comes first among the notes within: whether a
+    /// note begins is as likely as it was, and which one is as likely as those within are to each other.
+    pub(crate) fn drew(
+        &mut self,
+        step: usize,
+        tokens: &mut [i64],
+        logits: &[f32],
+        temperature: f32,
+    ) {
+        let mut first = 0;
+        for (voice, drawn) in tokens.iter_mut().enumerate() {
+            let width = self.outputs[voice];
+            let token = u64::try_from(*drawn).unwrap_or(0);
+            let is_onset = |token| event(&self.voices[voice], token) == Event::Onset;
+            if is_onset(token) && !self.allows(step, voice, token, Strictness::All) {
+                let noisy = logits[first..first + width].iter().zip(&self.noise[first..]);
+                let within = (0i64..).zip(noisy).filter(|&(token, _)| {
+                    u64::try_from(token).is_ok_and(|token| {
+                        is_onset(token) && self.allows(step, voice, token, Strictness::All)
+                    })
+                });
+                let within =
+                    within.map(|(token, (logit, noise))| (token, logit / temperature + noise));
+                if let Some((token, _)) = within.max_by(|a, b| a.1.total_cmp(&b.1)) {
+                    *drawn = token;
+                }
+            }
+            first += width;
+            let token = u64::try_from(*drawn).unwrap_or(0);
             self.onsets[voice] += usize::from(event(&self.voices[voice], token) == Event::Onset);
         }
     }
@@ -174,4 +206,8 @@ enum Strictness {
 
 impl Strictness {
     const ALL: [Self; 4] = [Self::All, Self::Turn, Self::Time, Self::Token];
+
+    fn without_key(self) -> Self {
+        if self == Self::All { Self::Turn } else { self }
+    }
 }
