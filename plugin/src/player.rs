@@ -199,6 +199,7 @@ impl Player {
     /// A recording that ends at a position has been sent to the worker: what comes after it is asked
     /// for with it, so that its first note is there in time.
     pub fn take_ends(&mut self, end: f64, conditions: &Conditions, link: &mut impl Link) {
+        self.decisions.forget_played(link);
         let (Some(grid), Some(cycle)) = (self.grid, self.cycle) else { return };
         if self.decisions.current.as_ref().is_none_or(Decision::is_silent) {
             // Nothing of it is heard before the recording is over.

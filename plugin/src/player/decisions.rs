@@ -92,6 +92,8 @@ pub(super) struct Decisions {
     /// Whether the current pattern has come after its cycle began and does not play yet.
     pub(super) arrived: bool,
     shelf: Shelf,
+    /// Last request whose pattern is not kept once it has played.
+    forgotten: u64,
 }
 
 impl Decisions {
@@ -135,7 +137,7 @@ impl Decisions {
         // A pattern for later is kept too; its time will come, or it is asked for anew.
         self.next = self.next.take().or_else(|| pick(wanted.following, false));
         for decision in stock.into_iter().flatten() {
-            self.shelf.put(decision, link);
+            self.put_away(decision, link);
         }
         let mut played_before = |cycle| self.shelf.take(cycle, conditions);
         self.current = self.current.take().or_else(|| played_before(wanted.cycle));
@@ -171,7 +173,7 @@ impl Decisions {
             match self.shelf.take(cycle, conditions) {
                 Some(decision) => {
                     if let Some(replaced) = self.next.replace(decision) {
-                        self.shelf.put(replaced, link);
+                        self.put_away(replaced, link);
                     }
                 }
                 None => self.decide_next(cycle, conditions, link),
@@ -218,7 +220,7 @@ impl Decisions {
         if decision.is_some()
             && let Some(replaced) = std::mem::replace(&mut self.current, decision)
         {
-            self.shelf.put(replaced, link);
+            self.put_away(replaced, link);
         }
     }
 
@@ -234,7 +236,7 @@ impl Decisions {
         if decision.is_some()
             && let Some(replaced) = std::mem::replace(&mut self.next, decision)
         {
-            self.shelf.put(replaced, link);
+            self.put_away(replaced, link);
         }
     }
 
@@ -267,16 +269,31 @@ impl Decisions {
         if next.as_ref().is_some_and(|next| next.cycle == cycle) {
             self.current = next;
         } else if let Some(next) = next {
-            self.shelf.put(next, link);
+            self.put_away(next, link);
         }
         self.arrived = false;
         before
     }
 
+    /// Gives back what has played, and keeps nothing of what was asked for up to now: something has
+    /// happened that the slots will show only later.
+    pub(super) fn forget_played(&mut self, link: &mut impl Link) {
+        self.shelf.clear(link);
+        self.forgotten = self.next_id;
+    }
+
+    fn put_away(&mut self, decision: Decision, link: &mut impl Link) {
+        if decision.id > self.forgotten {
+            self.shelf.put(decision, link);
+        } else {
+            discard(decision.pattern, link);
+        }
+    }
+
     /// Keeps what has played for when its cycle comes again.
     pub(super) fn keep(&mut self, decision: Option<Decision>, link: &mut impl Link) {
         if let Some(decision) = decision {
-            self.shelf.put(decision, link);
+            self.put_away(decision, link);
         }
     }
 
