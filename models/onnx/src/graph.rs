@@ -142,7 +142,7 @@ impl Attribute {
 /// A graph under construction.
 ///
 /// ```
-/// use crate::{ElementType, Graph};
+/// use interlude_onnx::{ElementType, Graph};
 ///
 /// let mut graph = Graph::new("double");
 /// let x = graph.input("x", ElementType::F32, &["batch".into(), 4.into()]);
