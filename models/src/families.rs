@@ -10,6 +10,8 @@ mod drums;
 mod error;
 mod family;
 mod groove;
+mod kinds;
+mod kit;
 pub mod line;
 mod melody;
 mod melody_chords;
@@ -19,6 +21,7 @@ mod place;
 mod quantise;
 mod reason;
 mod search;
+mod sources;
 #[cfg(test)]
 pub(crate) mod testing;
 mod trio;
@@ -29,20 +32,22 @@ use serde::{Deserialize, Serialize};
 pub use drum_roll::DrumRoll;
 pub use drums::Drums;
 pub use error::TokenError;
-pub use family::{
-    Column, ColumnKind, Converter, Family, OutputKind, SEGMENTS, Training, Voice, Walk, Wanted,
-};
+pub use family::Family;
 pub use groove::{Groove, GrooveTask, roland_to_general};
+pub use kinds::{
+    Column, ColumnKind, Converter, OutputKind, SEGMENTS, Training, Voice, Walk, Wanted,
+};
 pub use melody::Melody;
 pub use melody_chords::MelodyChords;
 pub use percussion::DrumMap;
-pub(crate) use place::drum_pitch;
-pub use place::{Place, Source, common_time};
+pub use place::{Place, Source};
 pub use quantise::OUTPUT_VELOCITY;
 pub(crate) use quantise::beats;
 pub(crate) use reason::reason;
 pub use search::Limit;
 pub(crate) use search::largest;
+pub use sources::common_time;
+pub(crate) use sources::drum_pitch;
 pub use trio::Trio;
 pub use window::{ControlKind, Controls, GrooveStep, Tokens, Window};
 

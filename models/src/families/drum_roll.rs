@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::drums::{WANTED, holds, steps};
-use super::family::{Column, Converter, Family, OutputKind, Training, Voice, Walk, Wanted};
+use super::family::Family;
+use super::kinds::{Column, Converter, OutputKind, Training, Voice, Walk, Wanted};
 use super::percussion::{self, DrumMap};
 use super::place::Place;
 use super::search::Limit;

@@ -1,6 +1,7 @@
 //! Drums as one token a step: which of nine classes sound together.
 
-use super::family::{Column, Converter, Family, OutputKind, Training, Voice, Walk, Wanted};
+use super::family::Family;
+use super::kinds::{Column, Converter, OutputKind, Training, Voice, Walk, Wanted};
 use super::percussion::{self, CLASSES, COMBINATIONS, DrumMap};
 use super::place::Place;
 use super::search::Limit;

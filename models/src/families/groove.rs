@@ -2,9 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::family::{
-    Column, ColumnKind, Converter, Family, OutputKind, Training, Voice, Walk, Wanted,
-};
+use super::family::Family;
+use super::kinds::{Column, ColumnKind, Converter, OutputKind, Training, Voice, Walk, Wanted};
 use super::percussion::{self, CLASSES, DrumMap};
 use super::place::Place;
 use super::quantise;

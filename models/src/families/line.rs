@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::ops::{Range, RangeInclusive};
 
-use super::family::Voice;
+use super::kinds::Voice;
 use super::order::{int_hash, set_order, tuple_hash};
 use super::place::Place;
 use super::quantise::{

@@ -3,9 +3,8 @@
 mod harmony;
 
 use super::error::TokenError;
-use super::family::{
-    Column, ColumnKind, Converter, Family, OutputKind, Training, Voice, Walk, Wanted,
-};
+use super::family::Family;
+use super::kinds::{Column, ColumnKind, Converter, OutputKind, Training, Voice, Walk, Wanted};
 use super::line;
 use super::melody::{self, Melody};
 use super::percussion::DrumMap;

@@ -1,7 +1,8 @@
 //! Errors of tokenisation, in words.
 
 use super::error::TokenError;
-use super::family::{Family, Walk};
+use super::family::Family;
+use super::kinds::Walk;
 use super::quantise::{Stretch, split_on_time_changes, whole};
 use crate::midi::NoteSequence;
 

@@ -2,8 +2,9 @@
 
 mod voices;
 
-use super::family::{
-    Column, ColumnKind, Converter, Family, OutputKind, SEGMENTS, Training, Voice, Walk, Wanted,
+use super::family::Family;
+use super::kinds::{
+    Column, ColumnKind, Converter, OutputKind, SEGMENTS, Training, Voice, Walk, Wanted,
 };
 use super::line::{self, VOCABULARY};
 use super::percussion::{self, COMBINATIONS, DrumMap};

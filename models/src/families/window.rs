@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::percussion;
+use super::kit;
 use crate::chords;
 
 /// The tokens of one window, by family. The outer length is the number of steps.
@@ -20,7 +20,7 @@ pub enum Tokens {
 }
 
 /// One step of a groove: hits, velocities, offsets, each of all classes.
-pub type GrooveStep = [f32; 3 * percussion::CLASSES];
+pub type GrooveStep = [f32; 3 * kit::CLASSES];
 
 /// Controls: what encoder and decoder are conditioned on besides the music, one entry for each
 /// step.
@@ -102,7 +102,7 @@ impl Controls {
             }
             Self::Hits(hits) => {
                 for (row, &bits) in rows.chunks_exact_mut(depth).zip(hits) {
-                    percussion::write_bits(u64::from(bits), row);
+                    kit::write_bits(u64::from(bits), row);
                 }
             }
         }
@@ -115,7 +115,7 @@ impl ControlKind {
     pub const fn depth(self) -> usize {
         match self {
             Self::Chords => chords::CLASSES,
-            Self::Hits => percussion::CLASSES,
+            Self::Hits => kit::CLASSES,
         }
     }
 
