@@ -153,18 +153,26 @@ impl Stage<'_> {
     /// Makes the session, and has both slots recorded from clips on the time line.
     fn fill(&self, table: &mut Table) -> Option<PathBuf> {
         let blank = self.folder("blank");
-        let created = (|| {
-            std::fs::create_dir_all(blank.parent().context("a folder lies in another")?)?;
+        // Without its JACK server Ardour makes a session in which no plug-in is called, so that none
+        // takes the values that it saves.
+        let created = again(|| {
             let trace = blank.with_extension("trace");
+            for left in [&blank, &trace] {
+                let _ = std::fs::remove_dir_all(left).or_else(|_| std::fs::remove_file(left));
+            }
+            std::fs::create_dir_all(blank.parent().context("a folder lies in another")?)?;
             let mut ardour =
                 Ardour::start(self.place, self.installation, &trace, Session::New(&blank))?;
             model_ready(&trace)?;
+            for port in PORTS {
+                jack::wait_for(self.place, port)?;
+            }
             for (name, value) in [("Thru", 0.0), ("Evolve", 1.0), ("Morph", 0.5)] {
                 ardour.set(name, value)?;
             }
-            std::thread::sleep(Duration::from_millis(200));
+            std::thread::sleep(Duration::from_secs(1));
             ardour.ask("save()").map(drop)
-        })();
+        });
         if let Err(error) = created {
             table.wrong("load the plug-in", format!("{error:#}"));
             return None;
