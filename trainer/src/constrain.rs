@@ -11,7 +11,7 @@ use interlude_gradient::perceptron::initial;
 use interlude_models::attributes::{self, Measure};
 use interlude_models::config::Config;
 use interlude_models::engine::Posterior;
-use interlude_models::latent::constraint::ACTOR;
+use interlude_models::latent::constraint::{ACTOR, Range};
 use interlude_models::runtime::Runtime;
 use interlude_models::weights::Weights;
 use rand::{RngExt, SeedableRng};
@@ -62,6 +62,34 @@ pub fn wished(config: &Config, names: &[String]) -> Result<Vec<Measure>, String>
     let prefix = if voices.len() == 1 { String::new() } else { format!("{}-", first.name) };
     let second = if first.is_drums { "syncopation" } else { "pitch" };
     ["density", second].into_iter().map(|id| find(&format!("{prefix}{id}"))).collect()
+}
+
+/// The request for each attribute of an actor, from texts such as `density=high`: −1 low, 1 high, none
+/// where it is not asked for.
+///
+/// # Errors
+/// A sentence that says how a request is written, or which attributes the actor knows.
+pub fn requests(ranges: &[Range], asked: &[String]) -> Result<Vec<Option<f32>>, String> {
+    let mut requests = vec![None; ranges.len()];
+    for asked in asked {
+        let (name, value) = asked.split_once('=').unwrap_or((asked, ""));
+        let value = match value {
+            "low" => -1.0,
+            "high" => 1.0,
+            _ => {
+                return Err(format!(
+                    "--attribute {asked} is not of the form NAME=low or NAME=high"
+                ));
+            }
+        };
+        let Some(index) = ranges.iter().position(|range| range.name == name) else {
+            let names: Vec<&str> = ranges.iter().map(|range| range.name.as_str()).collect();
+            let names = names.join(", ");
+            return Err(format!("the model's actor knows no `{name}`; it knows {names}"));
+        };
+        requests[index] = Some(value);
+    }
+    Ok(requests)
 }
 
 /// Whether a window's attribute is low (−1), high (1) or neither (0), one for each attribute.
@@ -215,6 +243,22 @@ mod tests {
     use interlude_models::config;
 
     use super::*;
+
+    // Requests are those of the actor's attributes, in its order; what it does not know is refused with
+    // what it knows.
+    #[test]
+    fn requests_are_the_actors() {
+        let range = |name: &str| Range { name: name.to_owned(), low: 0.0, high: 1.0 };
+        let ranges = [range("density"), range("pitch")];
+        let read = |asked: &[&str]| {
+            let asked: Vec<String> = asked.iter().map(|text| (*text).to_owned()).collect();
+            requests(&ranges, &asked)
+        };
+        assert_eq!(read(&[]), Ok(vec![None, None]));
+        assert_eq!(read(&["pitch=low", "density=high"]), Ok(vec![Some(1.0), Some(-1.0)]));
+        assert!(read(&["pitch=3"]).is_err_and(|told| told.contains("NAME=high")));
+        assert!(read(&["swing=low"]).is_err_and(|told| told.contains("density, pitch")));
+    }
 
     // Attributes that can be wished for are those that are named; an unknown name lists what there is.
     #[test]

@@ -1,6 +1,11 @@
 //! Generating music with a model, as `music_vae_generate` of the original does.
 
 pub mod chords;
+pub mod conditions;
+pub mod error;
+pub mod input;
+pub mod keeping;
+pub mod output;
 pub mod velocities;
 
 use std::ops::ControlFlow;
@@ -9,6 +14,8 @@ use interlude_models::engine::{DecodeSettings, Engine, EngineError, NoiseKey, Ta
 use interlude_models::latent::slerp;
 use interlude_models::steering::Steering;
 use interlude_models::tokens::{Controls, Tokens};
+
+use error::GenerateError;
 
 /// Settings of a generation.
 #[derive(Clone, Debug, PartialEq)]
@@ -66,6 +73,64 @@ pub fn decode(
     Ok(decoded)
 }
 
+/// How pieces lie between inputs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Layout {
+    /// So many from one input to another, both included.
+    Line(usize),
+    /// A grid between four, row by row, as [`grid`] lays it out.
+    Grid {
+        /// Pieces in a row.
+        columns: usize,
+        /// Pieces in a column.
+        rows: usize,
+    },
+}
+
+impl Layout {
+    /// The layout between so many inputs: a line of `outputs` pieces between two, between four a grid
+    /// that has as many columns and rows where these are not given.
+    ///
+    /// # Errors
+    /// [`GenerateError::Inputs`] for other numbers of inputs, [`GenerateError::GridOfTwo`] for columns or
+    /// rows of a line.
+    pub fn between(
+        inputs: usize,
+        outputs: usize,
+        columns: Option<usize>,
+        rows: Option<usize>,
+    ) -> Result<Self, GenerateError> {
+        match inputs {
+            2 if columns.is_some() || rows.is_some() => Err(GenerateError::GridOfTwo),
+            2 => Ok(Self::Line(outputs)),
+            4 => Ok(Self::Grid {
+                columns: columns.unwrap_or(outputs),
+                rows: rows.unwrap_or(outputs),
+            }),
+            _ => Err(GenerateError::Inputs(inputs)),
+        }
+    }
+
+    /// Column and row of each piece, each from 0 to 1; those of a line are rows.
+    pub fn places(self) -> Vec<[f32; 2]> {
+        match self {
+            Self::Line(count) => shares(count).map(|y| [0.0, y]).collect(),
+            Self::Grid { columns, rows } => {
+                shares(rows).flat_map(|y| shares(columns).map(move |x| [x, y])).collect()
+            }
+        }
+    }
+
+    /// What each piece of a line between melodies of one key leans to; none of a grid and of other
+    /// music.
+    pub fn tastes(self, ends: &[&Tokens]) -> Vec<Taste> {
+        match (self, Taste::of(ends)) {
+            (Self::Line(count), Some(taste)) => shares(count).map(|t| taste.at(t)).collect(),
+            _ => Vec::new(),
+        }
+    }
+}
+
 /// `count` codes from `a` to `b`, both included; one code is `a`.
 pub fn line(a: &[f32], b: &[f32], count: usize) -> Vec<Vec<f32>> {
     shares(count).map(|t| slerp(a, b, t)).collect()
@@ -103,6 +168,39 @@ mod tests {
         assert!((codes[1][0] - codes[1][1]).abs() < 1e-6);
         assert_eq!(line(&a, &b, 1), [a.to_vec()]);
         assert!(line(&a, &b, 0).is_empty());
+    }
+
+    // Two inputs make a line, four a grid as large as asked for; other numbers, and a grid of two, are
+    // refused. There is a place for each code that `line` and `grid` make, in their order.
+    #[test]
+    fn layouts_have_a_place_for_each_piece() {
+        assert_eq!(Layout::between(2, 3, None, None).expect("a line"), Layout::Line(3));
+        assert_eq!(Layout::Line(3).places(), [[0.0, 0.0], [0.0, 0.5], [0.0, 1.0]]);
+        let layout = Layout::between(4, 3, None, Some(2)).expect("a grid");
+        assert_eq!(layout, Layout::Grid { columns: 3, rows: 2 });
+        let codes = grid([&[0.0, 1.0], &[0.0, 1.0], &[1.0, 0.0], &[1.0, 0.0]], 3, 2);
+        let places = layout.places();
+        assert_eq!(places.len(), codes.len());
+        for ([x, _], code) in places.iter().zip(&codes) {
+            let angle = code[0].atan2(code[1]) / std::f32::consts::FRAC_PI_2;
+            assert!((angle - x).abs() < 1e-5, "{x}: {code:?}");
+        }
+        assert!(matches!(Layout::between(3, 3, None, None), Err(GenerateError::Inputs(3))));
+        assert!(matches!(Layout::between(2, 3, Some(2), None), Err(GenerateError::GridOfTwo)));
+    }
+
+    // Pieces between two melodies of one key lean to it, most in the middle; in a grid, and between
+    // other music, each is free.
+    #[test]
+    fn only_lines_between_melodies_have_a_taste() {
+        let scale = [60, 62, 64, 65, 67, 69, 71, 72].map(|pitch: u8| pitch - 19);
+        let melody = Tokens::Melody(scale.into_iter().flat_map(|token| [token, 0, 0, 0]).collect());
+        let drums = Tokens::Drums(vec![1; 32]);
+        let tastes = Layout::Line(5).tastes(&[&melody, &melody]);
+        let taste = Taste::of(&[&melody]).expect("C major");
+        assert_eq!(tastes, [0.0, 0.25, 0.5, 0.75, 1.0].map(|t| taste.at(t)));
+        assert!(Layout::Grid { columns: 2, rows: 2 }.tastes(&[&melody; 4]).is_empty());
+        assert!(Layout::Line(5).tastes(&[&melody, &drums]).is_empty());
     }
 
     // A grid has its four codes in the corners that Magenta.js gives them.

@@ -1,17 +1,14 @@
 //! `interlude generate`: music from a model, as `music_vae_generate` of the original makes it.
 
 mod attribute;
-pub(super) mod input;
 mod learned;
-mod output;
-mod steering;
 
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::{Context, anyhow};
 use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
-use interlude_models::clip::Clip;
 use interlude_models::config::Config;
 use interlude_models::engine::{Engine, EngineOptions, Taste};
 use interlude_models::latent::constraint::{self, Constraint};
@@ -19,16 +16,16 @@ use interlude_models::latent::personal::Personal;
 use interlude_models::package::Package;
 use interlude_models::runtime::{Provider, Runtime};
 use interlude_models::steering::Steering;
-use interlude_models::tokens::{ControlKind, Controls, Tokens, to_clip};
+use interlude_models::tokens::{Controls, Tokens};
 
 use super::common::{self, Shared};
-use crate::generate::chords::progression;
-use crate::generate::velocities::Dynamics;
-use crate::generate::{Settings, decode, shares};
-use input::{Input, Reading};
+use crate::constrain::requests;
+use crate::generate::conditions::Conditions;
+use crate::generate::input::{self, Apart, Input, Reader};
+use crate::generate::output::{self, Given, Report};
+use crate::generate::velocities::Velocities;
+use crate::generate::{Layout, Settings, decode, keeping};
 use learned::{Asked, Learned};
-use output::{Code, Folder, Made, Report};
-use steering::Keeping;
 
 /// Generate music with a model, and latent codes of music.
 #[derive(Debug, Args)]
@@ -59,6 +56,43 @@ pub(super) struct Model {
     /// Threads of one operator; 0 takes as many as there are cores.
     #[arg(long, default_value_t = 0)]
     threads: usize,
+}
+
+/// What is read of MIDI files beside what the original reads of them.
+#[derive(Args, Clone, Copy, Debug, Default)]
+pub(super) struct Reading {
+    /// Read the notes of all channels as drums, since pads often send on channels other than 10.
+    #[arg(long)]
+    drums: bool,
+    /// Read melodies of every program; otherwise only programs 0 to 31 (piano to guitar and bass)
+    /// count.
+    #[arg(long)]
+    any_program: bool,
+}
+
+impl Reading {
+    /// What reads files for a model; damage is told on standard error.
+    pub(super) fn of(self, config: &Config) -> Reader<'_> {
+        let Self { drums, any_program } = self;
+        let reading = input::Reading { drums, any_program };
+        Reader { config, reading, warn: &|line| eprintln!("{line}") }
+    }
+}
+
+/// What is kept while music is made.
+#[derive(Args, Clone, Debug, Default)]
+struct Keeping {
+    /// Lowest and highest MIDI pitch of all notes but drums, such as 48-72.
+    #[arg(long, value_name = "LOW-HIGH", value_parser = keeping::range)]
+    range: Option<RangeInclusive<u8>>,
+    /// Keep this of the input, or of the file of --keep: rhythm, pitch (the order of the notes), each
+    /// with the share of it that is kept such as rhythm=0.5; bars=1,3; parts=bass,drums or
+    /// parts=kick,closed-hat. May be given several times.
+    #[arg(long, value_name = "WHAT[=HOW]")]
+    lock: Vec<keeping::Asked>,
+    /// A MIDI file with one window, whose notes --lock keeps instead of the input's.
+    #[arg(long, value_name = "MIDI", requires = "lock")]
+    keep: Option<PathBuf>,
 }
 
 /// How codes become files.
@@ -235,6 +269,7 @@ impl Sample {
         let config = &package.info.config;
         let controls = self.making.controls(config, None)?;
         let seed = self.making.seed();
+        let steering = self.making.steering(config, &[], seed)?;
         let size = config.hparams.z_size;
         let personal = self.personal.as_deref().map(Personal::read).transpose()?;
         let space = package.info.latent_space();
@@ -243,7 +278,8 @@ impl Sample {
             true => Some(Constraint::read(&package.dir.join(constraint::FILE), size)?),
             false => None,
         };
-        let wishes = wishes(actor.as_ref().map_or(&[], Constraint::ranges), &self.attribute)?;
+        let ranges = actor.as_ref().map_or(&[][..], Constraint::ranges);
+        let wishes = requests(ranges, &self.attribute).map_err(anyhow::Error::msg)?;
         let indices: Vec<u64> = (0..u64::from(self.count.num_outputs))
             .map(|index| if self.same_z { 0 } else { index })
             .collect();
@@ -259,66 +295,50 @@ impl Sample {
                 codes.samples(&package, &self.asked, seed, &indices)?
             }
         };
-        let controls = vec![controls; codes.len()];
-        self.making.make("sample", seed, shared, &package, &codes, &controls, |_, _| {})
+        let engine = self.making.model.load(shared, &package)?;
+        let controls = vec![controls];
+        let pieces = Pieces { codes, controls, steering, ..Pieces::new("sample", seed) };
+        self.making.make(engine, pieces)
     }
 }
 
 impl Interpolate {
     fn run(self, shared: &Shared) -> anyhow::Result<()> {
-        if self.inputs.len() == 3 {
-            bail!("give two MIDI files for a line between them, or four for a square, not three");
-        }
-        if self.inputs.len() == 2 && (self.columns.is_some() || self.rows.is_some()) {
-            bail!("--columns and --rows need four MIDI files; two make a line of --num-outputs");
-        }
+        let number = |count: Option<u32>| count.map(usize::try_from).transpose();
+        let (columns, rows) = (number(self.columns)?, number(self.rows)?);
+        let count = usize::try_from(self.count.num_outputs)?;
+        let layout = Layout::between(self.inputs.len(), count, columns, rows)?;
         let package = self.making.model.open()?;
         let config = &package.info.config;
-        let reading = (self.making.reading, self.keep_velocities);
-        let inputs = input::single_windows(config, &self.inputs, reading, &self.making.out)?;
+        let inputs = self.making.inputs(config, &self.inputs, self.keep_velocities)?;
         let controls = self.making.controls(config, inputs.first())?;
-        let ends_of_way: Vec<&Tokens> = inputs.iter().map(|input| &input.window.tokens).collect();
+        let windows: Vec<&Tokens> = inputs.iter().map(|input| &input.window.tokens).collect();
         let seed = self.making.seed();
-        let steering = self.making.steering(config, &ends_of_way, seed)?;
+        let steering = self.making.steering(config, &windows, seed)?;
         let mut engine = self.making.model.load(shared, &package)?;
         let ends = input::means(&mut engine, &inputs)?;
-        let count = usize::try_from(self.count.num_outputs)?;
-        let columns = self.columns.map_or(Ok(count), usize::try_from)?;
-        let rows = self.rows.map_or(Ok(count), usize::try_from)?;
-        let mut codes = self.learned.start(shared, &package)?;
-        let taste = Taste::of(&ends_of_way).filter(|_| codes.blends() && !self.free);
-        let tastes = match (taste, inputs.len()) {
-            (Some(taste), 2) => shares(count).map(|t| taste.at(t)).collect(),
-            _ => Vec::new(),
+        let mut learned = self.learned.start(shared, &package)?;
+        let tastes = match learned.blends() && !self.free {
+            true => layout.tastes(&windows),
+            false => Vec::new(),
         };
-        let codes = match ends.as_slice() {
-            [a, b, c, d] => codes.grid([a, b, c, d], columns, rows)?,
-            [a, b, ..] => codes.line([a, b], count)?,
-            _ => Vec::new(),
-        };
-        let dynamics: Vec<_> = inputs.iter().map(|input| input.dynamics(config)).collect();
-        let places: Vec<(f64, f64)> = match inputs.len() {
-            4 => shares(rows)
-                .flat_map(|y| shares(columns).map(move |x| (x.into(), y.into())))
-                .collect(),
-            _ => shares(count).map(|t| (0.0, t.into())).collect(),
-        };
-        let velocities = |index: usize, clip: &mut Clip| {
-            let (x, y) = places[index];
-            let row = |left: usize, right: usize| {
-                let [left, right] = [left, right].map(|it| dynamics.get(it)?.as_ref());
-                Dynamics::blend_any(left, right, x)
-            };
-            // Of two files each is a row.
-            let (top, bottom) = (row(0, 2), row(1, 3));
-            let blended = Dynamics::blend_any(top.as_ref(), bottom.as_ref(), y);
-            if let Some(blended) = blended.filter(|_| self.keep_velocities) {
-                blended.apply(clip);
+        let codes = match (layout, ends.as_slice()) {
+            (Layout::Grid { columns, rows }, [a, b, c, d]) => {
+                learned.grid([a, b, c, d], columns, rows)?
             }
+            (Layout::Line(count), [a, b]) => learned.line([a, b], count)?,
+            _ => unreachable!("a line has two inputs, a grid four"),
         };
-        let controls = vec![controls; codes.len()];
-        let music = (codes.as_slice(), tastes, steering);
-        self.making.make_with("interpolate", seed, engine, music, &controls, velocities)
+        let velocities = match self.keep_velocities {
+            true => Velocities::Between {
+                ends: inputs.iter().map(|input| input.dynamics(config)).collect(),
+                places: layout.places(),
+            },
+            false => Velocities::Own,
+        };
+        let controls = vec![controls];
+        let new = Pieces::new("interpolate", seed);
+        self.making.make(engine, Pieces { codes, controls, tastes, steering, velocities, ..new })
     }
 }
 
@@ -328,9 +348,11 @@ impl Vary {
         let seed = self.making.seed();
         let mut learned = self.learned.start(shared, &package)?;
         let indices: Vec<u64> = (0..self.count.num_outputs.into()).collect();
-        let codes = |centre: &[f32]| learned.around(centre, self.similarity, seed, &indices);
-        let around = (&*self.input, self.keep_velocities);
-        self.making.make_around("vary", seed, shared, &package, around, codes)
+        let centre = Centre { path: &self.input, keep_velocities: self.keep_velocities };
+        let (engine, mut pieces, centre) =
+            self.making.around(shared, &package, centre, Pieces::new("vary", seed))?;
+        pieces.codes = learned.around(&centre, self.similarity, seed, &indices)?;
+        self.making.make(engine, pieces)
     }
 }
 
@@ -338,32 +360,16 @@ impl Encode {
     fn run(self, shared: &Shared) -> anyhow::Result<()> {
         let package = self.model.open()?;
         let config = &package.info.config;
-        let inputs: Vec<Vec<Input>> = self
-            .inputs
-            .iter()
-            .map(|path| input::windows(config, path, self.reading))
-            .collect::<Result<_, _>>()?;
+        let reader = self.reading.of(config);
+        let inputs: Vec<Vec<Input>> =
+            self.inputs.iter().map(|path| reader.windows(path)).collect::<Result<_, _>>()?;
         let inputs: Vec<Input> = inputs.into_iter().flatten().collect();
         let mut engine = self.model.load(shared, &package)?;
         let posteriors = input::encode(&mut engine, &inputs)?;
-        let codes = inputs.into_iter().zip(posteriors).map(|(input, posterior)| Code {
-            source: Some(input.path.display().to_string()),
-            window: Some(input.number),
-            mu: Some(posterior.mu),
-            sigma: Some(posterior.sigma),
-            controls: input.window.controls,
-            ..Code::default()
-        });
-        let report = Report {
-            config: config.name.clone(),
-            mode: "encode".to_owned(),
-            seed: None,
-            temperature: None,
-            codes: codes.collect(),
-        };
+        let report = Report::of_inputs(config, inputs, posteriors).to_json();
         match self.out {
-            Some(path) => output::write(&path, report.to_json()?.as_bytes()),
-            None => report.print(),
+            Some(path) => Ok(output::write(&path, report.as_bytes())?),
+            None => common::print(&(report + "\n")),
         }
     }
 }
@@ -372,21 +378,18 @@ impl Decode {
     fn run(self, shared: &Shared) -> anyhow::Result<()> {
         let package = self.making.model.open()?;
         let config = &package.info.config;
-        let given = Report::read(&self.codes)?.codes;
-        let mut codes = Vec::with_capacity(given.len());
-        let mut controls = Vec::with_capacity(given.len());
-        let asked = self.making.has_controls();
-        for (index, code) in given.into_iter().enumerate() {
-            controls.push(match code.controls {
-                Some(controls) if !asked => Some(controls),
-                _ => self.making.controls(config, None)?,
-            });
-            codes.push(code.z.or(code.mu).ok_or_else(|| {
-                anyhow!("{}: code {index} has neither `z` nor `mu`", self.codes.display())
-            })?);
-        }
+        let given = Report::read(&self.codes)?.into_codes(&self.codes)?;
+        let asked = self.making.controls(config, None)?;
+        let keeps = !self.making.conditions().is_asked();
+        let (codes, controls) = given
+            .into_iter()
+            .map(|Given { z, controls }| (z, controls.filter(|_| keeps).or_else(|| asked.clone())))
+            .unzip();
         let seed = self.making.seed();
-        self.making.make("decode", seed, shared, &package, &codes, &controls, |_, _| {})
+        let steering = self.making.steering(config, &[], seed)?;
+        let engine = self.making.model.load(shared, &package)?;
+        let pieces = Pieces { codes, controls, steering, ..Pieces::new("decode", seed) };
+        self.making.make(engine, pieces)
     }
 }
 
@@ -406,30 +409,38 @@ impl Model {
     }
 }
 
-/// The request for each attribute: −1 low, 1 high.
-fn wishes(ranges: &[constraint::Range], asked: &[String]) -> anyhow::Result<Vec<Option<f32>>> {
-    let mut wishes = vec![None; ranges.len()];
-    for asked in asked {
-        let (name, value) = asked.split_once('=').unwrap_or((asked, ""));
-        let value = match value {
-            "low" => -1.0,
-            "high" => 1.0,
-            _ => bail!("--attribute {asked} is not of the form NAME=low or NAME=high"),
-        };
-        let Some(index) = ranges.iter().position(|range| range.name == name) else {
-            let names: Vec<&str> = ranges.iter().map(|range| range.name.as_str()).collect();
-            bail!("the model's actor knows no `{name}`; it knows {}", names.join(", "));
-        };
-        wishes[index] = Some(value);
-    }
-    Ok(wishes)
+/// Pieces that are to be made.
+struct Pieces<'a> {
+    /// The verb, or the attribute that is changed: part of the files' names.
+    mode: &'a str,
+    seed: u64,
+    /// Latent codes, and the controls of each.
+    codes: Vec<Vec<f32>>,
+    controls: Vec<Option<Controls>>,
+    tastes: Vec<Taste>,
+    steering: Option<Steering>,
+    velocities: Velocities,
 }
 
-/// Hits of a plain beat: bass drum and snare drum in turn on the beats, hi-hat on the 8ths.
-fn beat(steps: usize) -> Controls {
-    let [bass, snare, hat] = [1, 2, 4];
-    let bar = [bass | hat, 0, hat, 0, snare | hat, 0, hat, 0];
-    Controls::Hits(bar.into_iter().cycle().take(steps).collect())
+impl<'a> Pieces<'a> {
+    /// None yet.
+    fn new(mode: &'a str, seed: u64) -> Self {
+        Self {
+            mode,
+            seed,
+            codes: Vec::new(),
+            controls: Vec::new(),
+            tastes: Vec::new(),
+            steering: None,
+            velocities: Velocities::Own,
+        }
+    }
+}
+
+/// The input around which pieces are made.
+struct Centre<'a> {
+    path: &'a Path,
+    keep_velocities: bool,
 }
 
 impl Making {
@@ -438,34 +449,27 @@ impl Making {
         self.seed.unwrap_or_else(|| u64::from(rand::random::<u32>()))
     }
 
-    fn has_controls(&self) -> bool {
-        self.chords.is_some() || self.hits.is_some()
+    fn conditions(&self) -> Conditions {
+        let Self { chords, key, hits, .. } = self;
+        Conditions { chords: chords.clone(), key: key.clone(), hits: hits.clone() }
+    }
+
+    /// The only window of each file.
+    fn inputs(
+        &self,
+        config: &Config,
+        paths: &[PathBuf],
+        keep_velocities: bool,
+    ) -> anyhow::Result<Vec<Input>> {
+        let apart = Apart { out: &self.out, keep_velocities };
+        Ok(self.reading.of(config).single_windows(paths, apart)?)
     }
 
     /// Controls that the decoder is conditioned on: those requested, else those of the input.
     fn controls(&self, config: &Config, input: Option<&Input>) -> anyhow::Result<Option<Controls>> {
-        let kind = config.family().control_kind();
-        let takes_chords = kind == Some(ControlKind::Chords);
-        let takes_hits = kind == Some(ControlKind::Hits);
-        if self.chords.is_some() && !takes_chords {
-            bail!("`{}` takes no chords; leave out --chords", config.name);
-        }
-        if self.hits.is_some() && !takes_hits {
-            bail!("`{}` takes no hits; leave out --hits", config.name);
-        }
-        if let Some(chords) = &self.chords {
-            let chords = progression(chords, self.key.as_deref(), config.hparams.max_seq_len)?;
-            return Ok(Some(Controls::Chords(chords)));
-        }
-        if let Some(hits) = &self.hits {
-            let hits = std::slice::from_ref(hits);
-            let inputs = input::single_windows(config, hits, (self.reading, false), &self.out)?;
-            return Ok(inputs.into_iter().next().and_then(|input| input.window.controls));
-        }
-        let steps = config.hparams.max_seq_len;
-        let given = input.and_then(|input| input.window.controls.clone());
-        Ok(given
-            .or_else(|| if takes_hits { Some(beat(steps)) } else { Controls::none(config, steps) }))
+        let own = input.and_then(|input| input.window.controls.clone());
+        let apart = Apart { out: &self.out, keep_velocities: false };
+        Ok(self.conditions().controls(&self.reading.of(config), own, apart)?)
     }
 
     /// What the music keeps to. Of a pattern that is `--keep`'s, else the only input.
@@ -476,112 +480,69 @@ impl Making {
         seed: u64,
     ) -> anyhow::Result<Option<Steering>> {
         let keep: Vec<PathBuf> = self.keeping.keep.iter().cloned().collect();
-        let keep = input::single_windows(config, &keep, (self.reading, false), &self.out)?;
+        let keep = self.inputs(config, &keep, false)?;
         let kept: Vec<&Tokens> = keep.iter().map(|input| &input.window.tokens).collect();
-        let pattern = match (kept.as_slice(), inputs) {
-            ([kept], _) => Some(*kept),
-            ([], [input]) => Some(*input),
-            _ => None,
+        let keeping = keeping::Keeping {
+            key: self.key.as_deref().filter(|_| self.chords.is_none()),
+            range: self.keeping.range.clone(),
+            locks: &self.keeping.lock,
+            inputs: if inputs.is_empty() { &kept } else { inputs },
+            pattern: match (kept.as_slice(), inputs) {
+                ([kept], _) => Some(*kept),
+                ([], [input]) => Some(*input),
+                _ => None,
+            },
+            seed,
         };
-        let key = self.key.as_deref().filter(|_| self.chords.is_none());
-        let inputs = if inputs.is_empty() { &kept } else { inputs };
-        self.keeping.steering(config, key, inputs, pattern, seed)
+        Ok(keeping.steering(config)?)
     }
 
-    /// Loads the model, then as [`Making::make_with`].
-    #[expect(clippy::too_many_arguments, reason = "what all modes end in")]
-    fn make(
+    /// Makes ready for pieces around a file with one window: loads the model, gives `pieces` what they
+    /// share with the file, and returns the file's code.
+    fn around<'a>(
         &self,
-        mode: &str,
-        seed: u64,
         shared: &Shared,
         package: &Package,
-        codes: &[Vec<f32>],
-        controls: &[Option<Controls>],
-        finish: impl Fn(usize, &mut Clip),
-    ) -> anyhow::Result<()> {
-        let steering = self.steering(&package.info.config, &[], seed)?;
-        let engine = self.model.load(shared, package)?;
-        self.make_with(mode, seed, engine, (codes, Vec::new(), steering), controls, finish)
-    }
-
-    /// Makes pieces of the `codes` around that of a file with one window, with the file's velocities
-    /// if they are to be kept.
-    fn make_around(
-        &self,
-        mode: &str,
-        seed: u64,
-        shared: &Shared,
-        package: &Package,
-        (path, keep_velocities): (&Path, bool),
-        codes: impl FnOnce(&[f32]) -> anyhow::Result<Vec<Vec<f32>>>,
-    ) -> anyhow::Result<()> {
+        centre: Centre<'_>,
+        pieces: Pieces<'a>,
+    ) -> anyhow::Result<(Engine, Pieces<'a>, Vec<f32>)> {
         let config = &package.info.config;
-        let paths = [path.to_owned()];
-        let reading = (self.reading, keep_velocities);
-        let inputs = input::single_windows(config, &paths, reading, &self.out)?;
+        let inputs = self.inputs(config, &[centre.path.to_owned()], centre.keep_velocities)?;
         let controls = self.controls(config, inputs.first())?;
         let windows: Vec<&Tokens> = inputs.iter().map(|input| &input.window.tokens).collect();
-        let steering = self.steering(config, &windows, seed)?;
+        let steering = self.steering(config, &windows, pieces.seed)?;
         let mut engine = self.model.load(shared, package)?;
         let means = input::means(&mut engine, &inputs)?;
-        let codes = codes(means.first().ok_or_else(|| anyhow!("the model gave no code"))?)?;
+        let code = means.into_iter().next().ok_or_else(|| anyhow!("the model gave no code"))?;
         let dynamics = inputs.first().and_then(|input| input.dynamics(config));
-        let dynamics = dynamics.filter(|_| keep_velocities);
-        let velocities = |_: usize, clip: &mut Clip| {
-            if let Some(dynamics) = &dynamics {
-                dynamics.apply(clip);
-            }
-        };
-        let controls = vec![controls; codes.len()];
-        self.make_with(mode, seed, engine, (&codes, Vec::new(), steering), &controls, velocities)
+        let velocities = dynamics.filter(|_| centre.keep_velocities).map(Velocities::Same);
+        let velocities = velocities.unwrap_or_default();
+        Ok((engine, Pieces { controls: vec![controls], steering, velocities, ..pieces }, code))
     }
 
-    /// Decodes codes, passes each clip to `finish`, writes the files and tells about them.
-    fn make_with(
-        &self,
-        mode: &str,
-        seed: u64,
-        mut engine: Engine,
-        (codes, tastes, steering): (&[Vec<f32>], Vec<Taste>, Option<Steering>),
-        controls: &[Option<Controls>],
-        finish: impl Fn(usize, &mut Clip),
-    ) -> anyhow::Result<()> {
+    /// Decodes codes, writes the files and tells about them. Where there is one entry of controls, it is
+    /// that of all pieces.
+    fn make(&self, mut engine: Engine, pieces: Pieces<'_>) -> anyhow::Result<()> {
         let config = engine.config().clone();
+        let Pieces { mode, seed, codes, mut controls, tastes, steering, velocities } = pieces;
+        if let [all] = controls.as_slice() {
+            controls = vec![all.clone(); codes.len()];
+        }
         let steps = config.hparams.max_seq_len * codes.len();
         let progress = ProgressBar::new(steps as u64);
         progress.set_style(ProgressStyle::with_template("{bar:30} {percent:>3} % {eta}")?);
-        let settings = Settings {
-            temperature: self.temperature,
-            batch_size: self.batch_size.into(),
-            seed,
-            tastes,
-            steering,
-        };
-        let decoded = decode(&mut engine, codes, controls, &settings, &mut |examples| {
+        let (temperature, batch_size) = (self.temperature, self.batch_size.into());
+        let settings = Settings { temperature, batch_size, seed, tastes, steering };
+        let decoded = decode(&mut engine, &codes, &controls, &settings, &mut |examples| {
             progress.inc(examples as u64);
         })
         .with_context(|| format!("model {}", self.model.model.display()))?;
         progress.finish_and_clear();
 
-        let folder = Folder::create(&self.out, &format!("{}_{mode}", config.name), codes.len())?;
-        let mut made = Vec::with_capacity(codes.len());
-        for (index, tokens) in decoded.iter().enumerate() {
-            let mut clip = to_clip(&config, tokens);
-            finish(index, &mut clip);
-            let file = folder.write(index, &clip)?;
-            made.push(Made { file, clip });
-        }
+        let (made, folder) = output::write_pieces(&config, mode, &decoded, &velocities, &self.out)?;
         if self.json {
-            let codes = made.into_iter().zip(codes).zip(controls);
-            let report = Report {
-                config: config.name,
-                mode: mode.to_owned(),
-                seed: Some(seed),
-                temperature: Some(self.temperature),
-                codes: codes.map(|((made, z), controls)| Code::made(made, z, controls)).collect(),
-            };
-            return report.print();
+            let report = Report::of_pieces(&config, mode, &settings, made, &codes, &controls);
+            return common::print(&(report.to_json() + "\n"));
         }
         println!("wrote {} files: {} (seed {seed})", made.len(), folder.pattern());
         Ok(())

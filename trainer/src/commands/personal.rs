@@ -22,9 +22,9 @@ use interlude_models::tokens::{Controls, Tokens};
 use serde::Serialize;
 
 use super::common::{self, Shared};
-use super::generate::input::{self, Input, Reading};
-use super::generate::{Model, temperature};
+use super::generate::{Model, Reading, temperature};
 use crate::evaluate::resemblance::Resemblance;
+use crate::generate::input::{self, Input};
 use crate::generate::{self, decode};
 
 /// Train a personal model of a few MIDI files, in seconds.
@@ -141,11 +141,12 @@ impl Command {
                 false => paths.push(path.clone()),
             }
         }
+        let reader = self.reading.of(config);
         let mut inputs = Vec::new();
         for path in &paths {
-            match input::windows(config, path, self.reading) {
+            match reader.windows(path) {
                 Ok(windows) => inputs.extend(windows),
-                Err(error) if paths.len() == 1 => return Err(error),
+                Err(error) if paths.len() == 1 => return Err(error.into()),
                 Err(error) => eprintln!("interlude: {error}; it is left out"),
             }
         }

@@ -4,6 +4,7 @@
 //! the input's note that the model was told of there: of the melody's own instrument, of the drum
 //! that stands for its class. Where none begins it is that of the nearest step with one.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use interlude_models::clip::{BEATS_PER_STEP, Clip, Note};
@@ -88,6 +89,42 @@ impl Dynamics {
                 )]
                 let velocity = velocity.round().clamp(1.0, 127.0) as u8;
                 note.velocity = velocity;
+            }
+        }
+    }
+}
+
+/// The velocities of the pieces of a generation.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Velocities {
+    /// Those that the model gives: its own, or 80.
+    #[default]
+    Own,
+    /// The same for every piece.
+    Same(Dynamics),
+    /// Each a blend of those of two or four inputs, in the layout of [`super::grid`].
+    Between {
+        /// Of each input; none of those without.
+        ends: Vec<Option<Dynamics>>,
+        /// Column and row of each piece, each from 0 to 1; of two inputs each is a row.
+        places: Vec<[f32; 2]>,
+    },
+}
+
+impl Velocities {
+    /// The velocities of a piece, by its index; none where the model's stay.
+    pub fn of(&self, index: usize) -> Option<Cow<'_, Dynamics>> {
+        match self {
+            Self::Own => None,
+            Self::Same(dynamics) => Some(Cow::Borrowed(dynamics)),
+            Self::Between { ends, places } => {
+                let [x, y] = places.get(index)?.map(f64::from);
+                let row = |left: usize, right: usize| {
+                    let [left, right] = [left, right].map(|end| ends.get(end)?.as_ref());
+                    Dynamics::blend_any(left, right, x)
+                };
+                let (top, bottom) = (row(0, 2), row(1, 3));
+                Dynamics::blend_any(top.as_ref(), bottom.as_ref(), y).map(Cow::Owned)
             }
         }
     }
@@ -280,5 +317,17 @@ mod tests {
         assert_eq!(velocities(&soft.blend(&loud, 0.25), &[36]), [60]);
         assert_eq!(velocities(&soft.blend(&hat, 0.25), &[36, 42]), [40, 100]);
         assert_eq!(Dynamics::blend_any(None, Some(&hat), 0.5), Some(hat));
+        // Each piece between two or four inputs has the velocities of its place.
+        let of = |ends: &[&Dynamics], places: &[[f32; 2]]| {
+            let ends = ends.iter().map(|&end| Some(end.clone())).collect();
+            let between = Velocities::Between { ends, places: places.to_vec() };
+            let all = (0..places.len()).map(|piece| between.of(piece).expect("velocities"));
+            all.map(|it| velocities(&it, &[36])[0]).collect::<Vec<_>>()
+        };
+        assert_eq!(of(&[&soft, &loud], &[[0.0, 0.0], [0.0, 0.25], [0.0, 1.0]]), [40, 60, 120]);
+        let corners = [[0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [1.0, 1.0]];
+        let half = soft.blend(&loud, 0.5);
+        assert_eq!(of(&[&soft, &loud, &half, &soft], &corners), [40, 80, 120, 40]);
+        assert_eq!(Velocities::Own.of(0), None);
     }
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::bail;
 use clap::Args;
 
-use super::{Making, Shared};
+use super::{Centre, Making, Pieces, Shared};
 
 /// Largest change of an attribute, in standard deviations.
 const FARTHEST: f32 = 100.0;
@@ -51,12 +51,12 @@ impl Attribute {
             let names: Vec<&str> = attributes.iter().map(|it| it.name.as_str()).collect();
             bail!("the model has no `{}`; it has {}", self.attribute, names.join(", "));
         };
-        let codes = |centre: &[f32]| {
-            Ok(self.amounts.iter().map(|&amount| attribute.apply(centre, amount)).collect())
-        };
-        let seed = self.making.seed();
-        let around = (&*self.input, self.keep_velocities);
-        self.making.make_around(&self.attribute, seed, shared, &package, around, codes)
+        let pieces = Pieces::new(&self.attribute, self.making.seed());
+        let centre = Centre { path: &self.input, keep_velocities: self.keep_velocities };
+        let (engine, mut pieces, centre) = self.making.around(shared, &package, centre, pieces)?;
+        let code = |&amount: &f32| attribute.apply(&centre, amount);
+        pieces.codes = self.amounts.iter().map(code).collect();
+        self.making.make(engine, pieces)
     }
 }
 
