@@ -7,54 +7,16 @@ pub mod prior;
 pub mod reconstruction;
 pub mod report;
 pub mod resemblance;
-
-use std::collections::BTreeMap;
+pub mod scores;
 
 use interlude_models::config::Config;
 use interlude_models::engine::{DecodeSettings, Engine, EngineError, Posterior};
 use interlude_models::tokens::{Controls, Tokens, Window};
-use serde::Serialize;
 
 use interlude_dataset::{Windows, layout};
 
 /// Examples that are decoded together.
 pub(crate) const BATCH: usize = 64;
-
-/// A number, or one for each part of a trio.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(untagged)]
-pub enum Score {
-    /// Of a model of one part.
-    One(f64),
-    /// By the part's name: melody, bass, drums.
-    Parts(BTreeMap<&'static str, f64>),
-}
-
-impl Score {
-    /// The numbers of a configuration's parts.
-    fn of_parts(config: &Config, numbers: &[f64]) -> Self {
-        match numbers {
-            [one] => Self::One(*one),
-            parts => Self::Parts(names(config).into_iter().zip(parts.iter().copied()).collect()),
-        }
-    }
-
-    /// Names and numbers; the name of a single part is empty.
-    pub fn parts(&self) -> Vec<(&'static str, f64)> {
-        match self {
-            Self::One(number) => vec![("", *number)],
-            Self::Parts(parts) => parts.iter().map(|(&name, &number)| (name, number)).collect(),
-        }
-    }
-}
-
-/// Names of the parts of a configuration's steps.
-fn names(config: &Config) -> Vec<&'static str> {
-    match config.family().voices() {
-        [_] => vec![""],
-        voices => voices.iter().map(|voice| voice.name).collect(),
-    }
-}
 
 /// What is compared step by step: tokens, bits of drum classes, or hits of a groove; one number for
 /// each part. 0 stands for a step on which nothing begins or ends.

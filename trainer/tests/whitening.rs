@@ -11,7 +11,8 @@ use interlude_models::runtime::Runtime;
 use interlude_models::tokens::Window;
 use interlude_models::weights::Weights;
 use interlude_trainer::commands;
-use interlude_trainer::evaluate::reconstruction::{self, Reconstruction};
+use interlude_trainer::evaluate::reconstruction;
+use interlude_trainer::evaluate::scores::Scores;
 use interlude_trainer::train::initial;
 use interlude_trainer::whitening::Whitening;
 
@@ -59,7 +60,7 @@ fn heard(
     config: &Config,
     weights: &Weights,
     windows: &[Window],
-) -> (Vec<Posterior>, Reconstruction) {
+) -> (Vec<Posterior>, Scores) {
     let info = ModelInfo::new(config.clone(), "random weights");
     let package = Package::write(folder, &info, weights).expect("written");
     let runtime = Runtime::start(None).expect("an ONNX Runtime");
@@ -67,7 +68,7 @@ fn heard(
     let tokens: Vec<_> = windows.iter().map(|window| window.tokens.clone()).collect();
     let controls: Option<Vec<_>> = windows.iter().map(|window| window.controls.clone()).collect();
     let codes = engine.encode(&tokens, controls.as_deref()).expect("codes");
-    (codes, reconstruction::run(&mut engine, windows, 0, &|_| {}).expect("music"))
+    (codes, reconstruction::run(&mut engine, windows, 0, &|_| {}).expect("music").scores)
 }
 
 // In every configuration whitened codes have mean 0, variance 1 with their noise and nothing in common,

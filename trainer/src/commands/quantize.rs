@@ -102,9 +102,7 @@ impl Quantize {
             int8: self.measure(runtime, &small, &windows, "int8")?,
         };
         if let Some(reconstruction) = &comparison.int8.reconstruction {
-            for (name, value) in qualities(reconstruction) {
-                info.metrics.insert(name, value);
-            }
+            info.metrics.extend(reconstruction.scores.by_name());
         }
         let old = fs::read_to_string(package.dir.join(CARD_FILE)).unwrap_or_default();
         let name = self.model.file_name().unwrap_or_default().to_string_lossy();
@@ -178,27 +176,6 @@ fn milliseconds_per_step(engine: &mut Engine) -> anyhow::Result<f64> {
     Ok(fastest)
 }
 
-/// Names and values of what a reconstruction tells, parts of a trio apart.
-fn qualities(reconstruction: &Reconstruction) -> Vec<(String, f64)> {
-    let scores = [
-        ("accuracy_teacher_forced", &reconstruction.accuracy_teacher_forced),
-        ("accuracy_free_running", &reconstruction.accuracy_free_running),
-        ("accuracy_teacher_forced_events", &reconstruction.accuracy_teacher_forced_events),
-        ("accuracy_free_running_events", &reconstruction.accuracy_free_running_events),
-    ];
-    let mut values = Vec::new();
-    for (name, score) in scores {
-        for (part, value) in score.parts() {
-            let name = format!("{name}_{part}");
-            values.push((name.trim_end_matches('_').to_owned(), value));
-        }
-    }
-    values.push(("windows_exact".to_owned(), reconstruction.windows_exact));
-    values.push(("kl_bits".to_owned(), reconstruction.kl_bits));
-    values.extend(reconstruction.r_loss.map(|loss| ("r_loss".to_owned(), loss)));
-    values
-}
-
 impl Comparison {
     /// The two models side by side, as a table in Markdown.
     fn table(&self) -> String {
@@ -213,7 +190,8 @@ impl Comparison {
         let speed = |measured: &Measured| format!("{:.3} ms", measured.milliseconds_per_step);
         row("one step", speed(old), speed(new));
         if let (Some(old), Some(new)) = (&old.reconstruction, &new.reconstruction) {
-            for ((name, old), (_, new)) in qualities(old).into_iter().zip(qualities(new)) {
+            let (old, new) = (&old.scores, &new.scores);
+            for ((name, old), new) in old.by_name().into_iter().zip(new.by_name().into_values()) {
                 row(&name, format!("{old:.4}"), format!("{new:.4} ({:+.4})", new - old));
             }
             row("windows", old.windows.to_string(), new.windows.to_string());

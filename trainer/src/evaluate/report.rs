@@ -6,10 +6,10 @@ use interlude_models::config::Config;
 use interlude_models::tokens::{Tokens, to_clip};
 use serde::Serialize;
 
-use super::Score;
 use super::interpolation::Interpolation;
 use super::prior::{Character, Prior};
 use super::reconstruction::Reconstruction;
+use super::scores::Score;
 use interlude_picture::{COLOURS, Curve, Picture, as_float};
 
 /// The evaluation of a model.
@@ -35,7 +35,7 @@ pub struct Report {
 impl Report {
     /// Names and numbers of what is a share or a plain number, as the table has them.
     fn rows(&self) -> Vec<(String, String)> {
-        let found = &self.reconstruction;
+        let found = &self.reconstruction.scores;
         let mut rows = Vec::new();
         let scores = [
             ("step accuracy, teacher-forced", &found.accuracy_teacher_forced),
@@ -49,9 +49,9 @@ impl Report {
         }
         let mut row = |name: &str, text: String| rows.push((name.to_owned(), text));
         row("windows right in all steps, free-running", format!("{:.4}", found.windows_exact));
-        row("divergence from the prior, bits", format!("{:.2}", found.kl_bits));
+        row("KL divergence from the prior, bits", format!("{:.2}", found.kl_bits));
         if let Some(active) = found.active_units {
-            row("numbers of a code that tell windows apart", active.to_string());
+            row("active latent dimensions", active.to_string());
         }
         if let Some(loss) = found.r_loss {
             row("reconstruction loss, nats", format!("{loss:.3}"));
@@ -82,7 +82,7 @@ impl Report {
     pub fn table(&self) -> String {
         let mut table = format!(
             "{} on {} windows ({}) of {}\n",
-            self.config, self.reconstruction.windows, self.split, self.dataset
+            self.config, self.reconstruction.scores.windows, self.split, self.dataset
         );
         for (name, text) in self.rows() {
             let _ = writeln!(table, "{name:>46}  {text}");
@@ -94,8 +94,8 @@ impl Report {
     pub fn picture(&self, config: &Config) -> Picture {
         const WIDTH: f64 = 1080.0;
         const MARGIN: f64 = 24.0;
-        let found = &self.reconstruction;
-        let (rolls, blends) = (&found.examples, &self.interpolation.example);
+        let found = &self.reconstruction.scores;
+        let (rolls, blends) = (&self.reconstruction.examples, &self.interpolation.example);
         let samples = &self.prior.examples;
         let height = 420.0
             + 64.0 * as_float(rolls.len())

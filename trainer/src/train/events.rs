@@ -11,8 +11,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use prost::Message;
 
-use super::evaluation::Scores;
 use super::line::Line;
+use crate::evaluate::scores::Scores;
 use interlude_dataset::records;
 
 /// What the first event of a file says.

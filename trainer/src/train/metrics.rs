@@ -8,9 +8,9 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::evaluation::Scores;
 use super::events::Events;
 use super::line::Line;
+use crate::evaluate::scores::{Score, Scores};
 
 /// Name of the file in a run's folder.
 pub const FILE: &str = "metrics.jsonl";
@@ -100,21 +100,24 @@ impl Metrics {
     pub fn validation(&mut self, step: u64, seconds: f64, scores: &Scores) -> io::Result<()> {
         self.append(&Validation { step, seconds, validation: scores })?;
         self.events.validation(step, scores)?;
+        let [forced, free, events] = [
+            &scores.accuracy_teacher_forced,
+            &scores.accuracy_free_running,
+            &scores.accuracy_free_running_events,
+        ]
+        .map(Score::mean);
+        let loss = scores.r_loss.map(|nats| format!("{nats:.2} nats, ")).unwrap_or_default();
         self.say(&format!(
-            "step {step}, {:.1} min: {:.2} nats, {:.1} bits, right: {:.3} teacher-forced, {:.3} \
-             free-running ({:.3} without holds), {:.3} of the windows",
+            "step {step}, {:.1} min: {loss}{:.1} bits, right: {forced:.3} teacher-forced, {free:.3} \
+             free-running ({events:.3} without holds), {:.3} of the windows",
             seconds / 60.0,
-            scores.r_loss,
             scores.kl_bits,
-            scores.all.accuracy_teacher_forced,
-            scores.all.accuracy_free_running,
-            scores.all.accuracy_free_running_events,
             scores.windows_exact
         ));
         if scores.active_units == Some(0) {
             self.say(
                 "all windows have the same code, so the decoder plays without listening; begin \
-                 with less weight on the divergence (`beta` of a schedule), or more free bits",
+                 with less weight on the KL divergence (`beta` of a schedule), or more free bits",
             );
         }
         Ok(())

@@ -11,7 +11,7 @@ use interlude_models::tokens::{Tokens, to_clip};
 use serde_json::Value;
 
 use super::metrics;
-use crate::evaluate::{chosen, interpolation, prior, reconstruction};
+use crate::evaluate::{chosen, interpolation, mean, prior, reconstruction};
 use interlude_dataset::Windows;
 use interlude_picture::{COLOURS, Curve, Picture, as_float, escape};
 
@@ -101,17 +101,20 @@ fn table(scores: &BTreeMap<String, f64>) -> String {
 fn curves(lines: &[Value]) -> String {
     let curve = |label: &str, path: &[&str]| {
         let number = |line: &Value| {
-            let value = path.iter().fold(line, |value, key| &value[*key]).as_f64()?;
+            let value = path.iter().fold(line, |value, key| &value[*key]);
+            // Of several parts their mean.
+            let parts = value.as_object().map(|parts| parts.values().collect());
+            let parts: Vec<f64> =
+                parts.unwrap_or(vec![value]).into_iter().filter_map(Value::as_f64).collect();
+            let value = (!parts.is_empty()).then(|| mean(parts))?;
             Some([line["step"].as_f64()?, value])
         };
         let all: Vec<[f64; 2]> = lines.iter().filter_map(number).collect();
         let apart = all.len().div_ceil(POINTS).max(1);
         // Means of neighbours, so that no more points are drawn than can be seen.
-        let mean = |points: &[[f64; 2]]| {
-            let count = as_float(points.len());
-            [0, 1].map(|axis| points.iter().map(|point| point[axis]).sum::<f64>() / count)
-        };
-        Curve { name: label.to_owned(), points: all.chunks(apart).map(mean).collect() }
+        let middle =
+            |points: &[[f64; 2]]| [0, 1].map(|axis| mean(points.iter().map(|point| point[axis])));
+        Curve { name: label.to_owned(), points: all.chunks(apart).map(middle).collect() }
     };
     let charts = [
         (
@@ -123,11 +126,11 @@ fn curves(lines: &[Value]) -> String {
             ],
         ),
         (
-            "Divergence in bits",
+            "KL divergence in bits",
             vec![curve("training", &["kl_bits"]), curve("validation", &["validation", "kl_bits"])],
         ),
         (
-            "Steps right",
+            "Step accuracy",
             vec![
                 curve("training", &["accuracy"]),
                 curve("teacher-forced", &["validation", "accuracy_teacher_forced"]),
@@ -155,12 +158,18 @@ mod tests {
             .map(|step| format!("{{\"step\": {step}, \"loss\": {}}}\n", 1.0 / f64::from(step + 1)))
             .chain([
                 "{\"step\": 9, \"validation\": {\"r_loss\": 2.0}}\n".to_owned(),
+                // A trio's parts are drawn as their mean.
+                "{\"step\": 9, \"validation\": {\"accuracy_free_running\": \
+                 {\"bass\": 0.25, \"drums\": 0.75}}}\n"
+                    .to_owned(),
                 "{".to_owned(),
             ])
             .collect();
         let svg = curves(&lines(&text));
         let longest = svg.lines().map(|line| line.matches(',').count()).max();
         assert!(longest.is_some_and(|points| points > 300 && points <= 2 * POINTS), "{longest:?}");
-        assert!(svg.contains("validation"));
+        assert!(
+            svg.contains("validation") && svg.contains("free-running") && svg.contains("0.500")
+        );
     }
 }

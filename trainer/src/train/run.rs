@@ -13,13 +13,14 @@ use interlude_models::weights::{Tensor, Weights};
 
 use super::batches::{Batches, Making};
 use super::delay;
-use super::evaluation::{Evaluation, Scores};
+use super::evaluation::Evaluation;
 use super::initial;
 use super::line::Line;
 use super::metrics::Metrics;
 use super::report;
 use super::schedule::{self, Rates, Schedule};
 use super::snapshot::{self, Progress, Sums};
+use crate::evaluate::scores::Scores;
 use interlude_backend::batch::Report;
 use interlude_backend::distributed::Agreement;
 use interlude_backend::gradient::shape::{Frozen, Shape};
@@ -551,9 +552,9 @@ fn follow(ranks: &Ranks, progress: &mut Progress, weights: &mut Weights) -> anyh
 /// The score that selects the best checkpoint: free-running step accuracy; for grooves, whose hits
 /// may be given and whose velocities and offsets are never exact, minus the loss.
 fn score(scores: &Scores) -> f64 {
-    match scores.groove_errors {
-        Some(_) => -scores.r_loss,
-        None => scores.all.accuracy_free_running,
+    match (scores.velocity_error, scores.r_loss) {
+        (Some(_), Some(loss)) => -loss,
+        _ => scores.accuracy_free_running.mean(),
     }
 }
 
