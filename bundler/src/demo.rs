@@ -1,7 +1,6 @@
 //! `cargo xtask demo`: plays two clips into the release plug-in, writes the morph between them, and
 //! measures.
 
-mod canvas;
 pub(crate) mod clips;
 mod performance;
 mod picture;

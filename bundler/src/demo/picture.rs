@@ -1,30 +1,28 @@
-//! The morph as a picture: a piano roll with one row for each cycle, A on top and B at the bottom.
+//! The morph as a picture: a piano roll for each cycle below each other, A on top and B at the bottom.
 
+use std::sync::Arc;
+
+use anyhow::Context;
 use interlude_models::clip::{Clip, Note};
+use interlude_picture::{COLOURS, Picture, Roll, as_float};
+use resvg::{tiny_skia, usvg};
 
-use super::{
-    canvas::{Align, Canvas, Rgb},
-    report::step,
-};
+use super::report::step;
 
-const BACKGROUND: Rgb = [17, 19, 26];
-const LANE: Rgb = [25, 28, 38];
-const GRID: Rgb = [255, 255, 255];
-const TEXT: Rgb = [226, 229, 238];
-const FAINT: Rgb = [139, 146, 166];
-const A: Rgb = [255, 168, 76];
-const B: Rgb = [88, 190, 255];
-const BOTH: Rgb = [150, 226, 156];
-const NEITHER: Rgb = [172, 152, 222];
+/// Colours of notes, by the clip that has them, too.
+const A: &str = COLOURS[1];
+const B: &str = COLOURS[0];
+const BOTH: &str = COLOURS[2];
+const NEITHER: &str = COLOURS[3];
 
 /// Pixels of a row of notes, whatever the number of bars.
-const ROLL_WIDTH: f32 = 1024.0;
-const MARGIN: f32 = 32.0;
-const LABELS: f32 = 128.0;
-const SHARES: f32 = 176.0;
-const HEADER: f32 = 118.0;
-const GAP: f32 = 10.0;
-const NOTE_HEIGHT: f32 = 6.0;
+const ROLL_WIDTH: f64 = 1024.0;
+const MARGIN: f64 = 32.0;
+const LABELS: f64 = 128.0;
+const SHARES: f64 = 176.0;
+const HEADER: f64 = 118.0;
+const GAP: f64 = 10.0;
+const NOTE_HEIGHT: f64 = 6.0;
 
 /// One row of the picture.
 pub(super) struct Row {
@@ -47,49 +45,40 @@ pub(super) fn draw(title: &str, subtitle: &str, rows: &[Row]) -> anyhow::Result<
         anyhow::bail!("a picture needs at least one row");
     };
     let (a, b) = (&first.clip, &last.clip);
-    let range = rows.iter().filter_map(|row| row.clip.pitch_range());
-    let (low, high) =
-        range.fold((127, 0), |(low, high), (lowest, highest)| (low.min(lowest), high.max(highest)));
-    let (low, high) = if low > high { (60, 72) } else { (low, high) };
-    let keys = f32::from(high - low) + 1.0;
+    let ranges = rows.iter().filter_map(|row| row.clip.pitch_range());
+    let pitches =
+        ranges.reduce(|(low, high), (lowest, highest)| (low.min(lowest), high.max(highest)));
+    let keys = pitches.map_or(13.0, |(low, high)| f64::from(high - low) + 1.0);
     let lane = (keys * NOTE_HEIGHT).max(44.0) + 12.0;
-    let count = f32::from(u16::try_from(rows.len())?);
     let width = MARGIN + LABELS + ROLL_WIDTH + SHARES + MARGIN;
-    let height = HEADER + count * (lane + GAP) + MARGIN;
-    let mut canvas = Canvas::new(pixels(width), pixels(height), BACKGROUND);
-    header(&mut canvas, title, subtitle, width);
+    let height = HEADER + as_float(rows.len()) * (lane + GAP) + MARGIN;
+    let mut picture = Picture::new(width, height);
+    header(&mut picture, title, subtitle, width);
 
-    for (index, row) in (0_u16..).zip(rows) {
-        let y = HEADER + f32::from(index) * (lane + GAP);
+    for (index, row) in rows.iter().enumerate() {
+        let y = HEADER + as_float(index) * (lane + GAP);
         let x = MARGIN + LABELS;
         let own = if index == 0 { Some(A) } else { None };
-        let own = if usize::from(index) + 1 == rows.len() { Some(B) } else { own };
-        canvas.rectangle([x, y, ROLL_WIDTH, lane], 6.0, LANE, 1.0);
-        grid(&mut canvas, row.clip.length, [x, y, ROLL_WIDTH, lane]);
+        let own = if index + 1 == rows.len() { Some(B) } else { own };
+        let colour = |note: &Note| own.unwrap_or_else(|| origin(note, a, b));
+        let roll = Roll { clip: &row.clip, pitches, colour: &colour };
+        picture.roll_of([x, y, ROLL_WIDTH, lane], &roll);
         let middle = y + lane / 2.0;
-        let at = |dy: f32| [x - 16.0, middle + dy];
-        canvas.text(&row.label, at(2.0), 22.0, Align::Right, own.unwrap_or(TEXT));
-        canvas.text(&row.detail, at(20.0), 13.0, Align::Right, FAINT);
-        for note in &row.clip.notes {
-            let colour = own.unwrap_or_else(|| origin(note, a, b));
-            let per_beat = scale(ROLL_WIDTH, row.clip.length);
-            let left = x + narrow(note.start) * per_beat;
-            let length = narrow((note.end.min(row.clip.length) - note.start).max(0.0)) * per_beat;
-            let bottom = f32::from(note.pitch.saturating_sub(low)) + 1.0;
-            let key_height = (lane - 12.0) / keys;
-            let top = y + lane - 6.0 - bottom * key_height;
-            let area = [left + 1.0, top, (length - 2.0).max(2.0), key_height];
-            canvas.rectangle(area, 2.5, colour, 0.55 + 0.45 * f32::from(note.velocity) / 127.0);
-        }
-        if let Some(kept) = row.kept {
-            shares(&mut canvas, kept, [x + ROLL_WIDTH + 20.0, middle]);
+        picture.text_before(&row.label, [x - 16.0, middle + 2.0], 22.0);
+        picture.text_before(&row.detail, [x - 16.0, middle + 20.0], 12.0);
+        if let Some([a, b]) = row.kept {
+            let bar = |name: &str, share: f64| {
+                (name.to_owned(), format!("{:.0} %", 100.0 * share), share)
+            };
+            let area = [x + ROLL_WIDTH + 8.0, middle - 20.0, SHARES - 8.0, 40.0];
+            picture.bars(area, &[bar("A", a), bar("B", b)]);
         }
     }
-    canvas.png()
+    png(&picture.svg())
 }
 
-/// A note of a cycle takes the colour of the clip that has it, too.
-fn origin(note: &Note, a: &Clip, b: &Clip) -> Rgb {
+/// The colour of a note of a cycle.
+fn origin(note: &Note, a: &Clip, b: &Clip) -> &'static str {
     let is_in = |clip: &Clip| {
         clip.notes
             .iter()
@@ -103,63 +92,33 @@ fn origin(note: &Note, a: &Clip, b: &Clip) -> Rgb {
     }
 }
 
-fn header(canvas: &mut Canvas, title: &str, subtitle: &str, width: f32) {
-    canvas.text(title, [MARGIN, 46.0], 30.0, Align::Left, TEXT);
-    canvas.text(subtitle, [MARGIN, 74.0], 15.0, Align::Left, FAINT);
+fn header(picture: &mut Picture, title: &str, subtitle: &str, width: f64) {
+    picture.text(title, [MARGIN, 46.0], 30.0);
+    picture.text(subtitle, [MARGIN, 74.0], 15.0);
     let mut x = MARGIN + LABELS;
     for (colour, words) in [(A, "as in A"), (B, "as in B"), (BOTH, "as in both"), (NEITHER, "new")]
     {
-        canvas.rectangle([x, 91.0, 18.0, 9.0], 3.0, colour, 1.0);
-        canvas.text(words, [x + 26.0, 100.0], 14.0, Align::Left, FAINT);
+        picture.rectangle([x, 91.0, 18.0, 9.0], colour);
+        picture.text(words, [x + 26.0, 100.0], 14.0);
         x += 110.0;
     }
-    let right = width - MARGIN;
-    canvas.text("notes kept", [right - SHARES + 20.0, 100.0], 14.0, Align::Left, FAINT);
+    picture.text_before("notes kept", [width - MARGIN, 100.0], 14.0);
 }
 
-/// Lines at beats and, stronger, at bars.
-fn grid(canvas: &mut Canvas, beats: f64, [x, y, width, height]: [f32; 4]) {
-    let mut beat = 1_u16;
-    while f64::from(beat) < beats {
-        let strong = beat.is_multiple_of(4);
-        let left = x + f32::from(beat) * scale(width, beats);
-        canvas.rectangle([left - 0.5, y, 1.0, height], 0.0, GRID, if strong { 0.22 } else { 0.06 });
-        beat += 1;
-    }
-}
-
-/// Two bars with percentages.
-fn shares(canvas: &mut Canvas, kept: [f64; 2], [x, middle]: [f32; 2]) {
-    for ((share, name, colour), y) in
-        [(kept[0], "A", A), (kept[1], "B", B)].into_iter().zip([middle - 16.0, middle + 6.0])
-    {
-        canvas.text(name, [x, y + 9.5], 13.0, Align::Left, colour);
-        canvas.rectangle([x + 18.0, y, 84.0, 10.0], 5.0, LANE, 1.0);
-        let length = narrow(share.clamp(0.0, 1.0)) * 84.0;
-        if length > 0.0 {
-            canvas.rectangle([x + 18.0, y, length.max(10.0), 10.0], 5.0, colour, 1.0);
-        }
-        let words = format!("{:.0} %", share * 100.0);
-        canvas.text(&words, [x + 152.0, y + 9.5], 13.0, Align::Right, FAINT);
-    }
-}
-
-fn scale(width: f32, beats: f64) -> f32 {
-    width / narrow(beats.max(0.25))
-}
-
-#[expect(clippy::cast_possible_truncation, reason = "pixels need no more digits")]
-fn narrow(value: f64) -> f32 {
-    value as f32
-}
-
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "a whole, positive number of pixels; the canvas bounds it"
-)]
-fn pixels(length: f32) -> u32 {
-    length.ceil() as u32
+/// An SVG picture as a PNG file.
+fn png(svg: &str) -> anyhow::Result<Vec<u8>> {
+    let mut options = usvg::Options::default();
+    let fonts = Arc::make_mut(&mut options.fontdb);
+    fonts.load_font_data(epaint_default_fonts::UBUNTU_LIGHT.to_vec());
+    let family = fonts.faces().next().and_then(|face| face.families.first());
+    let family = family.map(|(name, _)| name.clone()).context("the font has no name")?;
+    fonts.set_sans_serif_family(family);
+    let tree = usvg::Tree::from_str(svg, &options)?;
+    let size = tree.size().to_int_size();
+    let mut pixels = tiny_skia::Pixmap::new(size.width(), size.height())
+        .context("the picture is too large; take fewer --cycles")?;
+    resvg::render(&tree, tiny_skia::Transform::identity(), &mut pixels.as_mut());
+    Ok(pixels.encode_png()?)
 }
 
 #[cfg(test)]
@@ -196,8 +155,20 @@ mod tests {
             row(&[(0, 0.0, 0.01), (127, 7.9, 99.0)], Some([0.0, 1.0])),
             row(&[(60, 9.0, 10.0)], None),
         ];
-        let png = draw("", "", &rows).unwrap();
-        assert_eq!(png[..4], [0x89, b'P', b'N', b'G']);
+        let file = draw("", "", &rows).unwrap();
+        assert_eq!(file[..4], [0x89, b'P', b'N', b'G']);
         assert!(draw("", "", &[]).is_err());
+    }
+
+    #[test]
+    fn texts_have_letters() {
+        // Contract: the font is part of the program, so that texts are drawn on any machine.
+        let picture = |text: &str| {
+            let mut picture = Picture::new(200.0, 40.0);
+            picture.text(text, [10.0, 30.0], 20.0);
+            png(&picture.svg()).unwrap()
+        };
+        assert_ne!(picture("morph"), picture(""));
+        assert_ne!(picture("morph"), picture("klang"));
     }
 }

@@ -13,7 +13,7 @@
 
 use std::fmt::Write;
 
-use interlude_models::clip::Clip;
+use interlude_models::clip::{Clip, Note};
 
 /// Colours of the lines and bars of a chart, in turn.
 pub const COLOURS: [&str; 4] = ["#2f6fb5", "#d9822b", "#3d8f5f", "#8a63b8"];
@@ -23,6 +23,9 @@ const TEXT: &str = "#26303d";
 const FAINT: &str = "#76818f";
 /// Colour behind piano rolls and bars.
 const LANE: &str = "#eef1f5";
+
+/// Pixels of a beat from which a roll shows beats.
+const BEAT_ROOM: f64 = 64.0;
 
 /// A place in a picture: left, top, width, height in pixels.
 pub type Area = [f64; 4];
@@ -41,6 +44,17 @@ pub struct Curve {
     pub name: String,
     /// Points, from left to right.
     pub points: Vec<[f64; 2]>,
+}
+
+/// How a clip is drawn as a piano roll.
+pub struct Roll<'a> {
+    /// The notes.
+    pub clip: &'a Clip,
+    /// Lowest and highest pitch of the height; notes beyond lie at its edges. Rolls with the same pitches
+    /// can be compared.
+    pub pitches: Option<(u8, u8)>,
+    /// The colour of a note.
+    pub colour: &'a dyn Fn(&Note) -> &'static str,
 }
 
 impl Picture {
@@ -63,6 +77,11 @@ impl Picture {
     /// A text whose baseline begins at a point.
     pub fn text(&mut self, text: &str, [x, y]: [f64; 2], size: f64) {
         self.write(text, [x, y], size, "start");
+    }
+
+    /// A text whose baseline ends at a point.
+    pub fn text_before(&mut self, text: &str, [x, y]: [f64; 2], size: f64) {
+        self.write(text, [x, y], size, "end");
     }
 
     fn write(&mut self, text: &str, [x, y]: [f64; 2], size: f64, anchor: &str) {
@@ -88,7 +107,7 @@ impl Picture {
     pub fn bars(&mut self, [x, y, width, height]: Area, bars: &[(String, String, f64)]) {
         let largest = bars.iter().map(|bar| bar.2).filter(|n| n.is_finite()).fold(1e-9, f64::max);
         let row = height / as_float(bars.len().max(1));
-        let (label, number) = (0.42 * width, 0.14 * width);
+        let (label, number) = (0.42 * width, (0.14 * width).max(44.0));
         for (index, (name, text, share)) in bars.iter().enumerate() {
             let top = y + as_float(index) * row;
             let baseline = top + 0.5 * row + 4.0;
@@ -176,25 +195,35 @@ impl Picture {
         }
     }
 
-    /// A clip as a piano roll with lines at its bars; pitches fill the height.
-    pub fn roll(&mut self, area: Area, clip: &Clip, colour: &str) {
+    /// A clip as a piano roll in one colour; its pitches fill the height.
+    pub fn roll(&mut self, area: Area, clip: &Clip, colour: &'static str) {
+        self.roll_of(area, &Roll { clip, pitches: clip.pitch_range(), colour: &|_| colour });
+    }
+
+    /// A piano roll with lines at bars, and at beats where there is room.
+    pub fn roll_of(&mut self, area: Area, roll: &Roll<'_>) {
         let [x, y, width, height] = area;
         self.rectangle(area, LANE);
-        let beats = clip.length.max(0.25);
-        let mut bar = 4.0;
-        while bar < beats {
-            self.rectangle([x + width * bar / beats, y, 1.0, height], "#ffffff");
-            bar += 4.0;
+        let beats = roll.clip.length.max(0.25);
+        let (bar, beat) = (4.0, 1.0);
+        let apart = if width / beats < BEAT_ROOM { bar } else { beat };
+        let mut line = apart;
+        while line < beats {
+            let thick = if line % bar == 0.0 && apart < bar { 2.0 } else { 1.0 };
+            self.rectangle([x + width * line / beats, y, thick, height], "#ffffff");
+            line += apart;
         }
-        let (low, high) = clip.pitch_range().unwrap_or((60, 60));
+        let (low, high) = roll.pitches.unwrap_or((60, 60));
         // At least an octave, so that few pitches do not look like large leaps.
         let keys = f64::from(high.saturating_sub(low).max(12)) + 1.0;
         let key = (height - 4.0) / keys;
-        for note in &clip.notes {
+        for note in &roll.clip.notes {
             let left = x + width * (note.start / beats).clamp(0.0, 1.0);
             let right = x + width * (note.end / beats).clamp(0.0, 1.0);
-            let top = y + height - 2.0 - key * (f64::from(note.pitch.saturating_sub(low)) + 1.0);
-            self.rectangle([left, top, (right - left - 0.5).max(1.0), key.max(1.5)], colour);
+            let pitch = note.pitch.clamp(low, high.max(low)) - low;
+            let top = y + height - 2.0 - key * (f64::from(pitch) + 1.0);
+            let area = [left, top, (right - left - 0.5).max(1.0), key.max(1.5)];
+            self.rectangle(area, (roll.colour)(note));
         }
     }
 
@@ -242,8 +271,6 @@ pub fn as_float(count: usize) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use interlude_models::clip::Note;
-
     use super::*;
 
     // Names with markup in them stay text, and numbers that are none are left out of curves.
@@ -276,6 +303,31 @@ mod tests {
             assert!(svg.contains(text), "no {text} in {svg}");
         }
         assert!(!svg.contains("NaN"), "{svg}");
+    }
+
+    // Notes have the colours that are asked for, and the same pitch lies at the same height in rolls of the
+    // same pitches; where there is room, beats have lines.
+    #[test]
+    fn rolls_of_the_same_pitches_compare() {
+        let note =
+            |pitch, start| Note { start, end: 4.0, pitch, velocity: 80, channel: 0, program: 0 };
+        let drawn = |pitches: &[u8]| {
+            let notes = pitches.iter().map(|&pitch| note(pitch, 0.0)).collect();
+            let clip = Clip::new(notes, 4.0);
+            let colour = |note: &Note| COLOURS[usize::from(note.pitch == 64)];
+            let mut picture = Picture::new(400.0, 80.0);
+            let roll = Roll { clip: &clip, pitches: Some((48, 72)), colour: &colour };
+            picture.roll_of([0.0, 0.0, 400.0, 80.0], &roll);
+            picture.svg()
+        };
+        let row = |svg: &str, colour: &str| {
+            svg.lines().find(|line| line.contains(colour)).map(str::to_owned)
+        };
+        let (one, two) = (drawn(&[64]), drawn(&[50, 64]));
+        assert_eq!(row(&one, COLOURS[1]), row(&two, COLOURS[1]));
+        assert!(row(&one, COLOURS[0]).is_none() && row(&two, COLOURS[0]).is_some());
+        // Paper and three beats.
+        assert_eq!(one.matches("#ffffff").count(), 4);
     }
 
     // Every note of a clip is a rectangle inside the roll, also beyond the clip's end.
