@@ -10,8 +10,10 @@ use crate::transport::{
 };
 
 mod band;
+mod judge;
 
 use band::{Band, Dice, Side, TIE, side};
+use judge::{Counts, Due, Heard, Strictness};
 
 /// Events of hosts in the normal test.
 const EVENTS: u32 = 4000;
@@ -37,43 +39,6 @@ enum Kind {
 
 const KINDS: [Kind; 4] = [Kind::Ardour, Kind::Qtractor, Kind::Reaper, Kind::Live];
 
-/// A note-on that is due.
-#[derive(Clone, Copy, Debug)]
-struct Due {
-    /// In samples of the clock, with a fraction.
-    at: f64,
-    channel: u8,
-    key: u8,
-    strictness: Strictness,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Strictness {
-    /// It is on its sample.
-    OnTime,
-    /// Its pattern could not be known before the jump of this number: it may come late, and of all
-    /// with this number the last before the pattern came is heard.
-    Late(usize),
-    /// Two samples are as near, one of them on the other side of an edge of what is played; or it
-    /// lies before a cycle that is heard next and asked for first.
-    Open,
-}
-
-/// What a run has shown.
-#[derive(Debug, Default)]
-struct Counts {
-    notes: usize,
-    jumps: usize,
-    off: usize,
-    lost: usize,
-    wrong: usize,
-    firsts_lost: usize,
-    hanging: usize,
-    farthest: f64,
-    /// Of the first fault: when it was due and when heard.
-    fault: Option<(Due, Option<f64>)>,
-}
-
 /// A host with its plug-in.
 struct Session {
     kind: Kind,
@@ -93,7 +58,7 @@ struct Session {
     /// Samples played by the clock.
     elapsed: u64,
     due: Vec<Due>,
-    heard: Vec<(f64, u8, u8)>,
+    heard: Vec<Heard>,
     open: HashMap<(u8, u8), u64>,
     /// What is due before a moment of the clock is judged so.
     excuse: (f64, Strictness),
@@ -424,82 +389,8 @@ impl Session {
         self.block(false, self.frames);
         self.counts.hanging += self.open.len();
         self.open.clear();
-        self.judge();
-    }
-
-    fn judge(&mut self) {
-        let heard = std::mem::take(&mut self.heard);
-        let (patience, counts) = (self.patience(), &mut self.counts);
-        counts.notes += heard.len();
-        let mut used = vec![false; heard.len()];
-        // Whether of the notes of a jump that may be late one has been heard.
-        let mut firsts: HashMap<usize, bool> = HashMap::new();
-        let mut open = Vec::new();
-        // What must be on time has its choice first.
-        self.due.sort_by_key(|due| match due.strictness {
-            Strictness::OnTime => 0,
-            Strictness::Late(_) => 1,
-            Strictness::Open => 2,
-        });
-        for due in &self.due {
-            let before = if due.strictness == Strictness::OnTime { 1000.0 } else { 1.5 };
-            let from = heard.partition_point(|note| note.0 < due.at - before);
-            let until =
-                due.at + if due.strictness == Strictness::OnTime { 1000.0 } else { patience };
-            let found = (from..heard.len())
-                .take_while(|&index| heard[index].0 < until)
-                .filter(|&index| {
-                    !used[index] && (heard[index].1, heard[index].2) == (due.channel, due.key)
-                })
-                .min_by(|&a, &b| {
-                    (heard[a].0 - due.at).abs().total_cmp(&(heard[b].0 - due.at).abs())
-                });
-            if let Some(index) = found {
-                used[index] = true;
-                let off = heard[index].0 - due.at;
-                if due.strictness == Strictness::OnTime || off < -1.0 {
-                    counts.farthest = counts.farthest.max(off.abs());
-                    counts.off += usize::from(off.abs() > 1.0);
-                }
-            }
-            match due.strictness {
-                Strictness::OnTime => {
-                    let heard = found.map(|index| heard[index].0);
-                    if heard.is_none_or(|heard| (heard - due.at).abs() > 1.0) {
-                        counts.fault.get_or_insert((*due, heard));
-                    }
-                    counts.lost += usize::from(found.is_none());
-                }
-                Strictness::Late(jump) => {
-                    *firsts.entry(jump).or_default() |= found.is_some();
-                }
-                Strictness::Open => open.extend(found.map(|_| due.at)),
-            }
-        }
-        // Where the first note is over when its pattern comes, a later one is the first that is heard.
-        for due in &self.due {
-            if let Strictness::Late(jump) = due.strictness {
-                let is_later = |at: &f64| (due.at..due.at + patience).contains(at);
-                *firsts.entry(jump).or_default() |= open.iter().any(is_later);
-            }
-        }
-        for (jump, _) in firsts.iter().filter(|(_, heard)| !**heard) {
-            counts.firsts_lost += 1;
-            let late = Strictness::Late(*jump);
-            let due = self.due.iter().find(|due| due.strictness == late);
-            counts.fault = counts.fault.or(due.map(|due| (*due, None)));
-        }
-        // The pattern before may stand in for one that could not be asked for in time.
-        let stands_in = |note: &(f64, u8, u8)| {
-            self.due.iter().any(|due| {
-                due.strictness == Strictness::Open
-                    && due.key == note.2
-                    && (due.at - note.0).abs() <= 1.0
-            })
-        };
-        let unused = heard.iter().zip(&used).filter(|(_, used)| !**used);
-        counts.wrong += unused.filter(|(note, _)| !stands_in(note)).count();
-        self.due.clear();
+        let (due, heard) = (std::mem::take(&mut self.due), std::mem::take(&mut self.heard));
+        self.counts.judge(due, heard, self.patience());
     }
 
     /// A place to start from: mostly the line of a cycle or a bar.
