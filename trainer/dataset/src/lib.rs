@@ -4,16 +4,18 @@
 //! `tokens` (the numbers of a window, step by step as [`layout`] says, all windows equally long)
 //! and `source` (the file it is from).
 //!
-//! | modules | are |
-//! | --- | --- |
-//! | [`source`], [`names`] | files in folders and archives, and their names |
-//! | [`records`], [`leadsheets`], [`patterns`], [`monophony`] | formats besides MIDI, and monophonic parts |
-//! | [`options`], [`reading`], [`build`] | options of a build, windows of a file, the build |
-//! | [`arrange`], [`combine`], [`merge`] | arranged trios, combined trios, merged datasets |
-//! | [`splits`], [`heldout`] | splits from tables or paths, held-out windows |
-//! | [`layout`] | windows as numbers |
-//! | [`description`], [`store`], [`journal`] | a dataset on disk |
-//! | [`statistics`] | figures about it |
+//! Each folder is a room that knows only the rooms before it:
+//!
+//! | room | modules | are |
+//! | --- | --- | --- |
+//! | formats | [`source`], [`names`] | files in folders and archives, and their names |
+//! | | [`records`], [`leadsheets`], [`patterns`], [`monophony`] | formats besides MIDI, and monophonic parts |
+//! | storage | [`layout`] | windows as numbers |
+//! | | [`splits`], [`heldout`] | splits from tables or paths, held-out windows |
+//! | | [`description`], [`store`], [`journal`] | a dataset on disk |
+//! | synthesis | [`arrange`], [`combine`] | arranged trios, combined trios |
+//! | pipeline | [`options`], [`reading`], [`build`] | options of a build, windows of a file, the build |
+//! | | [`merge`], [`statistics`] | merged datasets, figures about one |
 //!
 //! ```
 //! use interlude_dataset::Windows;
@@ -24,27 +26,16 @@
 //! assert_eq!(windows.get(0)[3..], [4, 5, 6]);
 //! ```
 
-pub mod arrange;
-pub mod build;
-pub mod combine;
-pub mod description;
-pub mod heldout;
-pub mod journal;
-pub mod layout;
-pub mod leadsheets;
-pub mod merge;
-pub mod monophony;
-pub mod names;
-pub mod options;
-pub mod patterns;
-pub mod reading;
-pub mod records;
-pub mod source;
-pub mod splits;
-mod staging;
-pub mod statistics;
-pub mod store;
-mod table;
+mod formats;
+mod pipeline;
+mod storage;
+mod synthesis;
+
+pub use formats::{leadsheets, monophony, names, patterns, records, source};
+pub use pipeline::{build, merge, options, reading, statistics};
+pub(crate) use storage::staging;
+pub use storage::{description, heldout, journal, layout, splits, store};
+pub use synthesis::{arrange, combine};
 
 use std::path::PathBuf;
 

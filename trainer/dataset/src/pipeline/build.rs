@@ -3,16 +3,16 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::ErrorKind;
 
-use super::description::{write_description, write_text};
-use super::heldout::{self, Rule};
-use super::journal::{self, Journal, Outcome};
 use super::reading::{self, Reading};
-use super::splits::split_of;
-use super::staging::Staged;
-use super::{DatasetError, Split, layout, names, source, store};
+use crate::description::{write_description, write_text};
+use crate::heldout::{self, Rule};
+use crate::journal::{self, Journal, Outcome};
+use crate::splits::split_of;
+use crate::staging::Staged;
+use crate::{DatasetError, Split, layout, names, source, store};
 
-pub use super::description::{Count, DESCRIPTION, Description, SKIPPED, describe};
 pub use super::options::{Done, Options};
+pub use crate::description::{Count, DESCRIPTION, Description, SKIPPED, describe};
 
 /// Builds a dataset. `progress` is called after each file.
 ///
@@ -66,7 +66,7 @@ fn write(
             .map_err(in_journal)?;
     // A table cannot change the split of an arranged piece: it has the drums of its own.
     let listed = match &drums {
-        Some(_) => super::splits::Listed::default(),
+        Some(_) => crate::splits::Listed::default(),
         None => tables.assign(&names, &options.sources, &options.split_column)?,
     };
     let keys = names::keys(&names, &options.sources);

@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 
 use interlude_models::config;
 
-use super::description::{Count, DESCRIPTION, Description, describe, write_description};
-use super::heldout::{self, Rule};
-use super::staging::Staged;
-use super::{DatasetError, Split, store};
+use crate::description::{Count, DESCRIPTION, Description, describe, write_description};
+use crate::heldout::{self, Rule};
+use crate::staging::Staged;
+use crate::{DatasetError, Split, store};
 
 /// Writes the windows of all `datasets` to `out`. A window that several have is kept once, in the
 /// split that comes first in [`Split::ALL`]; where none is left for validation or test, some are held

@@ -20,7 +20,7 @@ pub struct Options {
     /// Minimum number of notes that begin in a window; with several parts, in each.
     pub least_notes: usize,
     /// Column of tables among the sources that names the split of a file. Another one than
-    /// [`super::splits::COLUMN`] has to be there.
+    /// [`crate::splits::COLUMN`] has to be there.
     pub split_column: String,
     /// Files whose path has this text in it have the drum pitches of Roland's kits.
     pub roland: Option<String>,
@@ -35,7 +35,7 @@ pub struct Options {
 impl Options {
     /// The options that determine the windows of a file; a journal of a build with others is not
     /// used.
-    pub(super) fn key(&self) -> String {
+    pub(crate) fn key(&self) -> String {
         let Self { config, seed, monophonic, least_notes, roland, drums, every, .. } = self;
         let version = env!("CARGO_PKG_VERSION");
         let (name, steps) = (&config.name, config.hparams.max_seq_len);

@@ -11,13 +11,13 @@ use interlude_models::midi::NoteSequence;
 use interlude_models::tokens::{self, Limit};
 use rayon::iter::{ParallelBridge, ParallelIterator};
 
-use super::arrange::Drums;
-use super::journal::{Journal, Outcome};
-use super::names::{self, ARRANGED};
 use super::options::{Done, Options};
-use super::source::{self, Content, SourceFile};
-use super::splits::{SplitError, Splits, split_of};
-use super::{layout, monophony};
+use crate::arrange::Drums;
+use crate::journal::{Journal, Outcome};
+use crate::names::{self, ARRANGED};
+use crate::source::{self, Content, SourceFile};
+use crate::splits::{SplitError, Splits, split_of};
+use crate::{layout, monophony};
 
 /// Files that wait for a thread.
 const WAITING: usize = 64;
@@ -26,7 +26,7 @@ const WAITING: usize = 64;
 ///
 /// # Errors
 /// [`SplitError`] when a table among them cannot be obeyed.
-pub(super) fn performances(sources: &[PathBuf], options: &Options) -> Result<Drums, SplitError> {
+pub(crate) fn performances(sources: &[PathBuf], options: &Options) -> Result<Drums, SplitError> {
     let mut splits = Splits::default();
     let mut all = Vec::new();
     for_each(sources, |SourceFile { name, content }| match content {
@@ -70,20 +70,20 @@ fn is_of_roland(name: &str, options: &Options) -> bool {
 
 /// What was read.
 #[derive(Debug)]
-pub(super) struct Reading {
+pub(crate) struct Reading {
     /// What each file gave, by name.
-    pub(super) outcomes: Vec<Outcome>,
+    pub(crate) outcomes: Vec<Outcome>,
     /// The names of all files, those of other shares too.
-    pub(super) names: BTreeSet<String>,
+    pub(crate) names: BTreeSet<String>,
     /// Tables among the files.
-    pub(super) tables: Splits,
+    pub(crate) tables: Splits,
 }
 
 /// Reads all files. What the journal knows is not read again.
 ///
 /// # Errors
 /// When the journal cannot be written.
-pub(super) fn read_all(
+pub(crate) fn read_all(
     options: &Options,
     drums: Option<&Drums>,
     (journal, known): (&mut Journal, HashMap<String, Vec<Outcome>>),

@@ -10,7 +10,7 @@ use interlude_models::families::percussion::CLASS_NAMES;
 use interlude_models::tokens::to_clip;
 use serde::Serialize;
 
-use super::{DatasetError, Split, layout, store};
+use crate::{DatasetError, Split, layout, store};
 use interlude_picture::{COLOURS, Curve, Picture, as_float, short};
 
 /// Windows that the picture shows.
@@ -67,7 +67,7 @@ impl Statistics {
             let windows = store::read(dataset, split, config)?;
             let mut sources = HashSet::new();
             store::for_each_row(dataset, split, &mut |_, source| {
-                found.arranged += usize::from(source.starts_with(super::names::ARRANGED));
+                found.arranged += usize::from(source.starts_with(crate::names::ARRANGED));
                 sources.insert(source.to_owned());
             })?;
             found.splits.insert(split, [windows.len(), sources.len()]);

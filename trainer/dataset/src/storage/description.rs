@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use interlude_models::config;
 use serde::{Deserialize, Serialize};
 
-use super::{DatasetError, Split, layout};
+use crate::{DatasetError, Split, layout};
 
 /// Name of the description in a dataset's folder.
 pub const DESCRIPTION: &str = "dataset.json";
@@ -33,7 +33,7 @@ pub struct Description {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub roland: Option<String>,
     /// Whether windows were made by rule from music that is no trio; their sources begin with
-    /// [`super::names::ARRANGED`].
+    /// [`crate::names::ARRANGED`].
     #[serde(default)]
     pub arranged: bool,
     /// Whether a table named the split of some file.
@@ -58,7 +58,7 @@ pub struct Description {
 impl Description {
     /// That of a folder with windows of so many steps of a configuration, as tests write them.
     #[cfg(test)]
-    pub(super) fn example(folder: &Path, config: &str, steps: usize) -> Self {
+    pub(crate) fn example(folder: &Path, config: &str, steps: usize) -> Self {
         Self {
             config: config.to_owned(),
             steps,
@@ -79,13 +79,13 @@ impl Description {
     }
 
     /// Columns of a step and steps of a window; datasets with equal ones can be merged.
-    pub(super) fn scheme(&self) -> Option<(Vec<u32>, usize)> {
+    pub(crate) fn scheme(&self) -> Option<(Vec<u32>, usize)> {
         let config = config::by_name(&self.config).ok()?;
         Some((layout::limits(&config), self.steps))
     }
 
     /// The sources as paths.
-    pub(super) fn paths(&self) -> Vec<PathBuf> {
+    pub(crate) fn paths(&self) -> Vec<PathBuf> {
         self.sources.iter().map(PathBuf::from).collect()
     }
 }
@@ -100,7 +100,7 @@ pub struct Count {
 }
 
 /// Writes what a dataset's folder says about it.
-pub(super) fn write_description(
+pub(crate) fn write_description(
     dataset: &Path,
     description: &Description,
 ) -> Result<(), DatasetError> {
@@ -121,7 +121,7 @@ pub fn describe(dataset: &Path) -> Result<Description, DatasetError> {
 }
 
 /// Writes a text file of a dataset, whole or not at all.
-pub(super) fn write_text(path: &Path, text: &str) -> Result<(), DatasetError> {
+pub(crate) fn write_text(path: &Path, text: &str) -> Result<(), DatasetError> {
     interlude_models::files::write(path, text.as_bytes())
         .map_err(|source| DatasetError::Io { path: path.to_owned(), source })
 }

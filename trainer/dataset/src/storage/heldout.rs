@@ -8,7 +8,7 @@ use interlude_models::config::Config;
 
 use super::description::{Description, describe};
 use super::splits::hash;
-use super::{DatasetError, Split, Windows, names, store};
+use crate::{DatasetError, Split, Windows, names, store};
 
 /// Minimum number of files of which one can be held out.
 const LEAST_FILES: usize = 4;
@@ -19,21 +19,21 @@ const PASSAGE: usize = 10;
 
 /// What decides which windows are held out.
 #[derive(Clone, Debug)]
-pub(super) struct Rule {
+pub(crate) struct Rule {
     /// Seed of the split.
-    pub(super) seed: u64,
+    pub(crate) seed: u64,
     /// Sources of the files.
-    pub(super) sources: Vec<PathBuf>,
+    pub(crate) sources: Vec<PathBuf>,
     /// Windows after a window that share bars with it.
-    pub(super) overlap: usize,
+    pub(crate) overlap: usize,
     /// Whether a table says which files are for what: then training gives windows for validation
     /// only.
-    pub(super) listed: bool,
+    pub(crate) listed: bool,
 }
 
 impl Rule {
     /// That of a dataset.
-    pub(super) fn of(description: &Description, config: &Config) -> Self {
+    pub(crate) fn of(description: &Description, config: &Config) -> Self {
         Self {
             seed: description.seed,
             sources: description.paths(),
@@ -44,7 +44,7 @@ impl Rule {
 
     /// Fills empty splits: training with all windows, then validation and test with some of
     /// training. Returns a remark on what it did.
-    pub(super) fn fill<T>(
+    pub(crate) fn fill<T>(
         &self,
         splits: &mut BTreeMap<Split, Vec<T>>,
         source: impl Fn(&T) -> &str,
@@ -177,7 +177,7 @@ enum Fate {
 }
 
 /// Windows after a window that share bars with it, when they move on by a bar.
-pub(super) fn overlap(config: &Config) -> usize {
+pub(crate) fn overlap(config: &Config) -> usize {
     config.family().walk().overlap(config.bars())
 }
 
@@ -247,7 +247,7 @@ fn some(dataset: &Path, config: &Config) -> Result<Windows, DatasetError> {
 }
 
 /// Number of different sources.
-pub(super) fn files<'a>(sources: impl Iterator<Item = &'a str>) -> usize {
+pub(crate) fn files<'a>(sources: impl Iterator<Item = &'a str>) -> usize {
     sources.collect::<HashSet<_>>().len()
 }
 

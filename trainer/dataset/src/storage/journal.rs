@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use prost::Message;
 
-use super::records;
+use crate::records;
 
 /// Name of the journal.
 pub const FILE: &str = "build.journal";

@@ -9,9 +9,9 @@ use std::path::PathBuf;
 use thiserror::Error;
 use unicode_normalization::UnicodeNormalization;
 
-use super::Split;
-use super::names::{self, SEPARATORS};
 use super::table::Table;
+use crate::Split;
+use crate::names::{self, SEPARATORS};
 
 /// Column that names the split, where nobody says otherwise.
 pub const COLUMN: &str = "split";
@@ -29,7 +29,7 @@ pub fn split_of(key: &str, seed: u64) -> Split {
 }
 
 /// A number from a text that looks drawn; equal seeds give equal ones.
-pub(super) fn hash(text: &str, seed: u64) -> u32 {
+pub(crate) fn hash(text: &str, seed: u64) -> u32 {
     crc32c::crc32c_append(crc32c::crc32c(&seed.to_le_bytes()), text.as_bytes())
 }
 

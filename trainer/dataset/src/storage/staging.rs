@@ -10,12 +10,12 @@ use interlude_models::files::TEMPORARY;
 use tempfile::TempDir;
 
 use super::description::{DESCRIPTION, SKIPPED};
-use super::{DatasetError, Split, store};
+use crate::{DatasetError, Split, store};
 
 /// A dataset that is being written. When it is dropped before it is put in place, the folder is as it
 /// was before, or gone if it was not there.
 #[derive(Debug)]
-pub(super) struct Staged {
+pub(crate) struct Staged {
     out: PathBuf,
     /// Folders that were made for it, the innermost first.
     made: Vec<PathBuf>,
@@ -29,7 +29,7 @@ impl Staged {
     ///
     /// # Errors
     /// When the folder cannot be made or written to.
-    pub(super) fn begin(out: &Path) -> Result<Self, DatasetError> {
+    pub(crate) fn begin(out: &Path) -> Result<Self, DatasetError> {
         let failed = |source| DatasetError::Io { path: out.to_owned(), source };
         let missing = out
             .ancestors()
@@ -50,7 +50,7 @@ impl Staged {
     }
 
     /// The folder to write to.
-    pub(super) fn folder(&self) -> &Path {
+    pub(crate) fn folder(&self) -> &Path {
         self.folder.as_ref().map_or(&self.out, |folder| folder.path())
     }
 
@@ -58,7 +58,7 @@ impl Staged {
     ///
     /// # Errors
     /// When a file cannot be moved; then the earlier ones are put back.
-    pub(super) fn put(mut self) -> Result<(), DatasetError> {
+    pub(crate) fn put(mut self) -> Result<(), DatasetError> {
         let mut moves = Moves::default();
         match self.moves(&mut moves) {
             Ok(()) => {

@@ -16,7 +16,7 @@ use parquet::basic::Compression;
 use parquet::file::properties::WriterProperties;
 
 use super::description::describe;
-use super::{DatasetError, Split, Windows, layout};
+use crate::{DatasetError, Split, Windows, layout};
 use interlude_models::files;
 
 /// Rows written or read at once.

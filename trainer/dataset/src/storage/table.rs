@@ -1,28 +1,28 @@
 //! Tables in CSV as spreadsheets write them, and the column in them that names splits.
 
-use super::Split;
+use crate::Split;
 
 /// A row that says something about a split.
 #[derive(Clone, Debug)]
-pub(super) struct Row {
+pub(crate) struct Row {
     /// Its cells.
-    pub(super) cells: Vec<String>,
+    pub(crate) cells: Vec<String>,
     /// The split; `None` where the table has another word.
-    pub(super) split: Option<Split>,
+    pub(crate) split: Option<Split>,
 }
 
 /// A table.
 #[derive(Clone, Debug)]
-pub(super) struct Table {
+pub(crate) struct Table {
     columns: Vec<String>,
     /// Which column names the split; `None` if none does.
-    pub(super) split: Option<usize>,
+    pub(crate) split: Option<usize>,
     /// The name of that column where another one was looked for.
-    pub(super) guessed: Option<String>,
+    pub(crate) guessed: Option<String>,
     /// Rows with something in that column.
-    pub(super) rows: Vec<Row>,
+    pub(crate) rows: Vec<Row>,
     /// The first cell of that column that is no split, with its line.
-    pub(super) unknown: Option<(u64, String)>,
+    pub(crate) unknown: Option<(u64, String)>,
 }
 
 /// What may stand between cells, likely ones first.
@@ -31,7 +31,7 @@ const DELIMITERS: [u8; 4] = *b",;\t|";
 impl Table {
     /// Reads a table whose splits are in `column`. With `guess` the only column whose cells are all
     /// splits serves where that is missing, and the table may have no head.
-    pub(super) fn read(bytes: &[u8], column: &str, guess: bool) -> Result<Self, String> {
+    pub(crate) fn read(bytes: &[u8], column: &str, guess: bool) -> Result<Self, String> {
         let text = decoded(bytes);
         let records = records(&text, column)?;
         let Some((_, head)) = records.first() else {
@@ -78,7 +78,7 @@ impl Table {
     }
 
     /// The names of its columns, as text.
-    pub(super) fn named_columns(&self) -> String {
+    pub(crate) fn named_columns(&self) -> String {
         if self.columns.is_empty() { "none".to_owned() } else { self.columns.join(", ") }
     }
 }

@@ -15,7 +15,7 @@ use rand::seq::IndexedRandom;
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::{Split, monophony};
+use crate::{Split, monophony};
 
 /// Steps of a bar.
 const BAR: usize = 16;

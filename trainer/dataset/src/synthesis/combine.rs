@@ -12,12 +12,12 @@ use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::description::{Count, DESCRIPTION, Description, describe, write_description};
-use super::heldout::{self, Rule};
-use super::layout::is_pitch;
-use super::names::{self, ARRANGED};
-use super::staging::Staged;
-use super::{DatasetError, Split, store};
+use crate::description::{Count, DESCRIPTION, Description, describe, write_description};
+use crate::heldout::{self, Rule};
+use crate::layout::is_pitch;
+use crate::names::{self, ARRANGED};
+use crate::staging::Staged;
+use crate::{DatasetError, Split, store};
 
 /// Highest mean token of a line that serves as bass: E3.
 const BASS_BELOW: u16 = 52 - 19;
