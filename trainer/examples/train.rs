@@ -13,7 +13,8 @@ use interlude_backend::stepper::Backend;
 use interlude_dataset::{build, heldout, options, splits};
 use interlude_models::config;
 use interlude_models::runtime::Runtime;
-use interlude_trainer::train::{growing, run};
+use interlude_trainer::train::plan::growing;
+use interlude_trainer::train::run;
 
 /// Training steps.
 const STEPS: u64 = 200;

@@ -14,7 +14,7 @@ use interlude_models::runtime::Runtime;
 use interlude_models::tokens::Tokens;
 use interlude_models::weights::Weights;
 use interlude_trainer::train::initial;
-use interlude_trainer::train::schedule::{Schedule, ScheduleError};
+use interlude_trainer::train::plan::schedule::{Schedule, ScheduleError};
 
 /// Units of a group.
 const UNITS: usize = 3;

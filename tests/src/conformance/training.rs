@@ -10,7 +10,7 @@ use interlude_gradient::adam::{self, first_moment, second_moment};
 use interlude_models::config::{Config, OutputKind};
 use interlude_models::runtime::Runtime;
 use interlude_models::weights::Weights;
-use interlude_trainer::train::schedule;
+use interlude_trainer::train::plan::schedule;
 
 use super::fixture::Arrays;
 use super::{Array, Fixture, Row, hot_positions, worst_difference};

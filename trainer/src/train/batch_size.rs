@@ -5,9 +5,9 @@ use std::time::Instant;
 use interlude_models::config::Config;
 use interlude_models::runtime::Runtime;
 
-use super::batches::{Batches, Making};
-use super::initial;
-use super::schedule;
+use super::feed::batches::{Batches, Making};
+use super::plan::schedule;
+use super::weights::initial;
 use interlude_backend::distributed::Agreement;
 use interlude_backend::error::ProgramError;
 use interlude_backend::gradient::shape::Shape;

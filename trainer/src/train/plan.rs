@@ -1,13 +1,16 @@
 //! What a run follows: how the options of a training decide about its schedule, its steps and the size
 //! of its batches.
 
+pub(crate) mod delay;
+pub mod growing;
+pub mod schedule;
+
 use std::path::Path;
 
 use interlude_models::config::{Config, SamplingSchedule};
 use thiserror::Error;
 
-use super::growing;
-use super::schedule::{Schedule, ScheduleError};
+use schedule::{Schedule, ScheduleError};
 
 /// Name of the schedule whose windows grow.
 pub const GROWING: &str = "growing";

@@ -11,15 +11,15 @@ use interlude_models::package::{ModelInfo, Package};
 use interlude_models::runtime::Runtime;
 use interlude_models::weights::{Tensor, Weights};
 
-use super::batches::{Batches, Making};
-use super::delay;
-use super::evaluation::Evaluation;
-use super::initial;
-use super::line::Line;
-use super::metrics::Metrics;
-use super::report;
-use super::schedule::{self, Rates, Schedule};
-use super::snapshot::{self, Progress, Sums};
+use super::feed::batches::{Batches, Making};
+use super::plan::delay;
+use super::plan::schedule::{self, Rates, Schedule};
+use super::report::evaluation::Evaluation;
+use super::report::line::Line;
+use super::report::metrics::Metrics;
+use super::report::page;
+use super::weights::initial;
+use super::weights::snapshot::{self, Progress, Sums};
 use crate::evaluate::scores::Scores;
 use interlude_backend::batch::Report;
 use interlude_backend::distributed::Agreement;
@@ -493,9 +493,9 @@ impl<'a> Training<'a> {
             Some((windows, _)) => (*windows, "Windows and what came back of them"),
             None => (self.windows, "Windows that were trained on and what came back of them"),
         };
-        report::write(self.runtime, out, (model, windows, heading), *threads)
-            .with_context(|| format!("cannot write `{}`", out.join(report::FILE).display()))?;
-        self.say(&format!("the report is `{}`", out.join(report::FILE).display()));
+        page::write(self.runtime, out, (model, windows, heading), *threads)
+            .with_context(|| format!("cannot write `{}`", out.join(page::FILE).display()))?;
+        self.say(&format!("the report is `{}`", out.join(page::FILE).display()));
         Ok(())
     }
 

@@ -9,7 +9,7 @@ use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::mixing::{self, transpose};
-use super::schedule::Rates;
+use crate::train::plan::schedule::Rates;
 use interlude_backend::batch::Batch;
 use interlude_dataset::{Windows, layout};
 

@@ -30,7 +30,7 @@ fn melodies(config: &Config) -> Vec<usize> {
 
 /// Transposes a window, chords included, by up to the configuration's number of semitones so that
 /// all pitches stay in range.
-pub(super) fn transpose(generator: &mut impl Rng, config: &Config, numbers: &mut [u16]) {
+pub(crate) fn transpose(generator: &mut impl Rng, config: &Config, numbers: &mut [u16]) {
     if let Some([down, up]) = room(config, numbers) {
         move_by(config, numbers, generator.random_range(-down..=up));
     }
@@ -88,7 +88,7 @@ fn other_drums(hits: u16, places: usize) -> u16 {
 /// melody or bass is moved by octaves; in half of them half of the notes go elsewhere, in a third all
 /// long notes are cut short. Half of the time each part but grooves is played twice or four times as
 /// fast, again and again; in a third a part of a trio, or a melody, begins some steps later.
-pub(super) fn vary(generator: &mut impl Rng, config: &Config, numbers: &mut [u16], steps: usize) {
+pub(crate) fn vary(generator: &mut impl Rng, config: &Config, numbers: &mut [u16], steps: usize) {
     let width = numbers.len() / steps;
     let (tuneful, drums) = (melodies(config), drums(config));
     if tuneful.is_empty() {
@@ -191,7 +191,7 @@ fn hasten(numbers: &mut [u16], (width, column): (usize, usize), factor: usize, h
 /// Takes the instruments that are set in `mask` from another window: rhythms that drummers could as
 /// well have played, from data that is small. Of a trio the lowest two bits are melody and bass, so
 /// that the code of a part cannot be guessed from the others'. A melody is taken whole.
-pub(super) fn mix(config: &Config, numbers: &mut [u16], other: &[u16], mask: u16) {
+pub(crate) fn mix(config: &Config, numbers: &mut [u16], other: &[u16], mask: u16) {
     let take = |token: &mut u16, other: u16, mask: u16| *token = (*token & !mask) | (other & mask);
     let columns = config.family().columns();
     if let [Column { kind: ColumnKind::Melody, .. }] = columns[..] {

@@ -42,7 +42,7 @@ const HEED: f32 = 2.0;
 const RETENTIVE: f32 = 1.5;
 
 /// Why a configuration cannot begin with groups of so many units; nothing when there are none.
-pub(super) fn problem(config: &Config, units: usize) -> Option<&'static str> {
+pub(crate) fn problem(config: &Config, units: usize) -> Option<&'static str> {
     let hparams = &config.hparams;
     let one = [&hparams.enc_rnn_size[..], &hparams.dec_rnn_size].iter().all(|list| list.len() == 1);
     let ([upper], [conductor], true) =
@@ -70,7 +70,7 @@ pub(super) fn problem(config: &Config, units: usize) -> Option<&'static str> {
 ///
 /// # Panics
 /// When there is a [`problem`], or the weights are not the configuration's.
-pub(super) fn lay(weights: &mut Weights, config: &Config, units: usize, seed: u64) {
+pub(crate) fn lay(weights: &mut Weights, config: &Config, units: usize, seed: u64) {
     assert_eq!(problem(config, units), None, "the schedule was checked");
     let mut generator = ChaCha8Rng::seed_from_u64(seed);
     generator.set_stream(STREAM);
@@ -92,7 +92,7 @@ pub(super) fn lay(weights: &mut Weights, config: &Config, units: usize, seed: u6
 
 /// Whether a model hands segments on in a delay line: whether units of its conductor for all segments
 /// hear one other unit each. Weights of 8 bits count as the numbers they stand for, where 0 is 0.
-pub(super) fn lies_in(weights: &Weights, config: &Config) -> bool {
+pub(crate) fn lies_in(weights: &Weights, config: &Config) -> bool {
     let ([hidden], true) =
         (config.conductor_sizes(), config.hierarchical_encoder && config.hierarchical_decoder)
     else {

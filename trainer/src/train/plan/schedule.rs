@@ -259,7 +259,7 @@ impl Phase {
     }
 
     /// Checks the phase for a configuration; the error says what is wrong.
-    pub(super) fn check(&self, config: &Config) -> Result<(), &'static str> {
+    pub(crate) fn check(&self, config: &Config) -> Result<(), &'static str> {
         let positive = |value: f64| value.is_finite() && value > 0.0;
         let share = |values: [f64; 2]| values.iter().all(|value| (0.0..=1.0).contains(value));
         if self.until.is_some() == self.examples.is_some() {

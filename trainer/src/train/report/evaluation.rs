@@ -8,9 +8,9 @@ use ort::memory::Allocator;
 use ort::session::{IoBinding, Session};
 use ort::value::Tensor;
 
-use super::batches::plain;
 use crate::evaluate::number;
 use crate::evaluate::scores::{Scores, Tally};
+use crate::train::feed::batches::plain;
 use interlude_backend::batch::Batch;
 use interlude_backend::error::ProgramError;
 use interlude_backend::gradient::model;

@@ -6,9 +6,9 @@ use interlude_models::weights::{Tensor, Weights};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::batches::fill_normal;
-use super::delay;
-use super::schedule::Schedule;
+use crate::train::feed::batches::fill_normal;
+use crate::train::plan::delay;
+use crate::train::plan::schedule::Schedule;
 
 /// Stream of the generator that initial weights are drawn from; batches use those from 0 up.
 const STREAM: u64 = u64::MAX;

@@ -154,7 +154,7 @@ pub fn clean(run: &Path) -> Result<(), SnapshotError> {
         let path = path.to_owned();
         move |source| SnapshotError::Io { path, source }
     };
-    if !run.join(super::metrics::FILE).is_file() {
+    if !run.join(crate::train::report::metrics::FILE).is_file() {
         return Ok(());
     }
     for entry in fs::read_dir(run).map_err(failed(run))? {
@@ -208,7 +208,7 @@ mod tests {
         };
         clean(folder.path()).expect("no run");
         assert_eq!(left().len(), names.len());
-        fs::write(folder.path().join(super::super::metrics::FILE), b"").expect("writes");
+        fs::write(folder.path().join(crate::train::report::metrics::FILE), b"").expect("writes");
         clean(folder.path()).expect("cleans");
         assert_eq!(left(), [".tmp", ".tmp-notes.txt", "metrics.jsonl", "music.mid"]);
     }
