@@ -11,7 +11,7 @@ use interlude_models::clip::Clip;
 use super::{
     PATIENCE, Table,
     ardour::{Ardour, Installation, Session},
-    compare::{Findings, Roll, Tempo, Tempos, compare},
+    compare::{Findings, Roll, Tempo, Tempos, compare, steadily},
     desk::Desk,
     ear,
     jack::{self, Recorder},
@@ -79,14 +79,14 @@ impl Stage<'_> {
             Err(error) => return table.wrong("reopen", format!("{error:#}")),
         };
         self.with(&song, table, |host, table| {
-            table.add("starts on a cycle line", host.starts());
-            table.add("play from bar 1", host.play(&[(0.0, 18.0)]));
-            table.add("play from the middle of a bar", host.play(&[(21.5, 34.0)]));
-            table.add("a bar before the cycle", host.play(&[(12.0, 27.0)]));
+            table.add("starts on a cycle line", steadily(|| host.starts()));
+            table.add("play from bar 1", steadily(|| host.play(&[(0.0, 18.0)])));
+            table.add("play from the middle of a bar", steadily(|| host.play(&[(21.5, 34.0)])));
+            table.add("a bar before the cycle", steadily(|| host.play(&[(12.0, 27.0)])));
             if !self.quick {
-                table.add("loop over three bars", host.looped());
-                table.add("seek while rolling", host.seeks());
-                table.add("other block sizes", host.block_sizes());
+                table.add("loop over three bars", steadily(|| host.looped()));
+                table.add("seek while rolling", steadily(|| host.seeks()));
+                table.add("other block sizes", steadily(|| host.block_sizes()));
             }
             table.add("save and reopen", self.reopened(host));
         });
@@ -102,7 +102,7 @@ impl Stage<'_> {
         ] {
             match self.variant(filled, name, &tempos, metre) {
                 Ok(song) => self.with(&song, table, |host, table| {
-                    table.add(case, host.play(&[(0.0, 40.0), (21.0, 30.0)]));
+                    table.add(case, steadily(|| host.play(&[(0.0, 40.0), (21.0, 30.0)])));
                 }),
                 Err(error) => table.wrong(case, format!("{error:#}")),
             }

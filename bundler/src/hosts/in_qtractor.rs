@@ -10,7 +10,7 @@ use anyhow::{Result, ensure};
 
 use super::{
     Table,
-    compare::{Findings, Roll, Tempo, Tempos, compare},
+    compare::{Findings, Roll, Tempo, Tempos, compare, steadily},
     ear,
     jack::{self, AudioRecorder},
     music::{self, Note, Recording},
@@ -46,12 +46,12 @@ impl Stage<'_> {
         let steady = Tempos::steady(120.0);
         let opened = self.with("4-4", &steady, (4, 4), None, |song| {
             table.right("load the plug-in", "with two clips from a project");
-            table.add("play from bar 1", song.play(&[(0.0, 18.0)]));
-            table.add("play from the middle of a bar", song.play(&[(21.5, 34.0)]));
-            table.add("a bar before the cycle", song.play(&[(12.0, 27.0)]));
-            table.add("starts on a cycle line", song.starts());
+            table.add("play from bar 1", steadily(|| song.play(&[(0.0, 18.0)])));
+            table.add("play from the middle of a bar", steadily(|| song.play(&[(21.5, 34.0)])));
+            table.add("a bar before the cycle", steadily(|| song.play(&[(12.0, 27.0)])));
+            table.add("starts on a cycle line", steadily(|| song.starts()));
             table.skip("seek while rolling", LOST_BEATS);
-            table.add("save and reopen", song.reopened());
+            table.add("save and reopen", steadily(|| song.reopened()));
             Ok(())
         });
         if let Err(error) = opened {
@@ -64,7 +64,7 @@ impl Stage<'_> {
             ("7/8", "7-8", &steady, (7, 8)),
         ] {
             let result = self.with(name, tempos, metre, None, |song| {
-                table.add(case, song.play(&[(0.0, 40.0), (21.0, 30.0)]));
+                table.add(case, steadily(|| song.play(&[(0.0, 40.0), (21.0, 30.0)])));
                 Ok(())
             });
             if let Err(error) = result {
@@ -73,7 +73,7 @@ impl Stage<'_> {
         }
         let looping = Some((40.0, 52.0));
         let looped = self.with("loop", &steady, (4, 4), looping, |song| {
-            table.add("loop over three bars", song.looped(40.0, 52.0));
+            table.add("loop over three bars", steadily(|| song.looped(40.0, 52.0)));
             Ok(())
         });
         if let Err(error) = looped {
