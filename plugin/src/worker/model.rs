@@ -39,9 +39,24 @@ pub(super) struct Model {
     learned: Option<Prior>,
     /// The noise of the slots' codes, and that of a few before them.
     origins: Vec<Origin>,
+    /// The point between two codes that was found last: cycles mostly ask for the same again.
+    met: Option<Meeting>,
     /// What is wrong with the model, though it plays.
     problem: Option<String>,
     shaping: Shaping,
+}
+
+/// A point that was found between two codes.
+struct Meeting {
+    ends: [Vec<f32>; 2],
+    share: f32,
+    code: Vec<f32>,
+}
+
+impl Meeting {
+    fn is_at(&self, a: &[f32], b: &[f32], share: f32) -> bool {
+        self.share.to_bits() == share.to_bits() && self.ends[0] == a && self.ends[1] == b
+    }
 }
 
 /// Codes whose noise is kept.
@@ -87,6 +102,7 @@ impl Model {
             constraint,
             learned,
             origins: Vec::new(),
+            met: None,
             problem,
             shaping,
         })
@@ -208,11 +224,16 @@ impl Model {
     /// The code at a share of the way between two: of a model with a learned prior found in their
     /// noise, else `None`.
     pub(super) fn meet(&mut self, a: &[f32], b: &[f32], share: f32) -> Option<Vec<f32>> {
+        if let Some(met) = self.met.as_ref().filter(|met| met.is_at(a, b, share)) {
+            return Some(met.code.clone());
+        }
         self.trace_back(a);
         self.trace_back(b);
         let find = |code: &[f32]| self.origins.iter().find(|origin| origin.code() == code);
         let place = Place::between(find(a)?, find(b)?, share);
-        self.learned.as_mut()?.visit(&[place]).ok()?.pop()
+        let code = self.learned.as_mut()?.visit(&[place]).ok()?.pop()?;
+        self.met = Some(Meeting { ends: [a.to_vec(), b.to_vec()], share, code: code.clone() });
+        Some(code)
     }
 
     /// The most probable music at a point; `None` when `on_step` breaks it off.
