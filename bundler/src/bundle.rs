@@ -17,6 +17,9 @@ use crate::{
 /// Folder of the clips to begin with, from the workspace's root.
 const CLIPS: &str = "bundler/clips";
 
+/// Folder of the preview's SoundFont, from the workspace's root.
+const SOUNDS: &str = "plugin/sounds";
+
 /// Licence files that travel with the plug-in beside the folder `licences`, from the workspace's root.
 const LICENCES: &[&str] = &["LICENSE-MIT", "LICENSE-APACHE", "NOTICES.md"];
 
@@ -160,7 +163,7 @@ pub(crate) fn shipped() -> Result<Vec<PathBuf>> {
     Ok(models)
 }
 
-/// Copies a program or library to its place, with runtime, models, clips and licences.
+/// Copies a program or library to its place, with runtime, models, clips, sounds and licences.
 pub(crate) fn lay_out(
     bundle: &Bundle,
     built: &Built,
@@ -175,6 +178,7 @@ pub(crate) fn lay_out(
         copy(model, &bundle.resources.join("models").join(name))?;
     }
     copy(&workspace::root().join(CLIPS), &bundle.resources.join("clips"))?;
+    copy(&workspace::root().join(SOUNDS), &bundle.resources.join("sounds"))?;
     let licences = bundle.resources.join("licences");
     copy(&workspace::root().join("licences"), &licences)?;
     for file in LICENCES {

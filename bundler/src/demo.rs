@@ -5,6 +5,7 @@ pub(crate) mod clips;
 mod performance;
 mod picture;
 mod report;
+mod sound;
 pub(crate) mod trace;
 
 use std::path::{Path, PathBuf};
@@ -29,7 +30,8 @@ use trace::Event;
 
 /// Build and bundle the plug-in, play two clips into it, and write the morph between them.
 ///
-/// Writes `morph.mid`, `morph.png` and `report.json`, and prints the report as a table.
+/// Writes `morph.mid`, `morph.wav`, `morph.png` and `report.json`, and prints the report as a table.
+/// The sound is that of the plug-in's own preview.
 #[derive(clap::Args, Clone, Debug)]
 pub struct Demo {
     /// MIDI file for slot A [default: the first two bars of "Ode to Joy"].
@@ -122,7 +124,9 @@ impl Demo {
             [name(self.a.as_deref(), "Ode to Joy"), name(self.b.as_deref(), "Drowsy Maggie")];
         save(&out, &report, &score, &rolls, &names)?;
         println!("{}", report.table());
-        println!("wrote morph.mid, morph.png and report.json to {}", out.display());
+        write(&out.join("morph.wav"), &sound::wav(&performance.audio)?)?;
+        let files = "morph.mid, morph.wav, morph.png and report.json";
+        println!("wrote {files} to {}", out.display());
         let groove = config.family().is_performed();
         if groove {
             println!("a groove leaves the grid of 16ths on purpose, so its distance is no error");

@@ -32,6 +32,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         ("trio", trio(), default, 1.0, None),
         ("models", playing(), default, 1.0, Some(model_menu)),
         ("style", learnt(None), default, 1.0, Some(style_menu)),
+        ("sound", playing(), default, 1.0, Some(pos2(330.0, 27.0))),
+        ("sound-2x", playing(), default, 2.0, Some(pos2(330.0, 27.0))),
         ("learning-small", learnt(Some(0.42)), small, 1.0, None),
         ("load", playing(), default, 1.0, Some(load)),
         ("save", playing(), default, 1.0, Some(save)),

@@ -16,6 +16,7 @@ mod seed;
 mod shaping;
 mod slider;
 mod slot;
+mod sound;
 mod stage;
 mod status;
 pub mod strip;
@@ -30,6 +31,7 @@ use egui::{Rect, Ui, Vec2, pos2, vec2};
 
 use crate::shape::Attribute;
 use crate::slots::{Position, SLOTS};
+use crate::sound::PARTS;
 
 pub use crate::slots::SlotId;
 
@@ -51,6 +53,7 @@ pub struct EditorState {
     morph: slider::Hold,
     temperature: slider::Hold,
     shape: [slider::Hold; Attribute::ALL.len()],
+    sound: [slider::Hold; PARTS],
     seed: Option<seed::Grab>,
     typing: Option<number::Typing>,
     dismissed: Option<String>,

@@ -33,6 +33,21 @@ pub struct KeyEvent {
     pub velocity: Option<u8>,
 }
 
+impl KeyEvent {
+    /// What an event starts or ends, where that is a note of one key.
+    pub fn of(event: &NoteEvent<()>) -> Option<Self> {
+        let (offset, channel, key, velocity) = match *event {
+            NoteEvent::NoteOn { timing, channel, key, velocity, .. } => {
+                (timing, channel, key, Some(midi_velocity(velocity)))
+            }
+            NoteEvent::NoteOff { timing, channel, key, .. }
+            | NoteEvent::Choke { timing, channel, key, .. } => (timing, channel, key, None),
+            _ => return None,
+        };
+        Some(Self { offset, channel: channel.number()?, pitch: key.number()?, velocity })
+    }
+}
+
 /// The keys that the host holds.
 #[derive(Debug)]
 pub struct Keyboard {

@@ -31,6 +31,7 @@ pub mod shape;
 pub mod shared;
 pub mod sketch;
 pub mod slots;
+pub mod sound;
 pub mod standalone;
 pub mod state;
 pub mod surface;

@@ -24,15 +24,16 @@ use crate::{
     player::{Link, MOST_PATTERNS, Pattern, Playhead, Request},
     sketch::Sketch,
     slots::SLOTS,
+    sound::Instrument,
 };
 
 /// Capacity of the ring to the worker, in messages.
 const TO_WORKER: usize = 128;
 /// Capacity of the ring to the audio thread, in messages.
 const TO_AUDIO: usize = 16;
-/// Places reserved for returned memory: the patterns in the player and the takes.
+/// Places reserved for returned memory: the patterns in the player, the takes and the preview.
 const RESERVE: usize = 32;
-const _: () = assert!(MOST_PATTERNS + 2 * SLOTS <= RESERVE);
+const _: () = assert!(MOST_PATTERNS + 2 * SLOTS + 2 <= RESERVE);
 
 /// Polling interval for an answer where `process` may wait.
 const WAIT: Duration = Duration::from_micros(100);
@@ -48,6 +49,8 @@ pub enum ToWorker {
     Discarded(Box<Pattern>),
     /// A cycle began without its pattern.
     Late(i64),
+    /// A preview that another one has replaced.
+    Replaced(Box<Instrument>),
 }
 
 /// From the worker to the audio thread.
@@ -57,6 +60,8 @@ pub enum ToAudio {
     Pattern(Box<Pattern>),
     /// Memory for a recording.
     Take(Box<Take>),
+    /// The preview.
+    Sound(Box<Instrument>),
 }
 
 /// Samples after a stop in which the worker polls as often as before: half a second or less.
@@ -90,6 +95,8 @@ pub struct Signals {
     pub tempo: AtomicF64,
     /// Cycles that began without their pattern.
     pub late: AtomicU64,
+    /// The sample rate at which the preview is to play, in frames a second; 0 while it is off.
+    pub sound_rate: AtomicU32,
     playhead: PlayheadCell,
     /// The notes that are being recorded into each slot.
     pub sketches: [Sketch; SLOTS],
@@ -195,6 +202,7 @@ pub struct AudioEnd {
     from_worker: Consumer<ToAudio>,
     signals: Arc<Signals>,
     take: Option<Box<Take>>,
+    sound: Option<Box<Instrument>>,
     patience: Duration,
     waited: Duration,
     /// Samples for which the worker still looks as often as while the transport rolls.
@@ -219,6 +227,7 @@ pub fn link(signals: Arc<Signals>) -> (AudioEnd, WorkerEnd) {
         from_worker,
         signals,
         take: None,
+        sound: None,
         patience: Duration::ZERO,
         waited: Duration::ZERO,
         awake: 0,
@@ -261,6 +270,31 @@ impl AudioEnd {
         self.take.take()
     }
 
+    /// A preview, when one has come.
+    pub fn sound(&mut self) -> Option<Box<Instrument>> {
+        if self.sound.is_none() && matches!(self.from_worker.peek(), Ok(ToAudio::Sound(_))) {
+            self.receive_sound();
+        }
+        self.sound.take()
+    }
+
+    /// Gives a preview back.
+    pub fn replaced(&mut self, sound: Box<Instrument>) {
+        if let Err(rtrb::PushError::Full(message)) = self.to_worker.push(ToWorker::Replaced(sound))
+        {
+            // The reserve rules this out; a leak is better than freeing memory on this thread.
+            std::mem::forget(message);
+        }
+    }
+
+    fn receive_sound(&mut self) {
+        if let Ok(ToAudio::Sound(sound)) = self.from_worker.pop()
+            && let Some(older) = self.sound.replace(sound)
+        {
+            self.replaced(older);
+        }
+    }
+
     fn receive_take(&mut self) {
         if let Ok(ToAudio::Take(take)) = self.from_worker.pop()
             && let Some(surplus) = self.take.replace(take)
@@ -284,6 +318,7 @@ impl Link for AudioEnd {
             match self.from_worker.peek().ok()? {
                 ToAudio::Take(_) if self.take.is_some() => return None,
                 ToAudio::Take(_) => self.receive_take(),
+                ToAudio::Sound(_) => self.receive_sound(),
                 ToAudio::Pattern(_) => {
                     let Ok(ToAudio::Pattern(pattern)) = self.from_worker.pop() else { return None };
                     return Some(pattern);

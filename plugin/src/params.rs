@@ -12,13 +12,53 @@ use crate::{
     player::{Sampling, Settings, Source},
     shape::Attribute,
     slots::{Position, SLOTS, SlotId},
+    sound::{Mix, PARTS, PartMix},
     state::{SONG, Song},
     surface::Extent,
-    table,
+    table::{self, Choice},
 };
 
 /// The field of a saved state that holds [`InterludeParams::editor`].
 const EDITOR: &str = "editor";
+
+/// The parameters of the preview.
+pub struct SoundParams {
+    /// Whether it sounds.
+    pub on: BoolParam,
+    /// Which sound each part has; `None` where there is one alone.
+    pub sounds: [Option<IntParam>; PARTS],
+    /// How loud each part is, in decibels.
+    pub levels: [FloatParam; PARTS],
+    /// Whether each part is silent.
+    pub mutes: [BoolParam; PARTS],
+}
+
+impl Default for SoundParams {
+    fn default() -> Self {
+        Self {
+            on: table::SOUND.param(),
+            sounds: table::SOUND_OF.each_ref().map(|choice| choice.as_ref().map(Choice::param)),
+            levels: table::SOUND_LEVEL.each_ref().map(table::Number::param),
+            mutes: table::SOUND_MUTE.each_ref().map(table::Switch::param),
+        }
+    }
+}
+
+impl SoundParams {
+    /// What the preview plays, as the parameters are now.
+    pub fn mix(&self) -> Mix {
+        Mix {
+            on: self.on.value(),
+            parts: std::array::from_fn(|part| PartMix {
+                sound: self.sounds[part]
+                    .as_ref()
+                    .map_or(0, |sound| usize::try_from(sound.value()).unwrap_or(0)),
+                level: table::SOUND_LEVEL[part].clamp(self.levels[part].value()),
+                muted: self.mutes[part].value(),
+            }),
+        }
+    }
+}
 
 /// The parameters.
 pub struct InterludeParams {
@@ -45,6 +85,8 @@ pub struct InterludeParams {
     pub bypass: BoolParam,
     /// Whether each slot is armed.
     pub capture: [BoolParam; SLOTS],
+    /// The preview.
+    pub sound: SoundParams,
     /// Counts the changes that the user makes to what no other parameter shows: clips, style, model.
     /// A host sees by it that the project has to be saved. Nothing depends on its value, so it may
     /// be automated and recalled without harm.
@@ -66,6 +108,7 @@ impl Default for InterludeParams {
             bypass: table::BYPASS.param().make_bypass(),
             capture: SlotId::ALL.map(|slot| table::capture(slot).param()),
             changes: table::CHANGES.param(),
+            sound: SoundParams::default(),
         }
     }
 }
@@ -79,7 +122,10 @@ unsafe impl Params for InterludeParams {
         pointers.push(self.seed.as_ptr());
         pointers.extend([&self.evolve, &self.output, &self.thru, &self.bypass].map(Param::as_ptr));
         pointers.extend(self.capture.iter().map(Param::as_ptr));
-        pointers.push(self.changes.as_ptr());
+        pointers.extend([self.changes.as_ptr(), self.sound.on.as_ptr()]);
+        pointers.extend(self.sound.sounds.iter().flatten().map(Param::as_ptr));
+        pointers.extend(self.sound.levels.iter().map(Param::as_ptr));
+        pointers.extend(self.sound.mutes.iter().map(Param::as_ptr));
         let ids = table::ids().into_iter();
         ids.zip(pointers).map(|(id, pointer)| (id.to_owned(), pointer, String::new())).collect()
     }
@@ -162,6 +208,9 @@ mod tests {
             ("thru", params.thru.as_ptr()),
             ("bypass", params.bypass.as_ptr()),
             ("changes", params.changes.as_ptr()),
+            ("sound", params.sound.on.as_ptr()),
+            ("bass_level", params.sound.levels[1].as_ptr()),
+            ("drums_mute", params.sound.mutes[2].as_ptr()),
         ] {
             assert!(pointer(id) == Some(param), "{id}");
         }

@@ -18,6 +18,7 @@ use crate::{
     player::{Conditions, Event, MOST_EVENTS, Player},
     shared::Shared,
     slots::SLOTS,
+    sound::Instrument,
     state,
     surface::Surface,
     transport::{Block, Grid, HostTransport, Timeline},
@@ -53,6 +54,8 @@ pub struct Interlude {
     release: bool,
     keys: Vec<KeyEvent>,
     outgoing: Outgoing,
+    /// The preview, once the worker has made it.
+    sound: Option<Box<Instrument>>,
 }
 
 impl Default for Interlude {
@@ -83,6 +86,7 @@ impl Default for Interlude {
             release: false,
             keys: room_for(MOST_KEYS, any),
             outgoing: Outgoing::default(),
+            sound: None,
         }
     }
 }
@@ -100,7 +104,7 @@ impl Plugin for Interlude {
     const EMAIL: &'static str = "";
     const VERSION: &'static str = env!("CARGO_PKG_VERSION");
 
-    // Silent, but hosts such as Live refuse an instrument without an audio output.
+    // The preview's; hosts such as Live refuse an instrument without an audio output.
     const AUDIO_IO_LAYOUTS: &'static [AudioIOLayout] = &[AudioIOLayout {
         main_input_channels: None,
         main_output_channels: NonZeroU32::new(2),
@@ -155,6 +159,9 @@ impl Plugin for Interlude {
         self.player.reset();
         self.capture.stop();
         self.release = true;
+        if let Some(sound) = &mut self.sound {
+            sound.stop();
+        }
     }
 
     fn deactivate(&mut self) {
@@ -180,6 +187,8 @@ impl Plugin for Interlude {
         self.play(&block);
         self.headway.waited(self.link.waited());
         self.publish(&block);
+        self.outgoing.sort();
+        self.sound(buffer);
         self.outgoing.send(|event| context.try_send_event(event).is_ok());
         ProcessStatus::KeepAlive
     }
@@ -264,6 +273,22 @@ impl Interlude {
         }
     }
 
+    /// Plays the preview of what goes out.
+    fn sound(&mut self, buffer: &mut Buffer) {
+        let mix = self.params.sound.mix();
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rate")]
+        let rate = if mix.on { self.sample_rate as u32 } else { 0 };
+        self.shared.signals.sound_rate.store(rate, std::sync::atomic::Ordering::Relaxed);
+        if let Some(sound) = self.link.sound()
+            && let Some(older) = self.sound.replace(sound)
+        {
+            self.link.replaced(older);
+        }
+        if let (Some(sound), [left, right]) = (&mut self.sound, buffer.as_slice()) {
+            sound.block(&mix, self.outgoing.keys(), [left, right]);
+        }
+    }
+
     /// Shows the editor what goes on.
     fn publish(&self, block: &Block) {
         let signals = &self.shared.signals;
@@ -309,9 +334,19 @@ impl Outgoing {
         }
     }
 
-    /// Sends all in order of time. Note-offs that are refused are kept for the next block.
-    fn send(&mut self, mut send: impl FnMut(NoteEvent<()>) -> bool) {
+    /// Brings the events into the order of time.
+    fn sort(&mut self) {
         self.events.sort_unstable_by_key(|(order, event)| (event.timing(), *order));
+    }
+
+    /// The notes that begin and end.
+    fn keys(&self) -> impl Iterator<Item = KeyEvent> {
+        self.events.iter().filter_map(|(_, event)| KeyEvent::of(event))
+    }
+
+    /// Sends all, in the order of [`Outgoing::sort`]. Note-offs that are refused are kept for the
+    /// next block.
+    fn send(&mut self, mut send: impl FnMut(NoteEvent<()>) -> bool) {
         let mut unsent = 0;
         for index in 0..self.events.len() {
             let (_, event) = self.events[index];

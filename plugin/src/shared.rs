@@ -73,6 +73,8 @@ pub struct Status {
     pub slot_problems: [Option<String>; SLOTS],
     /// Whether the model in use cannot read the clip in a slot.
     pub unread: [bool; SLOTS],
+    /// Why the preview does not sound, and how to mend it.
+    pub sound_problem: Option<String>,
     /// What was wrong with the latest clip or file, and how to mend it.
     pub clip_problem: Option<String>,
     /// The folder in which the user chose a file last, in any editor.
@@ -83,11 +85,11 @@ pub struct Status {
 
 impl Status {
     /// What the user should know: what was wrong with the latest clip, is wrong with those in the
-    /// slots, and with the model.
+    /// slots, with the model, and with the preview.
     pub fn message(&self) -> Option<String> {
         let problems: Vec<&str> = std::iter::once(&self.clip_problem)
             .chain(&self.slot_problems)
-            .chain([&self.model_problem])
+            .chain([&self.model_problem, &self.sound_problem])
             .flatten()
             .map(String::as_str)
             .collect();

@@ -1,13 +1,14 @@
 //! The parameters, each once: id, name, range, curve, default, what hosts and the editor show, and
 //! the hint. Host and editor read them here. Ids are in every saved project and never change.
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use nice_plug::prelude::*;
 
 use crate::{
     shape::{Attribute, REACH},
     slots::{SLOTS, SlotId},
+    sound::{PARTS, Part, SOUNDS},
 };
 
 /// How a control's way turns into values.
@@ -104,6 +105,36 @@ impl Whole {
     /// The parameter for hosts.
     pub fn param(&self) -> IntParam {
         IntParam::new(self.name, self.default, IntRange::Linear { min: self.min, max: self.max })
+    }
+}
+
+/// A parameter that names one of the sounds.
+#[derive(Debug)]
+pub struct Choice {
+    /// Its id.
+    pub id: &'static str,
+    /// Its name.
+    pub name: &'static str,
+    /// The value of a new project, a position in [`SOUNDS`].
+    pub default: usize,
+}
+
+impl Choice {
+    /// The parameter for hosts, which show and read the sounds' names.
+    pub fn param(&self) -> IntParam {
+        let count = |number: usize| i32::try_from(number).unwrap_or(0);
+        let range = IntRange::Linear { min: 0, max: count(SOUNDS.len() - 1) };
+        let name = |index: i32| usize::try_from(index).ok().and_then(|index| SOUNDS.get(index));
+        let find = move |text: &str| {
+            let text = text.trim();
+            let named = SOUNDS.iter().position(|(name, _)| name.eq_ignore_ascii_case(text));
+            named.map(count).or_else(|| text.parse().ok())
+        };
+        IntParam::new(self.name, count(self.default), range)
+            .with_value_to_string(Arc::new(move |index| {
+                name(index).map_or_else(|| index.to_string(), |(name, _)| (*name).to_owned())
+            }))
+            .with_string_to_value(Arc::new(find))
     }
 }
 
@@ -211,6 +242,65 @@ pub const THRU: Switch = Switch {
     hint: "Pass on the notes that come in, so that you hear what you play.",
 };
 
+/// Whether the preview sounds.
+pub const SOUND: Switch = Switch {
+    id: "sound",
+    name: "Sound",
+    default: true,
+    hint: "Play the notes with sounds of Interlude's own. Turn it off when another instrument plays \
+           them.",
+};
+
+/// Which sound each part of the preview has; drums have one kit, and none to choose.
+pub const SOUND_OF: [Option<Choice>; PARTS] = [
+    choice(Part::Melody, "melody_sound", "Melody sound"),
+    choice(Part::Bass, "bass_sound", "Bass sound"),
+    choice(Part::Drums, "drums_sound", "Drum kit"),
+];
+
+const fn choice(part: Part, id: &'static str, name: &'static str) -> Option<Choice> {
+    match part.default_sound() {
+        Some(default) => Some(Choice { id, name, default }),
+        None => None,
+    }
+}
+
+/// How loud each part of the preview is.
+pub static SOUND_LEVEL: [Number; PARTS] = [
+    level("melody_level", "Melody level"),
+    level("bass_level", "Bass level"),
+    level("drums_level", "Drums level"),
+];
+
+const fn level(id: &'static str, name: &'static str) -> Number {
+    Number {
+        id,
+        name,
+        min: -36.0,
+        max: 4.0,
+        default: 0.0,
+        curve: Curve::Linear,
+        decimals: 1,
+        shown: decibels,
+        hint: "How loud Interlude's own sound of this part is. Double-click for 0 dB.",
+    }
+}
+
+/// Whether each part of the preview is silent.
+pub const SOUND_MUTE: [Switch; PARTS] = [
+    mute("melody_mute", "Melody mute"),
+    mute("bass_mute", "Bass mute"),
+    mute("drums_mute", "Drums mute"),
+];
+
+const fn mute(id: &'static str, name: &'static str) -> Switch {
+    Switch { id, name, default: false, hint: "" }
+}
+
+fn decibels(level: f32) -> String {
+    format!("{level:+.0} dB").replace('-', "\u{2212}").replace("+0", "0")
+}
+
 /// What the host's own bypass button switches.
 pub const BYPASS: Switch = Switch { id: "bypass", name: "Bypass", default: false, hint: "" };
 
@@ -232,7 +322,10 @@ pub fn ids() -> Vec<&'static str> {
         .chain(shape)
         .chain([SEED.id, EVOLVE.id, OUTPUT.id, THRU.id, BYPASS.id])
         .chain(captures)
-        .chain([CHANGES.id])
+        .chain([CHANGES.id, SOUND.id])
+        .chain(SOUND_OF.iter().flatten().map(|choice| choice.id))
+        .chain(SOUND_LEVEL.iter().map(|level| level.id))
+        .chain(SOUND_MUTE.iter().map(|mute| mute.id))
         .collect()
 }
 

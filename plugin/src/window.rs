@@ -126,6 +126,7 @@ impl Window {
             output: params.output.value(),
             bypass: params.bypass.value(),
             thru: params.thru.value(),
+            sound: params.sound.mix(),
         };
         let late = self.shared.signals.late.load(Ordering::Relaxed);
         let (late_cycles, late_glow) = self.seen.late.follow(late, Instant::now());
@@ -258,6 +259,17 @@ impl Window {
             Action::Evolve(on) => self.switch(&params.evolve, on),
             Action::Output(on) => self.switch(&params.output, on),
             Action::Thru(on) => self.switch(&params.thru, on),
+            Action::Sound(on) => self.switch(&params.sound.on, on),
+            Action::SoundMute(part, on) => self.switch(&params.sound.mutes[part.index()], on),
+            Action::SoundLevel(part, gesture) => {
+                self.gesture(&params.sound.levels[part.index()], gesture);
+            }
+            Action::SoundOf(part, sound) => {
+                if let Some(param) = &params.sound.sounds[part.index()] {
+                    let sound = i32::try_from(sound).unwrap_or(0);
+                    self.set(param, sound);
+                }
+            }
             Action::Capture(slot, on) => {
                 let slots = &params.capture;
                 if shared.song.take_fresh() {
@@ -305,8 +317,12 @@ impl Window {
     }
 
     fn switch(&self, param: &BoolParam, on: bool) {
+        self.set(param, on);
+    }
+
+    fn set<P: Param>(&self, param: &P, value: P::Plain) {
         self.gesture(param, Gesture::Begin);
-        self.gesture(param, Gesture::Set(on));
+        self.gesture(param, Gesture::Set(value));
         self.gesture(param, Gesture::End);
     }
 }

@@ -35,6 +35,7 @@ mod model;
 mod preferences;
 mod reading;
 mod shaping;
+mod sound;
 mod source;
 #[cfg(test)]
 mod tests;
@@ -103,6 +104,8 @@ struct Worker {
     /// Slots that wait for a new clip.
     wanted: VecDeque<Wanted>,
     learning: Option<Learning>,
+    /// The sample rate of the preview that was made last.
+    sound_rate: u32,
 }
 
 impl Worker {
@@ -129,6 +132,7 @@ impl Worker {
             in_hand: None,
             wanted: VecDeque::new(),
             learning: None,
+            sound_rate: 0,
         }
     }
 
@@ -147,6 +151,9 @@ impl Worker {
         // Requests first: what the project said when one was made is then followed before it is
         // answered.
         self.inbox.receive();
+        if self.follow_sound() {
+            return true;
+        }
         if let Some(loading) = self.loading.take_if(|loading| loading.is_finished()) {
             self.finish_loading(loading);
             return true;

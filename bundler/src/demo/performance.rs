@@ -24,6 +24,9 @@ const BAR: f64 = 4.0;
 /// Timeout for loading a model and encoding a clip.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// How long the sound of the last notes is kept.
+const RINGING: Duration = Duration::from_millis(1500);
+
 /// Time before a block is due for which the thread spins, so that the plug-in is measured and not
 /// the processor's wake-up from an idle state.
 const AWAKE: Duration = Duration::from_micros(150);
@@ -71,6 +74,8 @@ impl Score<'_> {
 pub(super) struct Performance {
     /// Notes of the morph, with the pre-roll.
     pub(super) spans: Vec<Span>,
+    /// The sound of the morph at [`SAMPLE_RATE`], from the first cycle on: left and right.
+    pub(super) audio: [Vec<f32>; 2],
     /// Wall-clock times of the `process` calls during the morph.
     pub(super) times: Vec<Duration>,
     /// Wall-clock times of a fixed piece of arithmetic before each of them.
@@ -118,7 +123,7 @@ pub(super) fn perform(plugin: &Path, score: &Score<'_>) -> Result<Performance> {
         stage.session.set_text(name, &text)?;
     }
     stage.capture(score)?;
-    let (spans, times) = stage.morph(score)?;
+    let Heard { spans, times, audio } = stage.morph(score)?;
     let control = std::mem::take(&mut stage.clock.control);
 
     let trace = stage.trace.events();
@@ -133,6 +138,7 @@ pub(super) fn perform(plugin: &Path, score: &Score<'_>) -> Result<Performance> {
     let processors_awake = latency.is_some();
     Ok(Performance {
         spans,
+        audio,
         times,
         control,
         trace,
@@ -141,6 +147,13 @@ pub(super) fn perform(plugin: &Path, score: &Score<'_>) -> Result<Performance> {
         realtime_priority,
         processors_awake,
     })
+}
+
+/// What the morph gave: as in [`Performance`].
+struct Heard {
+    spans: Vec<Span>,
+    times: Vec<Duration>,
+    audio: [Vec<f32>; 2],
 }
 
 /// The plug-in, its trace, and the wall clock.
@@ -184,7 +197,7 @@ impl Stage {
     }
 
     /// Rolls from a bar before the first cycle to the end of the last one, then stops.
-    fn morph(&mut self, score: &Score<'_>) -> Result<(Vec<Span>, Vec<Duration>)> {
+    fn morph(&mut self, score: &Score<'_>) -> Result<Heard> {
         let length = score.cycle_beats();
         self.session.set_text("Output", "On")?;
         self.session.set("Morph", score.morph(0))?;
@@ -193,6 +206,8 @@ impl Stage {
         self.session.take_times();
         self.clock.control.clear();
         self.session.play();
+        self.play_to(0.0)?;
+        self.session.listen();
         for cycle in 1..score.cycles {
             // A cycle is decided a beat before it begins; the automation is in place by then.
             self.play_to(f64::from(cycle) * length - BAR / 2.0)?;
@@ -202,9 +217,9 @@ impl Stage {
         let times = self.session.take_times();
         self.clock.control.truncate(times.len());
         self.session.stop();
-        self.pass(Duration::from_millis(100))?;
+        self.pass(RINGING)?;
         let spans = spans(&self.session.take_events());
-        Ok((spans, times))
+        Ok(Heard { spans, times, audio: self.session.take_audio() })
     }
 
     fn play_to(&mut self, beats: f64) -> Result<()> {

@@ -343,6 +343,11 @@ impl Instance {
         }
     }
 
+    /// What the last block put out: its first `frames` frames of each channel.
+    pub fn audio(&self, frames: usize) -> [&[f32]; 2] {
+        self.channels.each_ref().map(|channel| &channel[..frames.min(channel.len())])
+    }
+
     /// Processes one block of `frames` frames, at most the activated block length.
     ///
     /// # Errors

@@ -87,6 +87,8 @@ pub struct Session {
     input: EventBuffer,
     events: Vec<OutputEvent>,
     times: Vec<Duration>,
+    /// What was put out since somebody listens.
+    audio: Option<[Vec<f32>; 2]>,
 }
 
 impl Session {
@@ -109,6 +111,7 @@ impl Session {
             input: EventBuffer::with_capacity(1024),
             events: Vec::new(),
             times: Vec::new(),
+            audio: None,
         })
     }
 
@@ -273,6 +276,17 @@ impl Session {
         std::mem::take(&mut self.times)
     }
 
+    /// Keeps the audio that is put out from now on.
+    pub fn listen(&mut self) {
+        self.audio = Some(Default::default());
+    }
+
+    /// Takes what was put out since [`Session::listen`] or the last call: two channels of one length,
+    /// empty where nobody listens.
+    pub fn take_audio(&mut self) -> [Vec<f32>; 2] {
+        self.audio.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
     fn next_length(&mut self) -> u64 {
         let activated = self.instance.settings().block;
         let manners = &self.manners.blocks;
@@ -300,6 +314,11 @@ impl Session {
         let transport = self.transport_event(beats);
         let block = self.instance.process(length, &self.input, &transport)?;
         self.times.push(block.elapsed);
+        if let (Some(kept), Ok(frames)) = (&mut self.audio, usize::try_from(length)) {
+            for (kept, heard) in kept.iter_mut().zip(self.instance.audio(frames)) {
+                kept.extend_from_slice(heard);
+            }
+        }
         let per_frame = if self.transport.playing { 1.0 / self.frames_per_beat() } else { 0.0 };
         self.events.extend(block.events.into_iter().map(|(time, kind): (u32, EventKind)| {
             OutputEvent {

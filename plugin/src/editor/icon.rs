@@ -29,6 +29,10 @@ pub(super) enum Icon {
     Play,
     /// Stop the music.
     Stop,
+    /// A loudspeaker that sounds.
+    Sound,
+    /// A loudspeaker that is silent.
+    Silence,
 }
 
 impl Icon {
@@ -103,6 +107,31 @@ impl Icon {
             }
             Self::Stop => {
                 painter.rect_filled(Rect::from_center_size(centre, Vec2::splat(9.0)), 1.0, colour);
+            }
+            Self::Sound | Self::Silence => {
+                painter.add(Shape::closed_line(
+                    vec![
+                        at(-6.0, -1.8),
+                        at(-3.6, -1.8),
+                        at(-0.6, -4.6),
+                        at(-0.6, 4.6),
+                        at(-3.6, 1.8),
+                        at(-6.0, 1.8),
+                    ],
+                    stroke,
+                ));
+                if self == Self::Sound {
+                    for radius in [3.0_f32, 6.0] {
+                        let wave = |step: u8| {
+                            let angle = (f32::from(step) * 9.0 - 45.0).to_radians();
+                            at(0.4, 0.0) + vec2(angle.cos(), angle.sin()) * radius
+                        };
+                        line(&(0..=10).map(wave).collect::<Vec<_>>());
+                    }
+                } else {
+                    line(&[at(2.0, -2.2), at(6.2, 2.2)]);
+                    line(&[at(6.2, -2.2), at(2.0, 2.2)]);
+                }
             }
         }
     }

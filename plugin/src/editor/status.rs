@@ -8,7 +8,7 @@ use egui::{pos2, vec2};
 use super::icon::Icon;
 use super::view::{Action, View};
 use super::widget::{self, Button};
-use super::{EditorState, palette, slider, style};
+use super::{EditorState, palette, slider, sound, style};
 
 /// Paints the name of the instrument, the style and the model menu.
 pub(super) fn header(
@@ -40,17 +40,22 @@ pub(super) fn header(
     let name_width = galley.size().x;
     ui.painter().galley(pos2(left, top), galley, palette::TEXT);
 
-    let room = rect.width() - name_width - 60.0;
-    let width = (room * 0.58).clamp(80.0, 280.0);
+    let sound_width = sound::width(rect.width());
+    let room = rect.width() - name_width - 60.0 - sound_width - 8.0;
+    let width = (room * 0.58).clamp(80.0, 250.0);
     let place = Rect::from_min_max(
         pos2(rect.right() - width, rect.center().y - 15.0),
         pos2(rect.right(), rect.center().y + 15.0),
     );
     model_menu(ui, place, view, actions);
-    let width = (room - width - 8.0).clamp(60.0, 200.0);
+    let width = (room - width - 8.0).clamp(60.0, 190.0);
     let right = place.left() - 8.0;
     let place = Rect::from_min_max(pos2(right - width, place.top()), pos2(right, place.bottom()));
     style::menu(ui, place, view, state, actions);
+    let right = place.left() - 8.0;
+    let left = right - sound_width;
+    let place = Rect::from_min_max(pos2(left, place.top()), pos2(right, place.bottom()));
+    sound::menu(ui, place, view, state, actions);
 }
 
 fn model_menu(ui: &mut Ui, rect: Rect, view: &View, actions: &mut Vec<Action>) {

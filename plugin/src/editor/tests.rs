@@ -8,7 +8,7 @@ use interlude_models::clip::{Clip, Note};
 use proptest::prelude::*;
 
 use super::*;
-use crate::table;
+use crate::{sound::Mix, table};
 
 mod numbers;
 mod saving;
@@ -368,6 +368,7 @@ fn views() -> impl Strategy<Value = View> {
             output,
             thru,
             bypass,
+            sound: Mix { on: thru != bypass, ..Mix::of_new_project() },
         },
     );
     let engine = ("[ -~]{0,20}", "[ -~]{0,20}", any::<bool>(), any::<Option<f32>>(), any::<u64>())

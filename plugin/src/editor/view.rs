@@ -7,6 +7,7 @@ use interlude_models::clip::Clip;
 use crate::{
     shape::{Attribute, Shape},
     slots::{SLOTS, SlotId},
+    sound::{Mix, Part},
     table,
 };
 
@@ -119,6 +120,8 @@ pub struct ParameterView {
     pub thru: bool,
     /// Whether the host bypasses the plug-in.
     pub bypass: bool,
+    /// What the preview plays.
+    pub sound: Mix,
 }
 
 impl Default for ParameterView {
@@ -132,6 +135,7 @@ impl Default for ParameterView {
             output: table::OUTPUT.default,
             thru: table::THRU.default,
             bypass: table::BYPASS.default,
+            sound: Mix::of_new_project(),
         }
     }
 }
@@ -213,6 +217,14 @@ pub enum Action {
     Output(bool),
     /// Switch the passing on of incoming notes on or off.
     Thru(bool),
+    /// Switch the preview on or off.
+    Sound(bool),
+    /// Choose the sound of a part, a position in [`SOUNDS`](crate::sound::SOUNDS).
+    SoundOf(Part, usize),
+    /// Change the level of a part of the preview, in decibels.
+    SoundLevel(Part, Gesture<f32>),
+    /// Silence (`true`) a part of the preview, or let it sound.
+    SoundMute(Part, bool),
     /// Arm (`true`) or disarm the capture of a slot.
     Capture(SlotId, bool),
     /// Load a MIDI file into a slot.

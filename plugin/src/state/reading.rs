@@ -2,12 +2,15 @@
 //! left out is told in sentences.
 
 use interlude_models::clip::{Clip, Note};
-use nice_plug::prelude::PluginState;
+use nice_plug::{plugin::ParamValue, prelude::PluginState};
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::{DEFAULT_MODEL, SONG, Slot, SongState, Style};
-use crate::slots::{SLOTS, SlotId};
+use crate::{
+    slots::{SLOTS, SlotId},
+    table::SOUND,
+};
 
 /// What is said of a state of which nothing can be read.
 pub(super) const UNREADABLE: &str = "What this project saved of Interlude is damaged or cut off, so its clips, model and \
@@ -28,8 +31,10 @@ const BAR: f64 = 4.0;
 const MARK: &str = "unreadable";
 
 /// Makes a saved state ready to be loaded: text that is no JSON would be passed over in silence by
-/// nice-plug.
+/// nice-plug. A project from before the preview has its notes routed to another instrument, so there
+/// it is off.
 pub fn prepare(state: &mut PluginState) {
+    state.params.entry(SOUND.id.to_owned()).or_insert(ParamValue::Bool(false));
     if let Some(text) = state.fields.get_mut(SONG) {
         let readable = |text: &str| serde_json::from_str::<Value>(text).is_ok();
         if text.len() > MOST_TEXT {

@@ -65,6 +65,7 @@ impl Inbox {
                 }
                 ToWorker::Captured(take) => self.work.push_back(Work::Captured(take)),
                 ToWorker::Discarded(pattern) => drop(pattern),
+                ToWorker::Replaced(sound) => drop(sound),
                 ToWorker::Late(cycle) => self.late.push(cycle),
             }
         }

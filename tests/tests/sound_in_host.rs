@@ -1,0 +1,114 @@
+//! The preview in the headless host: the debug build that aborts when `process` allocates.
+
+use std::time::{Duration, Instant};
+
+use interlude_bundler::host::{EventKind, Input, PluginFile, Session, Settings};
+use interlude_tests::in_host::{PLUGIN, SAMPLE_RATE, filled, plugin, session, state};
+
+/// The loudest sample of what was put out since the last call.
+fn peak(session: &mut Session) -> f32 {
+    let audio = session.take_audio();
+    audio.iter().flatten().fold(0.0, |peak, sample| peak.max(sample.abs()))
+}
+
+/// Runs until the preview is ready, which the worker makes: a note of a host is heard.
+fn ready(session: &mut Session) {
+    session.listen();
+    let begun = Instant::now();
+    while {
+        let frame = session.frame();
+        session.schedule_note(frame, 2400, 0, 60, 0.8);
+        session.run(4800).unwrap();
+        peak(session) < 1e-3
+    } {
+        assert!(begun.elapsed() < Duration::from_secs(20), "no sound within 20 s");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    session.run(480_000).unwrap();
+    session.take_audio();
+}
+
+#[test]
+fn what_goes_out_is_heard_from_its_sample_on() {
+    // Contract: in a new instance a note that is passed on, and a generated one, are heard in the
+    // plug-in's own output within 16 samples of where they go out and above -30 dBFS, in blocks of any size;
+    // without notes the output is silent.
+    let mut session = session(false);
+    ready(&mut session);
+    session.run(48_000).unwrap();
+    assert_eq!(peak(&mut session), 0.0);
+    let frame = session.frame();
+    session.schedule_note(frame + 1000, 9600, 0, 64, 0.8);
+    session.run(24_000).unwrap();
+    let [left, right] = session.take_audio();
+    let loud = |sample: &&f32| sample.abs() > 0.0;
+    let first = left.iter().zip(&right).position(|(left, right)| loud(&left) || loud(&right));
+    let first = first.expect("the note is heard");
+    assert!((1000..1064).contains(&first), "{first}");
+    let loudest = left.iter().chain(&right).fold(0.0_f32, |peak, sample| peak.max(sample.abs()));
+    assert!(loudest > 0.0316, "{loudest}");
+
+    let mut playing = filled(true);
+    playing.set_text("Sound", "On").unwrap();
+    playing.set_text("Morph", "0.5").unwrap();
+    playing.listen();
+    playing.play();
+    playing.run_to(16.0).unwrap();
+    assert!(peak(&mut playing) > 0.0316);
+}
+
+#[test]
+fn off_is_silent() {
+    // Contract: with Sound off, by the switch or in a project from before the preview, the output is
+    // silent while notes go out; a muted part is silent too.
+    let mut session = session(false);
+    ready(&mut session);
+    session.set_text("Sound", "Off").unwrap();
+    session.run(4800).unwrap();
+    session.take_audio();
+    let frame = session.frame();
+    session.schedule_note(frame, 9600, 0, 64, 0.8);
+    session.run(24_000).unwrap();
+    assert_eq!(peak(&mut session), 0.0);
+    session.set_text("Sound", "On").unwrap();
+    session.set_text("Melody mute", "On").unwrap();
+    session.run(4800).unwrap();
+    session.take_audio();
+    let frame = session.frame();
+    session.schedule_note(frame, 9600, 0, 64, 0.8);
+    session.run(24_000).unwrap();
+    assert_eq!(peak(&mut session), 0.0);
+
+    let text = String::from_utf8(state()[8..].to_vec()).unwrap();
+    let older = text.replacen("\"sound\":{\"bool\":true},", "", 1);
+    assert_ne!(older, text);
+    let length = u64::try_from(older.len()).unwrap();
+    let older = [&length.to_le_bytes()[..], older.as_bytes()].concat();
+    let instance = PluginFile::load(plugin()).unwrap().instantiate(PLUGIN).unwrap();
+    let settings = Settings { sample_rate: SAMPLE_RATE, block: 256, offline: true };
+    let mut old = Session::new(instance, settings).unwrap();
+    old.instance().load_state(&older).unwrap();
+    old.listen();
+    old.play();
+    old.run_to(9.0).unwrap();
+    assert!(old.events().iter().any(|event| matches!(event.kind, EventKind::NoteOn { .. })));
+    assert_eq!(peak(&mut old), 0.0);
+}
+
+#[test]
+fn another_rate_is_followed() {
+    // Contract: after a host has changed the sample rate, the preview sounds at the new one.
+    let mut session = session(false);
+    ready(&mut session);
+    let settings = Settings { sample_rate: 96_000.0, block: 128, offline: false };
+    let mut session = Session::new(session.into_instance(), settings).unwrap();
+    ready(&mut session);
+    let frame = session.frame();
+    session.schedule(frame, Input::NoteOn { channel: 0, key: 69, velocity: 0.9 });
+    session.run(48_000).unwrap();
+    let [left, _] = session.take_audio();
+    // A4 has 440 periods a second.
+    let crossings = left[9600..38_400].windows(2).filter(|pair| pair[0] < 0.0 && pair[1] >= 0.0);
+    let frequency = f64::from(u32::try_from(crossings.count()).unwrap()) / 0.3;
+    assert!((380.0..500.0).contains(&frequency), "{frequency}");
+}
