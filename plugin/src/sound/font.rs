@@ -95,7 +95,8 @@ mod tests {
         let place = tempfile::tempdir().expect("a temporary folder can be made");
         let path = place.path().join("broken.sf2");
         let told = |expected: &str| {
-            let error = font(&path).err().expect("an error").to_string();
+            let Err(error) = font(&path) else { panic!("a damaged font is read") };
+            let error = error.to_string();
             assert!(error.contains("broken.sf2") && error.contains(expected), "{error}");
         };
         told("cannot be read");
