@@ -11,6 +11,7 @@ use interlude_models::latent::flow::FILE;
 use interlude_models::midi::to_bytes;
 use interlude_models::package::{ModelInfo, Package};
 use interlude_trainer::train::initial as model;
+use interlude_trainer::train::plan::schedule::Schedule;
 use serde_json::Value;
 
 /// A place with a model and datasets.
@@ -158,4 +159,65 @@ fn runs_go_on_or_say_why_not() {
     fs::write(&checkpoint, &whole[..whole.len() - 9]).expect("cut");
     let damaged = studio.train("many", &steps("20")).expect_err("a damaged checkpoint");
     assert!(damaged.contains("checkpoint.safetensors"), "{damaged}");
+}
+
+/// A hierarchical model with random weights, its levels delay lines or not, and a dataset of its windows.
+fn sixteen_bars(delay: bool) -> Studio {
+    let studio = Studio::new();
+    fs::remove_dir_all(studio.at("model")).expect("a model");
+    let mut config = by_name("hier-mel_16bar").expect("known");
+    let sizes = "enc_rnn_size=[24],upper_enc_rnn_size=[64],dec_rnn_size=[16],\
+                 conductor_rnn_size=[68],z_size=64";
+    config.override_hparams(sizes).expect("fits");
+    let mut weights = model::weights(&config, 1);
+    if delay {
+        let path = studio.at("schedule.json");
+        fs::write(&path, r#"{"initial_delay": 4, "initial_mu_glorot": true, "phases": []}"#)
+            .expect("written");
+        let schedule = Schedule::read(&path, &config).expect("it fits");
+        model::adjust(&mut weights, &config, &schedule, 1);
+    }
+    let info = ModelInfo::new(config, "random weights");
+    Package::write(&studio.at("model"), &info, &weights).expect("written");
+    fs::create_dir(studio.at("many")).expect("a folder");
+    for split in Split::ALL {
+        let window = |number: u16| -> Vec<u16> {
+            (0..256u16)
+                .map(|step| 2 + (number * 7 + step / 16 * 5 + step % 16 * number) % 80)
+                .collect()
+        };
+        let windows: Vec<Vec<u16>> = (0..80).map(window).collect();
+        let rows: Vec<store::Row<'_>> = windows.iter().map(|window| (&**window, "a.mid")).collect();
+        store::write(&studio.at("many"), split, 256, &rows).expect("a dataset");
+    }
+    studio
+}
+
+/// Where the levels of a model hand its bars on, the prior is a network over bars, which samples,
+/// morphs, and goes on where a training was left.
+#[test]
+fn bars_have_a_network_of_their_own() {
+    let studio = sixteen_bars(true);
+    let plain = studio.codes("sample", &[]).expect("samples");
+    let steps = |count| ["--steps", count, "--width", "32", "--blocks", "2", "--out", "run"];
+    studio.train("many", &steps("6")).expect("a prior");
+    studio.train("many", &steps("8")).expect("it goes on");
+    let prior = fs::read(studio.at("model").join(FILE)).expect("a prior");
+    assert!(String::from_utf8_lossy(&prior).contains("basis"), "no basis of bars");
+    let samples = studio.codes("sample", &[]).expect("samples");
+    assert_ne!(samples, plain);
+    assert_eq!(samples[0].as_array().map(Vec::len), Some(64));
+    let narrower = ["--steps", "8", "--width", "64", "--out", "run"];
+    let other = studio.train("many", &narrower).expect_err("another network");
+    assert!(other.contains("another prior"), "{other}");
+}
+
+/// Where they do not, the prior takes codes as a whole.
+#[test]
+fn bars_that_cannot_be_told_apart_are_taken_as_a_whole() {
+    let studio = sixteen_bars(false);
+    studio.train("many", &["--steps", "2", "--width", "16", "--blocks", "1"]).expect("a prior");
+    let prior = fs::read(studio.at("model").join(FILE)).expect("a prior");
+    assert!(!String::from_utf8_lossy(&prior).contains("basis"), "a basis of bars");
+    studio.codes("sample", &[]).expect("samples");
 }

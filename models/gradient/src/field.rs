@@ -13,9 +13,8 @@ use interlude_onnx::weights::Weights;
 
 use super::fit::FitError;
 use super::flow::{TIMES, tell_time};
-use super::residual::{
-    CONTEXT, INPUT, MODULATION, OUTPUT, Sizes, evaluation_graph, modulation_graph,
-};
+use super::residual::{CONTEXT, INPUT, MODULATION, OUTPUT};
+use super::velocity::Sizes;
 
 /// A velocity network with its weights in sessions on the CPU.
 #[derive(Debug)]
@@ -73,8 +72,8 @@ impl Field {
         };
         Ok(Self {
             sizes,
-            modulation: load(modulation_graph(sizes, weights))?,
-            evaluation: load(evaluation_graph(sizes, weights))?,
+            modulation: load(sizes.modulation_graph(weights))?,
+            evaluation: load(sizes.evaluation_graph(weights))?,
         })
     }
 
@@ -88,8 +87,8 @@ impl Field {
     /// # Errors
     /// [`FitError::Runtime`] when ONNX Runtime fails.
     pub fn modulation(&mut self, contexts: Vec<f32>) -> Result<Vec<f32>, FitError> {
-        let rows = contexts.len() / self.sizes.context;
-        let contexts = Tensor::from_array(([rows, self.sizes.context], contexts))?;
+        let rows = contexts.len() / self.sizes.context();
+        let contexts = Tensor::from_array(([rows, self.sizes.context()], contexts))?;
         let outputs = self.modulation.run(ort::inputs![CONTEXT => contexts])?;
         Ok(outputs[MODULATION].try_extract_tensor::<f32>()?.1.to_vec())
     }
@@ -103,8 +102,8 @@ impl Field {
         points: Vec<f32>,
         modulation: Vec<f32>,
     ) -> Result<Vec<f32>, FitError> {
-        let rows = points.len() / self.sizes.size;
-        let points = Tensor::from_array(([rows, self.sizes.size], points))?;
+        let rows = points.len() / self.sizes.size();
+        let points = Tensor::from_array(([rows, self.sizes.size()], points))?;
         let modulation = Tensor::from_array(([rows, self.sizes.modulation()], modulation))?;
         let outputs =
             self.evaluation.run(ort::inputs![INPUT => points, MODULATION => modulation])?;
@@ -120,7 +119,7 @@ impl Field {
     /// # Panics
     /// When what is told has another size than the network's.
     pub fn plan(&mut self, way: Way, told: &[Vec<f32>], guidance: f32) -> Result<Plan, FitError> {
-        let width = self.sizes.context;
+        let width = self.sizes.context();
         let mut stages = Vec::with_capacity(way.steps + 1);
         for time in way.times() {
             let mut contexts = vec![0.0; width * (1 + told.len())];
@@ -147,7 +146,7 @@ impl Field {
         let rows = points.len();
         assert!(plan.told == 0 || plan.told == rows, "each point is told something");
         let mut points = points.concat();
-        assert_eq!(points.len(), rows * self.sizes.size, "points of the network's size");
+        assert_eq!(points.len(), rows * self.sizes.size(), "points of the network's size");
         for pair in plan.stages.windows(2) {
             let step = pair[1].time - pair[0].time;
             let first = self.guided(&points, &pair[0].modulation, plan.guidance)?;
@@ -155,7 +154,7 @@ impl Field {
             let second = self.guided(&probe, &pair[1].modulation, plan.guidance)?;
             points = moved(&moved(&points, &first, step / 2.0), &second, step / 2.0);
         }
-        Ok(points.chunks_exact(self.sizes.size).map(<[f32]>::to_vec).collect())
+        Ok(points.chunks_exact(self.sizes.size()).map(<[f32]>::to_vec).collect())
     }
 
     /// The velocities of points. The first row of the modulation is the unconditional one.
@@ -165,7 +164,7 @@ impl Field {
         modulation: &[f32],
         guidance: f32,
     ) -> Result<Vec<f32>, FitError> {
-        let rows = points.len() / self.sizes.size;
+        let rows = points.len() / self.sizes.size();
         let (free, told) = modulation.split_at(self.sizes.modulation());
         let free = free.repeat(rows);
         if told.is_empty() {

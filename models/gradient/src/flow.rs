@@ -14,8 +14,9 @@ use interlude_onnx::weights::Weights;
 use interlude_onnx::{Attribute, ElementType, Graph};
 
 use super::fit::{self, Fit, FitError, Network};
-use super::residual::{CONTEXT, INPUT, Residual, Sizes};
+use super::residual::{CONTEXT, INPUT};
 use super::variables::Variables;
+use super::velocity::Sizes;
 
 /// Size of the embedding of the time, the first numbers of a context.
 pub const TIMES: usize = 64;
@@ -81,12 +82,14 @@ pub struct Training {
     settings: Settings,
     fit: Fit,
     average: Weights,
+    fixed: Weights,
     done: u64,
     data: Vec<f32>,
 }
 
 impl Training {
-    /// Begins a training, or resumes one whose tensors and number of steps are given.
+    /// Begins a training, or resumes one whose tensors and number of steps are given. `fixed` has the
+    /// network's tensors that stay as they are.
     ///
     /// # Errors
     /// [`FitError`] when ONNX Runtime refuses the graph.
@@ -96,6 +99,7 @@ impl Training {
     pub fn new(
         runtime: &Runtime,
         settings: Settings,
+        fixed: Weights,
         state: Option<(Weights, u64)>,
     ) -> Result<Self, FitError> {
         let (tensors, done) = state.unwrap_or_else(|| {
@@ -103,7 +107,7 @@ impl Training {
             (settings.sizes.initial(&mut |values| fill_normal(&mut generator, values)), 0)
         });
         let options = fit::Settings { clip: CLIP, beta_2: BETA_2, steps: done };
-        let network = network(settings.sizes, settings.batch);
+        let network = network(settings.sizes, &fixed, settings.batch);
         let fit = Fit::with(runtime, network, &tensors, options)?;
         let mut average = fit.weights();
         for (name, tensor) in &mut average.0 {
@@ -111,8 +115,11 @@ impl Training {
                 tensor.data.copy_from_slice(&saved.data);
             }
         }
-        let data = vec![0.0; settings.batch * settings.sizes.size];
-        Ok(Self { settings, fit, average, done, data })
+        for (name, tensor) in fixed.iter() {
+            average.insert(name, tensor.clone());
+        }
+        let data = vec![0.0; settings.batch * settings.sizes.size()];
+        Ok(Self { settings, fit, average, fixed, done, data })
     }
 
     /// Steps done.
@@ -129,7 +136,7 @@ impl Training {
         &mut self,
         draw: &mut dyn FnMut(&mut ChaCha8Rng, Example<'_>),
     ) -> Result<f32, FitError> {
-        let Sizes { size, context, .. } = self.settings.sizes;
+        let (size, context) = (self.settings.sizes.size(), self.settings.sizes.context());
         let mut generator = generator(self.settings.seed, *b"flowstep", self.done);
         let contexts = self.fit.input(CONTEXT);
         contexts.fill(0.0);
@@ -194,7 +201,7 @@ impl Training {
         });
     }
 
-    /// The averaged weights.
+    /// The averaged weights, with those that are fixed.
     pub fn average(&self) -> &Weights {
         &self.average
     }
@@ -202,8 +209,11 @@ impl Training {
     /// All tensors that [`Training::new`] needs to resume.
     pub fn state(&self) -> Weights {
         let mut state = self.fit.state();
-        for (name, tensor) in self.average.iter() {
+        for (name, tensor) in self.average.iter().filter(|(name, _)| !Sizes::is_fixed(name)) {
             state.insert(format!("{AVERAGED}{name}"), tensor.clone());
+        }
+        for (name, tensor) in self.fixed.iter() {
+            state.insert(name, tensor.clone());
         }
         state
     }
@@ -215,6 +225,8 @@ pub fn is_state(tensors: &Weights, sizes: Sizes) -> bool {
     for (name, tensor) in tensors.iter() {
         if let Some(name) = name.strip_prefix(AVERAGED) {
             average.insert(name, tensor.clone());
+        } else if Sizes::is_fixed(name) {
+            average.insert(name, tensor.clone());
         }
     }
     let moments = |name: &str| {
@@ -225,28 +237,37 @@ pub fn is_state(tensors: &Weights, sizes: Sizes) -> bool {
     };
     Sizes::of(tensors) == Ok(sizes)
         && Sizes::of(&average) == Ok(sizes)
-        && average.iter().all(|(name, _)| moments(name))
+        && average.iter().all(|(name, _)| Sizes::is_fixed(name) || moments(name))
+}
+
+/// The tensors of a saved training that stay as they are.
+pub fn fixed(tensors: &Weights) -> Weights {
+    let mut fixed = Weights::default();
+    for (name, tensor) in tensors.iter().filter(|(name, _)| Sizes::is_fixed(name)) {
+        fixed.insert(name, tensor.clone());
+    }
+    fixed
 }
 
 /// Loss and gradients. Inputs: [`INPUT`] and `target` `[batch, size]`, [`CONTEXT`] `[batch, context]`.
 /// Output: `loss`, the mean squared error.
-fn network(sizes: Sizes, batch: usize) -> Network {
+fn network(sizes: Sizes, fixed: &Weights, batch: usize) -> Network {
     let mut graph = Graph::new("flow");
     let g = &mut graph;
     let mut variables = Variables::default();
-    let inputs = [(INPUT, sizes.size), (CONTEXT, sizes.context), ("target", sizes.size)];
+    let (size, context) = (sizes.size(), sizes.context());
+    let inputs = [(INPUT, size), (CONTEXT, context), ("target", size)];
     let [x, context, target] =
         inputs.map(|(name, width)| g.input(name, ElementType::F32, &[batch.into(), width.into()]));
-    let network = Residual::declare(g, &mut variables, sizes);
-    let pass = network.forward(g, &x, &context);
-    let difference = g.sub(pass.output(), &target);
+    let pass = sizes.forward(g, &mut variables, fixed, (&x, &context));
+    let difference = g.sub(&pass.output, &target);
     let squares = g.mul(&difference, &difference);
     let loss = g.op("ReduceMean", &[&squares], &[("keepdims", Attribute::Int(0))]);
     g.output("loss", &loss, ElementType::F32, &[]);
     #[expect(clippy::cast_precision_loss, reason = "sizes are far below 2^24")]
-    let share = g.scalar(2.0 / (batch * sizes.size) as f32);
+    let share = g.scalar(2.0 / (batch * size) as f32);
     let gradient = g.mul(&difference, &share);
-    network.backward(g, &mut variables, (&x, &context), &pass, &gradient);
+    pass.backward(g, &mut variables, (&x, &context), &gradient);
     let inputs = inputs.map(|(name, width)| (name.to_owned(), vec![batch, width]));
     Network { graph, variables, inputs: inputs.to_vec(), outputs: vec![("loss", Vec::new())] }
 }
@@ -257,18 +278,65 @@ mod tests {
 
     use crate::field::{Field, Way};
     use crate::slopes::assert_slopes;
+    use crate::{residual, transformer};
+    use interlude_onnx::weights::Tensor;
 
     use super::*;
 
     const RUNTIME: &str = "an ONNX Runtime";
-    const SIZES: Sizes = Sizes { size: 3, context: TIMES + 2, width: 8, embedding: 6, blocks: 2 };
+    const SIZES: Sizes = Sizes::Whole(residual::Sizes {
+        size: 3,
+        context: TIMES + 2,
+        width: 8,
+        embedding: 6,
+        blocks: 2,
+    });
+    const PARTS: Sizes = Sizes::Parts(transformer::Sizes {
+        parts: 3,
+        part: 2,
+        context: TIMES + 2 + 2 * (1 + 6),
+        width: 8,
+        embedding: 6,
+        blocks: 2,
+    });
+
+    /// A basis of vectors of three parts, which mixes the parts.
+    fn basis() -> Weights {
+        let size = 6;
+        let at = |row: usize, column: usize, next: f32| match column {
+            _ if column == row => 1.0,
+            _ if column == row + 1 => next,
+            _ => 0.0,
+        };
+        let matrix = |next: f32, power: bool| {
+            let each = |index: usize| {
+                let (row, column) = (index / size, index % size);
+                let far = i32::try_from(column.saturating_sub(row)).expect("small");
+                match power {
+                    true if column >= row => next.powi(far),
+                    true => 0.0,
+                    false => at(row, column, next),
+                }
+            };
+            Tensor { shape: vec![size; 2], data: (0..size * size).map(each).collect() }
+        };
+        let mut basis = Weights::default();
+        basis.insert(transformer::BASIS, matrix(0.5, false));
+        basis.insert(transformer::INVERSE, matrix(-0.5, true));
+        basis
+    }
 
     /// The gradients lead up the loss as steeply as they say, for every variable.
     #[test]
     fn gradients_are_slopes() {
+        slopes(SIZES, &Weights::default());
+        slopes(PARTS, &basis());
+    }
+
+    fn slopes(sizes: Sizes, fixed: &Weights) {
         let runtime = Runtime::start(None).expect(RUNTIME);
         let mut generator = generator(1, *b"flowtest", 0);
-        let mut weights = SIZES.initial(&mut |values| fill_normal(&mut generator, values));
+        let mut weights = sizes.initial(&mut |values| fill_normal(&mut generator, values));
         // With a last layer of zeros nothing before it would have a gradient.
         for tensor in weights.0.values_mut() {
             let mut more = vec![0.0; tensor.data.len()];
@@ -277,12 +345,13 @@ mod tests {
         }
         let batch = 5;
         let mut given: Vec<(&str, Vec<f32>)> = Vec::new();
-        for (name, width) in [(INPUT, 3), ("target", 3), (CONTEXT, TIMES + 2)] {
+        let (size, context) = (sizes.size(), sizes.context());
+        for (name, width) in [(INPUT, size), ("target", size), (CONTEXT, context)] {
             let mut values = vec![0.0; batch * width];
             fill_normal(&mut generator, &mut values);
             given.push((name, values));
         }
-        assert_slopes(runtime, || network(SIZES, batch), &weights, &given, 0.01);
+        assert_slopes(runtime, || network(sizes, fixed, batch), &weights, &given, 0.01);
     }
 
     /// Points on one of two circles, which the context tells apart.
@@ -298,7 +367,8 @@ mod tests {
     }
 
     fn settings(steps: u64) -> Settings {
-        let sizes = Sizes { width: 48, embedding: 16, ..SIZES };
+        let Sizes::Whole(sizes) = SIZES else { panic!("of whole vectors") };
+        let sizes = Sizes::Whole(residual::Sizes { width: 48, embedding: 16, ..sizes });
         Settings { sizes, batch: 128, steps, learning_rate: 0.004, seed: 3 }
     }
 
@@ -306,7 +376,8 @@ mod tests {
     #[test]
     fn noise_becomes_data() {
         let runtime = Runtime::start(None).expect(RUNTIME);
-        let mut training = Training::new(runtime, settings(1200), None).expect("a graph");
+        let mut training =
+            Training::new(runtime, settings(1200), Weights::default(), None).expect("a graph");
         let errors: Vec<f32> =
             (0..1200).map(|_| training.step(&mut circles).expect("a step")).collect();
         let sum = |errors: &[f32]| errors.iter().sum::<f32>();
@@ -343,14 +414,16 @@ mod tests {
     #[test]
     fn trainings_go_on() {
         let runtime = Runtime::start(None).expect(RUNTIME);
-        let mut training = Training::new(runtime, settings(40), None).expect("a graph");
+        let mut training =
+            Training::new(runtime, settings(40), Weights::default(), None).expect("a graph");
         let step = |training: &mut Training| training.step(&mut circles).expect("a step");
         for _ in 0..12 {
             step(&mut training);
         }
         let state = training.state();
         assert!(is_state(&state, settings(40).sizes));
-        let mut again = Training::new(runtime, settings(40), Some((state, 12))).expect("a graph");
+        let mut again = Training::new(runtime, settings(40), Weights::default(), Some((state, 12)))
+            .expect("a graph");
         for _ in 0..12 {
             assert_eq!(step(&mut training), step(&mut again));
         }
@@ -362,7 +435,8 @@ mod tests {
     #[test]
     fn other_tensors_are_no_state() {
         let runtime = Runtime::start(None).expect(RUNTIME);
-        let training = Training::new(runtime, settings(1), None).expect("a graph");
+        let training =
+            Training::new(runtime, settings(1), Weights::default(), None).expect("a graph");
         let state = training.state();
         for name in state.0.keys() {
             let mut missing = state.clone();

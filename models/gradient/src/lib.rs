@@ -14,7 +14,7 @@
 //! | [`random`] | random numbers that depend on nothing but their place |
 //! | [`tensors`] | short ways to say what graphs need often |
 //! | [`variables`] | the trained parameters of a graph, and their gradients |
-//! | [`dense`], [`activation`], [`perceptron`], [`residual`] | layers without memory |
+//! | [`dense`], [`activation`], [`attention`], [`perceptron`], [`residual`], [`transformer`] | layers and networks without memory |
 //! | [`state`], [`cell`], [`lstm`] | a recurrent layer's state, a step of it, its recurrence |
 //! | [`part`], [`layer`] | what a recurrent layer reads; the layer with its variables |
 //! | [`dropout`] | what a layer leaves out of what it reads |
@@ -22,7 +22,7 @@
 //! | [`adam`] | gradients to new weights |
 //! | [`fit`] | a small network in training |
 //! | [`autoencoder`] | a tiny variational autoencoder of vectors |
-//! | [`flow`], [`field`] | a flow: trained by flow matching, followed from noise to data and back |
+//! | [`velocity`], [`flow`], [`field`] | a flow: its network, trained by flow matching, followed from noise to data and back |
 //!
 //! A graph with one layer, its loss and its gradients becomes a network in training in a few lines:
 //!
@@ -42,6 +42,7 @@
 
 pub mod activation;
 pub mod adam;
+pub mod attention;
 pub mod autoencoder;
 pub mod cell;
 pub mod dense;
@@ -60,4 +61,6 @@ mod slopes;
 pub mod stack;
 pub mod state;
 pub mod tensors;
+pub mod transformer;
 pub mod variables;
+pub mod velocity;

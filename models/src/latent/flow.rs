@@ -13,7 +13,8 @@ use interlude_gradient::field::{Field, Plan, Way};
 use interlude_gradient::fit::FitError;
 use interlude_gradient::flow::TIMES;
 use interlude_gradient::random::generator;
-use interlude_gradient::residual::Sizes;
+use interlude_gradient::velocity::Sizes;
+use interlude_gradient::{residual, transformer};
 use rand::RngExt;
 
 use crate::runtime::Runtime;
@@ -53,10 +54,22 @@ pub struct Flow {
     weights: Weights,
 }
 
-/// Sizes of the network of a prior for codes of `latent` numbers.
+/// Sizes of the network of a prior for codes of `latent` numbers as a whole.
 pub fn sizes(latent: usize, conditions: &Conditions, width: usize, blocks: usize) -> Sizes {
     let context = TIMES + conditions.size();
-    Sizes { size: latent, context, width, embedding: width / 3, blocks }
+    Sizes::Whole(residual::Sizes { size: latent, context, width, embedding: width / 3, blocks })
+}
+
+/// The same for codes of `parts` bars, which a fixed basis tells apart.
+pub fn sizes_of_parts(
+    (parts, latent): (usize, usize),
+    conditions: &Conditions,
+    width: usize,
+    blocks: usize,
+) -> Sizes {
+    let context = TIMES + conditions.size();
+    let (part, embedding) = (latent / parts, width / 2);
+    Sizes::Parts(transformer::Sizes { parts, part, context, width, embedding, blocks })
 }
 
 impl Flow {
@@ -77,7 +90,7 @@ impl Flow {
         if weights.0.len() != sizes.tensors() {
             return Err("it lacks tensors, or has too many".to_owned());
         }
-        if sizes.size != latent || sizes.context != TIMES + conditions.size() {
+        if sizes.size() != latent || sizes.context() != TIMES + conditions.size() {
             return Err("its sizes are not those of the model".to_owned());
         }
         let list = conditions.list();
@@ -266,7 +279,7 @@ impl Prior {
             ..Known::default()
         };
         let known: Vec<Known> = indices.iter().map(known).collect();
-        let size = self.field.sizes().size;
+        let size = self.field.sizes().size();
         let noise: Vec<_> = indices.iter().map(|&index| prior(seed, index, size)).collect();
         self.codes(&noise, &known, guidance)
     }

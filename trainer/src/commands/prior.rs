@@ -8,16 +8,20 @@ use anyhow::{Context, bail};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use interlude_gradient::flow::Settings;
-use interlude_models::latent::flow::{Conditions, FILE, Flow, sizes};
+use interlude_gradient::velocity::Sizes;
+use interlude_models::config::Config;
+use interlude_models::engine::Engine;
+use interlude_models::latent::flow::{Conditions, FILE, Flow, sizes, sizes_of_parts};
 use interlude_models::package::Package;
 use interlude_models::runtime::Runtime;
 
 use super::card;
 use super::common::{self, Shared};
 use super::generate::Model;
+use crate::prior::bars::{Bars, Basis};
 use crate::prior::codes::Codes;
 use crate::prior::conditions::Measures;
-use crate::prior::pieces;
+use crate::prior::pieces::{self, Pieces};
 use crate::prior::run::{self, CODES, End, Options};
 use interlude_dataset::Split;
 
@@ -29,8 +33,9 @@ const LEAST_WINDOWS: usize = 64;
 const NETWORKS: [(usize, [usize; 2]); 3] = [(40_000, [384, 4]), (4_000, [256, 3]), (0, [128, 2])];
 /// Windows that are held out at most.
 const HELD_OUT: usize = 2048;
-/// Longest window, in bars.
-const MOST_BARS: usize = 2;
+/// The same of networks over the bars of codes.
+const NETWORKS_OF_BARS: [(usize, [usize; 2]); 3] =
+    [(40_000, [192, 4]), (4_000, [160, 3]), (0, [96, 2])];
 
 /// Train a learned prior: the distribution of the latent codes of real music.
 ///
@@ -51,6 +56,9 @@ pub struct Prior {
     /// Training windows; 0 takes all.
     #[arg(long, default_value_t = 200_000)]
     windows: usize,
+    /// How often each window is taken, each time in another key; more than once where windows are few.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
+    keys: u16,
     /// Total number of steps; a resumed run may be given another.
     #[arg(long, default_value_t = 50_000)]
     steps: u64,
@@ -92,13 +100,6 @@ impl Prior {
         }
         let package = self.model.open()?;
         let config = &package.info.config;
-        if config.bars() > MOST_BARS {
-            bail!(
-                "`{}` makes {} bars at once; priors are learnt for models of up to {MOST_BARS} bars",
-                self.model.folder().display(),
-                config.bars()
-            );
-        }
         let out = self.out.clone().unwrap_or_else(|| {
             let mut name = package.dir.file_name().unwrap_or_default().to_owned();
             name.push("-prior");
@@ -111,7 +112,8 @@ impl Prior {
             .context("cannot listen to Ctrl-C")?;
 
         let runtime = Runtime::start(shared.onnxruntime.as_deref())?;
-        let taken = pieces::read(&self.dataset, Split::Train, config, self.windows, self.seed)?;
+        let amount = (self.windows, self.keys.into());
+        let taken = pieces::read(&self.dataset, Split::Train, config, amount, self.seed)?;
         let count = taken.windows.len();
         if count < LEAST_WINDOWS {
             bail!(
@@ -121,71 +123,53 @@ impl Prior {
                 NETWORKS[0].0
             );
         }
-        let (_, [width, blocks]) =
-            NETWORKS.into_iter().find(|(least, _)| count >= *least).unwrap_or(NETWORKS[2]);
-        if count < NETWORKS[0].0 && self.width.is_none() && self.blocks.is_none() {
-            eprintln!(
-                "{count} windows: a network of {blocks} blocks {width} wide; from {} windows on it \
-                 would have {} of {}",
-                NETWORKS[0].0, NETWORKS[0].1[1], NETWORKS[0].1[0]
-            );
-        }
-        let width = self.width.map_or(width, usize::from);
-        let blocks = self.blocks.map_or(blocks, usize::from);
-
         let measures = Measures::of(config);
         let (list, classes) = measures.conditions(&taken.windows);
         let latent = config.hparams.z_size;
         let conditions = Conditions::new(list, latent).map_err(anyhow::Error::msg)?;
         let space = package.info.latent_space();
         let dataset = card::place(&self.dataset);
-        let origin = format!(
-            "{space}, {count} windows of {dataset} with seed {}, {blocks} blocks {width} wide",
-            self.seed
-        );
-        let settings = Settings {
-            sizes: sizes(latent, &conditions, width, blocks),
-            batch: self.batch_size.into(),
-            steps: self.steps,
-            learning_rate: self.learning_rate,
-            seed: self.seed,
-        };
-        let options = Options {
-            out: out.clone(),
-            origin: origin.clone(),
-            space: space.clone(),
-            settings,
-            save_every: Duration::from_secs_f64(self.save_every.clamp(0.0, 1e9)),
-            evaluate_every: self.evaluate_every,
-        };
+        let source = format!("{space}, {count} windows of {dataset} with seed {},", self.seed);
         // A folder of another run is told before windows are encoded.
-        let done = run::done(&options)?;
+        let done = run::done(&out, &source)?;
 
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(2));
         bar.set_style(ProgressStyle::with_template("{msg} {bar:30} {pos} of {len}, {eta} left")?);
         let path = out.join(CODES);
-        let codes = match Codes::read(&path, &origin) {
+        let codes = match Codes::read(&path, &source) {
             Some(codes) => codes,
             None => {
-                bar.set_message("windows");
-                bar.set_length(count as u64);
                 let mut engine = self.model.load(shared, &package)?;
-                let codes = Codes::encode(&mut engine, &taken, classes, &mut |windows| {
-                    bar.inc(windows as u64);
-                })?;
+                let codes = self.encode(&mut engine, &taken, classes, &bar)?;
                 codes
-                    .write(&path, &origin)
+                    .write(&path, &source)
                     .with_context(|| format!("cannot write `{}`", path.display()))?;
                 codes
             }
         };
         drop(taken);
-        let others = pieces::read(&self.dataset, Split::Validation, config, HELD_OUT, self.seed)?;
+        let amount = (HELD_OUT, 1);
+        let others = pieces::read(&self.dataset, Split::Validation, config, amount, self.seed)?;
         let classes = measures.classes(conditions.list(), &others.windows);
         let mut engine = self.model.load(shared, &package)?;
         let held_out = Codes::encode(&mut engine, &others, classes, &mut |_| {})?;
         drop(engine);
 
+        let sizes = self.sizes(config, &conditions, &codes);
+        let options = Options {
+            out: out.clone(),
+            origin: format!("{source} {}", told(sizes)),
+            space: space.clone(),
+            settings: Settings {
+                sizes,
+                batch: self.batch_size.into(),
+                steps: self.steps,
+                learning_rate: self.learning_rate,
+                seed: self.seed,
+            },
+            save_every: Duration::from_secs_f64(self.save_every.clamp(0.0, 1e9)),
+            evaluate_every: self.evaluate_every,
+        };
         bar.set_message("steps");
         bar.set_length(self.steps);
         bar.set_position(done);
@@ -224,6 +208,59 @@ impl Prior {
         common::print(&format!("wrote {}\n", place.display()))
     }
 
+    /// Encodes windows, those of hierarchical models bar by bar if their codes tell bars apart.
+    fn encode(
+        &self,
+        engine: &mut Engine,
+        taken: &Pieces,
+        classes: Vec<Vec<Option<usize>>>,
+        bar: &ProgressBar,
+    ) -> anyhow::Result<Codes> {
+        let config = engine.config().clone();
+        let begin = |what: &'static str, count: usize| {
+            bar.set_message(what);
+            bar.set_length(count as u64);
+            bar.set_position(0);
+        };
+        let mut encoded = |windows: usize| bar.inc(windows as u64);
+        if config.is_hierarchical() {
+            let bars = Bars::of(&config, &taken.windows);
+            begin("windows of any bars", Basis::windows(config.hparams.z_size));
+            if let Some(basis) = Basis::find(engine, &bars, self.seed, &mut encoded)? {
+                begin("windows of all bars", bars.bars.len().div_ceil(bars.parts));
+                let (told, count) = (100.0 * basis.told, bars.bars.len());
+                eprintln!("codes tell {told:.1} % of what is in a bar; {count} different bars");
+                return Ok(Codes::of_bars(engine, taken, classes, (bars, &basis), &mut encoded)?);
+            }
+            eprintln!("the bars of codes cannot be told apart: the prior takes codes as a whole");
+        }
+        begin("windows", taken.windows.len());
+        Ok(Codes::encode(engine, taken, classes, &mut encoded)?)
+    }
+
+    /// The network's sizes: as asked for, else by the number of windows.
+    fn sizes(&self, config: &Config, conditions: &Conditions, codes: &Codes) -> Sizes {
+        let (latent, count) = (config.hparams.z_size, codes.len());
+        let of_bars = codes.basis().iter().next().is_some();
+        let networks = if of_bars { NETWORKS_OF_BARS } else { NETWORKS };
+        let (full, [most_width, most_blocks]) = networks[0];
+        let (_, [width, blocks]) =
+            networks.into_iter().find(|(least, _)| count >= *least).unwrap_or(networks[2]);
+        if count < full && self.width.is_none() && self.blocks.is_none() {
+            eprintln!(
+                "{count} windows: a network of {blocks} blocks {width} wide; from {full} windows on it \
+                 would have {most_blocks} of {most_width}"
+            );
+        }
+        let width = self.width.map_or(width, usize::from);
+        let blocks = self.blocks.map_or(blocks, usize::from);
+        if of_bars {
+            sizes_of_parts((config.segments(), latent), conditions, width, blocks)
+        } else {
+            sizes(latent, conditions, width, blocks)
+        }
+    }
+
     /// The section of the model card, as Markdown.
     fn section(&self, package: &Package, flow: &Flow, windows: usize, end: &End) -> String {
         let names: Vec<&str> =
@@ -237,7 +274,7 @@ impl Prior {
             "## Prior\n\n`{FILE}` is a learned prior: a flow that carries normal noise to the aggregate \
              posterior (conditional flow matching). It has {} 16-bit weights and was trained on {windows} \
              windows in {} steps of {} in {:.0} minutes{best}. It can be conditioned on: {}; and the \
-             windows before and after.\n\nMade with\n\n```sh\ninterlude prior --model {name} --dataset {dataset} --windows {} --steps {} \
+             windows before and after.\n\nMade with\n\n```sh\ninterlude prior --model {name} --dataset {dataset} --windows {}{} --steps {} \
              --batch-size {} --learning-rate {} --seed {}{}\n```\n",
             flow.weight_count(),
             end.step,
@@ -245,11 +282,22 @@ impl Prior {
             end.minutes,
             names.join(", "),
             self.windows,
+            if self.keys > 1 { format!(" --keys {}", self.keys) } else { String::new() },
             self.steps,
             self.batch_size,
             self.learning_rate,
             self.seed,
             if self.samples_only { " --samples-only" } else { "" }
         )
+    }
+}
+
+/// A network in words.
+fn told(sizes: Sizes) -> String {
+    match sizes {
+        Sizes::Whole(sizes) => format!("{} blocks {} wide", sizes.blocks, sizes.width),
+        Sizes::Parts(sizes) => {
+            format!("{} blocks {} wide over {} bars", sizes.blocks, sizes.width, sizes.parts)
+        }
     }
 }

@@ -9,8 +9,8 @@ use interlude_models::clip::STEPS_PER_BAR;
 use interlude_models::config::Config;
 use interlude_models::families::ColumnKind;
 use interlude_models::tokens::Window;
+use rand::SeedableRng;
 use rand::seq::SliceRandom;
-use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use crate::train::mixing::{move_by, room};
@@ -32,7 +32,7 @@ pub struct Pieces {
 }
 
 /// Takes about `count` windows of a split, or all for 0, transposed by as much as the configuration
-/// says. The same seed gives the same windows.
+/// says, each in up to so many different `keys`. The same seed gives the same windows.
 ///
 /// # Errors
 /// [`DatasetError`] when the dataset cannot be read or is for another model.
@@ -40,7 +40,7 @@ pub fn read(
     dataset: &Path,
     split: Split,
     config: &Config,
-    count: usize,
+    (count, keys): (usize, usize),
     seed: u64,
 ) -> Result<Pieces, DatasetError> {
     let windows = store::read(dataset, split, config)?;
@@ -58,7 +58,9 @@ pub fn read(
     stretches.sort_by_key(|stretch| stretch.start);
     let mut pieces = Pieces::default();
     for stretch in stretches {
-        pieces.add(config, &windows, stretch, &mut generator);
+        for semitones in transpositions(config, &windows, &stretch, keys, &mut generator) {
+            pieces.add(config, &windows, stretch.clone(), semitones);
+        }
     }
     Ok(pieces)
 }
@@ -88,17 +90,24 @@ fn stretches(sources: &[usize]) -> Vec<Range<usize>> {
     stretches
 }
 
+/// By how many semitones a stretch is moved, in up to so many different `keys`.
+fn transpositions(
+    config: &Config,
+    windows: &Windows,
+    stretch: &Range<usize>,
+    keys: usize,
+    generator: &mut ChaCha8Rng,
+) -> Vec<i16> {
+    let rooms = stretch.clone().filter_map(|index| room(config, windows.get(index)));
+    let common = rooms.reduce(|[down, up], [low, high]| [down.min(low), up.min(high)]);
+    let Some([down, up]) = common else { return vec![0] };
+    let mut all: Vec<i16> = (-down..=up).collect();
+    let (taken, _) = all.partial_shuffle(generator, keys.max(1));
+    taken.to_vec()
+}
+
 impl Pieces {
-    fn add(
-        &mut self,
-        config: &Config,
-        windows: &Windows,
-        stretch: Range<usize>,
-        generator: &mut ChaCha8Rng,
-    ) {
-        let rooms = stretch.clone().filter_map(|index| room(config, windows.get(index)));
-        let common = rooms.reduce(|[down, up], [low, high]| [down.min(low), up.min(high)]);
-        let semitones = common.map_or(0, |[down, up]| generator.random_range(-down..=up));
+    fn add(&mut self, config: &Config, windows: &Windows, stretch: Range<usize>, semitones: i16) {
         let first = self.windows.len();
         for index in stretch.clone() {
             let mut numbers = windows.get(index).to_vec();
@@ -164,7 +173,7 @@ mod tests {
         store::write(folder.path(), Split::Train, 32, &rows).expect("writes");
         let mut config = config::by_name("cat-mel_2bar_small").expect("known");
         config.transpose = transpose;
-        read(folder.path(), Split::Train, &config, count, 1).expect("reads")
+        read(folder.path(), Split::Train, &config, (count, 1), 1).expect("reads")
     }
 
     /// The window after is the one two bars on in the same piece, if nothing is missing between.

@@ -11,7 +11,6 @@ use std::time::{Duration, Instant};
 use interlude_gradient::field::Field;
 use interlude_gradient::fit::FitError;
 use interlude_gradient::flow::{Settings, TIMES, Training, is_state, tell_time};
-use interlude_gradient::residual::Sizes;
 use interlude_models::latent::flow::{Conditions, Flow, FlowError, Known};
 use interlude_models::runtime::Runtime;
 use interlude_models::weights::{Weights, WeightsError};
@@ -137,9 +136,10 @@ pub struct End {
 /// Steps done in a folder's run: 0 where there is none.
 ///
 /// # Errors
-/// [`RunError`] for a checkpoint that is damaged or of something else.
-pub fn done(options: &Options) -> Result<u64, RunError> {
-    Ok(read(options)?.map_or(0, |(progress, _)| progress.step))
+/// [`RunError`] for a checkpoint that is damaged, or whose origin begins otherwise.
+pub fn done(out: &Path, origin: &str) -> Result<u64, RunError> {
+    let of = |found: &str| found.starts_with(origin);
+    Ok(read(out, of)?.map_or(0, |(progress, _)| progress.step))
 }
 
 /// Trains on codes until all steps are made or `stop` says so. The prior with the lowest error on
@@ -155,7 +155,12 @@ pub fn run(
     stop: &AtomicBool,
     each: &mut dyn FnMut(u64, Option<Line>),
 ) -> Result<End, RunError> {
-    let (mut progress, state) = match read(options)? {
+    let (mut progress, state) = match read(&options.out, |found| found == options.origin)? {
+        Some((_, tensors)) if !is_state(&tensors, options.settings.sizes) => {
+            let path = options.out.join(CHECKPOINT);
+            let reason = "its tensors are not those of the network".to_owned();
+            return Err(RunError::Checkpoint { path, reason });
+        }
         Some((progress, tensors)) => {
             let step = progress.step;
             (progress, Some((tensors, step)))
@@ -163,7 +168,7 @@ pub fn run(
         None => (Progress { origin: options.origin.clone(), ..Progress::default() }, None),
     };
     let settings = options.settings;
-    let mut training = Training::new(runtime, settings, state)?;
+    let mut training = Training::new(runtime, settings, codes.basis(), state)?;
     let judge = held_out.filter(|codes| !codes.is_empty());
     let judge = judge.map(|codes| Judge::new(codes, conditions, settings));
     let mut metrics = Metrics::open(&options.out, progress.step)?;
@@ -194,7 +199,7 @@ pub fn run(
                 progress.best = error.map(|error| (error, step));
                 let examples = codes.examples(EXAMPLES);
                 let weights = training.average().clone();
-                let (space, latent) = (options.space.clone(), settings.sizes.size);
+                let (space, latent) = (options.space.clone(), settings.sizes.size());
                 Flow::new(space, conditions.clone(), examples, latent, weights)
                     .map_err(RunError::Diverged)?
                     .write(&options.out.join(interlude_models::latent::flow::FILE))?;
@@ -226,8 +231,12 @@ fn write(options: &Options, progress: &Progress, state: &Weights) -> Result<(), 
     interlude_models::files::write(&path, &bytes).map_err(|source| RunError::Io { path, source })
 }
 
-fn read(options: &Options) -> Result<Option<(Progress, Weights)>, RunError> {
-    let path = options.out.join(CHECKPOINT);
+/// The checkpoint of a folder, if there is one, of an origin that is expected.
+fn read(
+    out: &Path,
+    expected: impl Fn(&str) -> bool,
+) -> Result<Option<(Progress, Weights)>, RunError> {
+    let path = out.join(CHECKPOINT);
     let wrong = |reason: String| RunError::Checkpoint { path: path.clone(), reason };
     let bytes = match fs::read(&path) {
         Ok(bytes) => bytes,
@@ -240,16 +249,13 @@ fn read(options: &Options) -> Result<Option<(Progress, Weights)>, RunError> {
     let text = text.ok_or_else(|| wrong("it does not say where the run is".to_owned()))?;
     let progress: Progress =
         serde_json::from_str(text).map_err(|error| wrong(error.to_string()))?;
-    if progress.origin != options.origin {
-        return Err(RunError::Other { path: options.out.clone(), found: progress.origin });
+    if !expected(&progress.origin) {
+        return Err(RunError::Other { path: out.to_owned(), found: progress.origin });
     }
     let tensors = Weights::read(&path).map_err(|error| match error {
         WeightsError::Io { path, source } => RunError::Io { path, source },
         error => wrong(error.to_string()),
     })?;
-    if !is_state(&tensors, options.settings.sizes) {
-        return Err(wrong("its tensors are not those of the network".to_owned()));
-    }
     Ok(Some((progress, tensors)))
 }
 
@@ -264,7 +270,7 @@ struct Judge {
 impl Judge {
     /// Times are spread as in training, and the same in every run.
     fn new(codes: &Codes, conditions: &Conditions, settings: Settings) -> Self {
-        let Sizes { size, context, .. } = settings.sizes;
+        let (size, context) = (settings.sizes.size(), settings.sizes.context());
         let mut generator = ChaCha8Rng::seed_from_u64(0);
         let mut judge =
             Self { settings, contexts: Vec::new(), points: Vec::new(), velocities: Vec::new() };
@@ -292,7 +298,7 @@ impl Judge {
     }
 
     fn error(&self, runtime: &Runtime, weights: &Weights) -> Result<f64, FitError> {
-        let Sizes { size, context, .. } = self.settings.sizes;
+        let (size, context) = (self.settings.sizes.size(), self.settings.sizes.context());
         let mut field = Field::new(runtime, self.settings.sizes, weights)?;
         let mut sum = 0.0;
         for ((contexts, points), velocities) in self

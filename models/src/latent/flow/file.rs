@@ -100,7 +100,7 @@ impl Flow {
         let header = Header {
             space: self.space.clone(),
             blends: self.blends,
-            latent: self.sizes.size,
+            latent: self.sizes.size(),
             conditions: self.conditions.list().to_vec(),
         };
         let header = serde_json::to_string(&header).expect("names and finite numbers");
@@ -180,7 +180,7 @@ impl Flow {
             return Err(wrong("it is larger than any".to_owned()));
         }
         let flow = Self::from_bytes(&bytes).map_err(wrong)?;
-        if flow.space != space || flow.sizes.size != latent {
+        if flow.space != space || flow.sizes.size() != latent {
             return Err(FlowError::Space {
                 path: path.to_owned(),
                 expected: space.to_owned(),
