@@ -5,6 +5,7 @@
 //! An engine belongs to one thread at a time and keeps no state between calls.
 
 mod decoder;
+mod repeats;
 mod session;
 mod taste;
 
@@ -16,6 +17,7 @@ use thiserror::Error;
 pub use crate::noise::NoiseKey;
 pub use decoder::{Decoder, Sample};
 use interlude_gradient::autoencoder::Example;
+pub use repeats::Repeats;
 pub use taste::Taste;
 
 use crate::config::Config;
@@ -26,6 +28,7 @@ use crate::package::Package;
 use crate::runtime::{Provider, Runtime, RuntimeError};
 use crate::steering::{Run, Steering, SteeringError};
 use crate::tokens::{Controls, TokenError, Tokens};
+use repeats::Repeating;
 use session::Network;
 
 /// Examples that are encoded in one run at most, which bounds memory.
@@ -89,6 +92,8 @@ pub struct DecodeSettings {
     pub tastes: Vec<Taste>,
     /// What each example keeps to; nothing when empty.
     pub steering: Vec<Steering>,
+    /// The bars that each example repeats, unless it keeps some of a pattern; none when empty.
+    pub repeats: Vec<Option<Repeats>>,
 }
 
 /// Why a model could not be loaded or run.
@@ -344,6 +349,7 @@ impl Engine {
         let (mut tokens, mut values) = (vec![Vec::new(); z.len()], vec![Vec::new(); z.len()]);
         let steering = settings.steering.iter().map(|steering| steering.begin(&config, steps));
         let mut steering = steering.collect::<Result<Vec<Run>, _>>()?;
+        let mut repeating = repeating(&config, settings, z.len());
         if !z.is_empty() {
             let mut decoder = self.begin(z)?;
             for step in 0..steps {
@@ -353,9 +359,17 @@ impl Engine {
                 let row = |controls: &Vec<f32>| controls[step * depth..(step + 1) * depth].to_vec();
                 let control = (depth > 0).then(|| controls.iter().flat_map(row).collect());
                 decoder.step(temperature, noise, control)?;
+                decoder.repeat(&repeating);
                 decoder.settle(&mut steering, temperature);
                 match decoder.sample() {
-                    Sample::Tokens(sample) => append(&mut tokens, sample),
+                    Sample::Tokens(sample) => {
+                        let width = sample.len() / z.len();
+                        let samples = sample.chunks_exact(width);
+                        for (repeating, sample) in repeating.iter_mut().zip(samples) {
+                            repeating.iter_mut().for_each(|it| it.hear(sample));
+                        }
+                        append(&mut tokens, sample);
+                    }
                     Sample::Values(sample) => append(&mut values, sample),
                 }
                 if on_step(step).is_break() {
@@ -404,6 +418,14 @@ impl Engine {
                 "{} latent codes need as many things to keep to, not {}",
                 z.len(),
                 settings.steering.len()
+            );
+            return Err(EngineError::Settings(text));
+        }
+        if !settings.repeats.is_empty() && settings.repeats.len() != z.len() {
+            let text = format!(
+                "{} latent codes need as many repeats, not {}",
+                z.len(),
+                settings.repeats.len()
             );
             return Err(EngineError::Settings(text));
         }
@@ -476,6 +498,20 @@ fn control_rows(
         ))),
         Some(controls) => Ok(controls.rows(config)?),
     }
+}
+
+/// The repeats of each example, none where some of a pattern is kept.
+fn repeating<'a>(
+    config: &Config,
+    settings: &'a DecodeSettings,
+    examples: usize,
+) -> Vec<Option<Repeating<'a>>> {
+    let of = |index: usize| {
+        let keeps = settings.steering.get(index).is_some_and(|steering| steering.kept.is_some());
+        let repeats = settings.repeats.get(index)?.as_ref().filter(|_| !keeps)?;
+        Some(Repeating::new(repeats, config))
+    };
+    (0..examples).map(of).collect()
 }
 
 /// Deals the rows of a step out to the examples.

@@ -10,7 +10,8 @@ pub mod velocities;
 
 use std::ops::ControlFlow;
 
-use interlude_models::engine::{DecodeSettings, Engine, EngineError, NoiseKey, Taste};
+use interlude_models::config::Config;
+use interlude_models::engine::{DecodeSettings, Engine, EngineError, NoiseKey, Repeats, Taste};
 use interlude_models::latent::slerp;
 use interlude_models::steering::Steering;
 use interlude_models::tokens::{Controls, Tokens};
@@ -30,6 +31,8 @@ pub struct Settings {
     pub tastes: Vec<Taste>,
     /// What all examples keep to; of what is kept in part each keeps other steps.
     pub steering: Option<Steering>,
+    /// The bars that each example repeats; none when empty.
+    pub repeats: Vec<Option<Repeats>>,
 }
 
 /// Decodes latent codes in batches. `controls`, where the model needs some, are the same for all.
@@ -64,6 +67,7 @@ pub fn decode(
             steps: None,
             tastes: settings.tastes.iter().skip(first).take(batch.len()).copied().collect(),
             steering: (first..first + batch.len()).filter_map(steering).collect(),
+            repeats: settings.repeats.iter().skip(first).take(batch.len()).cloned().collect(),
         };
         decoded.extend(engine.decode(batch, &settings, &mut |_| {
             on_step(batch.len());
@@ -131,6 +135,14 @@ impl Layout {
     }
 }
 
+/// The bars that each piece at some places between windows repeats: those that are equal in all of the
+/// windows. At the ends the windows stay what they are. None where no bars are.
+pub fn repeats(config: &Config, windows: &[&Tokens], places: &[[f32; 2]]) -> Vec<Option<Repeats>> {
+    let Some(repeats) = Repeats::of(config, windows) else { return Vec::new() };
+    let is_end = |place: &[f32; 2]| place.iter().all(|share| share.fract() == 0.0);
+    places.iter().map(|place| (!is_end(place)).then(|| repeats.clone())).collect()
+}
+
 /// `count` codes from `a` to `b`, both included; one code is `a`.
 pub fn line(a: &[f32], b: &[f32], count: usize) -> Vec<Vec<f32>> {
     shares(count).map(|t| slerp(a, b, t)).collect()
@@ -156,6 +168,8 @@ pub fn shares(count: usize) -> impl Iterator<Item = f32> + Clone {
 
 #[cfg(test)]
 mod tests {
+    use interlude_models::config;
+
     use super::*;
 
     // A line begins and ends with its ends; a line of one is its beginning.
@@ -201,6 +215,25 @@ mod tests {
         assert_eq!(tastes, [0.0, 0.25, 0.5, 0.75, 1.0].map(|t| taste.at(t)));
         assert!(Layout::Grid { columns: 2, rows: 2 }.tastes(&[&melody; 4]).is_empty());
         assert!(Layout::Line(5).tastes(&[&melody, &drums]).is_empty());
+    }
+
+    // Pieces between two loops repeat their bars, but the loops themselves are left as they are; other
+    // music is free.
+    #[test]
+    fn only_pieces_between_loops_repeat() {
+        let config = config::by_name("hierdec-mel_16bar").expect("known");
+        let melody = |length: usize| {
+            let token = |step: usize| 2 + (step % length / 16 * 5 + step % 16) % 80;
+            let token = |step: usize| u8::try_from(token(step)).expect("a token");
+            Tokens::Melody((0..256).map(token).collect())
+        };
+        let (one, two, free) = (melody(16), melody(32), melody(256));
+        let between = |a: &Tokens, b: &Tokens| {
+            let repeats = repeats(&config, &[a, b], &Layout::Line(3).places());
+            repeats.iter().map(Option::is_some).collect::<Vec<_>>()
+        };
+        assert_eq!(between(&one, &two), [false, true, false]);
+        assert!(between(&one, &free).is_empty());
     }
 
     // A grid has its four codes in the corners that Magenta.js gives them.

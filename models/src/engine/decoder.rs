@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use ort::session::SessionInputValue;
 use ort::value::DynValue;
 
+use super::repeats::Repeating;
 use super::{Engine, EngineError};
 use crate::network::interface::{Widths, categorical};
 use crate::noise::{NoiseKey, NoiseKind, step_noise};
@@ -128,6 +129,17 @@ impl<'e> Decoder<'e> {
             run.mask(self.step, noise);
         }
         (temperature, Some(noise))
+    }
+
+    /// Puts what examples repeat in the place of what the last step drew.
+    pub(super) fn repeat(&mut self, repeating: &[Option<Repeating<'_>>]) {
+        let Some(step) = self.step.checked_sub(1) else { return };
+        if let Sample::Tokens(tokens) = &mut self.previous {
+            let width = tokens.len() / self.batch;
+            for (repeating, tokens) in repeating.iter().zip(tokens.chunks_exact_mut(width)) {
+                repeating.iter().for_each(|repeating| repeating.repeat(step, tokens));
+            }
+        }
     }
 
     /// Shows what the last step drew to what steers each example, which may have the last word.

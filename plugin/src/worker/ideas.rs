@@ -99,7 +99,7 @@ impl Worker {
         let known = std::iter::once(&self.points[slot.index()]).chain(&self.points).flatten();
         let controls = known.filter_map(|point| point.controls.clone()).next();
         let controls = controls.or_else(|| Controls::none(config, config.hparams.max_seq_len));
-        let point = Point { code: code.clone(), controls: controls.clone() };
+        let point = Point { code: code.clone(), controls: controls.clone(), windows: Vec::new() };
         let inbox = &mut self.inbox;
         let drawn = model.sketch(point, &mut |_step| {
             inbox.receive();

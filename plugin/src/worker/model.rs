@@ -1,11 +1,11 @@
 //! A loaded model and how the plug-in uses it.
 
-use std::{ops::ControlFlow, path::PathBuf};
+use std::{ops::ControlFlow, path::PathBuf, sync::Arc};
 
 use interlude_models::{
     clip::Clip,
     config::Config,
-    engine::{DecodeSettings, Engine, EngineOptions, NoiseKey, Posterior},
+    engine::{DecodeSettings, Engine, EngineOptions, NoiseKey, Posterior, Repeats},
     latent::{
         constraint::{self, Constraint},
         flow::{GUIDANCE, Origin, Place, Prior},
@@ -26,6 +26,8 @@ pub(super) struct Point {
     pub(super) code: Vec<f32>,
     /// The chords or hits of the whole window, for models with controls.
     pub(super) controls: Option<Controls>,
+    /// The clips that it is of or lies between, as far as they can be read.
+    pub(super) windows: Vec<Arc<Tokens>>,
 }
 
 /// A model that is ready.
@@ -166,16 +168,16 @@ impl Model {
         let read = || reading::read(config, clip, slot.controls.as_ref());
         if let Some(code) = known {
             // Codes from a project count even if its clip has become unreadable.
-            let controls = if config.control_depth() == 0 { None } else { read().ok() };
-            let controls = match controls {
-                Some((_, controls)) => controls,
-                None => Controls::none(config, config.hparams.max_seq_len),
+            let (windows, controls) = match read() {
+                Ok((tokens, controls)) => (vec![Arc::new(tokens)], controls),
+                Err(_) => (Vec::new(), Controls::none(config, config.hparams.max_seq_len)),
             };
-            return Ok(Point { code: code.to_vec(), controls });
+            return Ok(Point { code: code.to_vec(), controls, windows });
         }
         let (tokens, controls) = read().map_err(|error| error.to_string())?;
+        let windows = vec![Arc::new(tokens.clone())];
         let posterior = self.encode(tokens, controls.as_ref())?;
-        Ok(Point { code: posterior.mu, controls })
+        Ok(Point { code: posterior.mu, controls, windows })
     }
 
     /// What the encoder believes about a window.
@@ -269,6 +271,10 @@ impl Model {
         on_step: &mut dyn FnMut(usize) -> ControlFlow<()>,
     ) -> Result<Option<Clip>, String> {
         settings.controls = point.controls.map(|controls| vec![controls]);
+        if point.windows.len() > 1 {
+            let windows: Vec<&Tokens> = point.windows.iter().map(AsRef::as_ref).collect();
+            settings.repeats = vec![Repeats::of(self.config(), &windows)];
+        }
         let mut broken = false;
         let mut watch = |step: usize| {
             let flow = on_step(step);

@@ -37,7 +37,14 @@ fn between(
             let nearer = if share < 0.5 { a } else { b };
             let code = meet(&a.code, &b.code, share);
             let code = code.unwrap_or_else(|| slerp(&a.code, &b.code, share));
-            Some(Point { code, controls: nearer.controls.clone() })
+            // What both clips repeat can be told only where both can be read. The ends are themselves.
+            let windows = match (a.windows.as_slice(), b.windows.as_slice()) {
+                (a, _) if share <= 0.0 => a.to_vec(),
+                (_, b) if share >= 1.0 => b.to_vec(),
+                ([], _) | (_, []) => Vec::new(),
+                (a, b) => [a, b].concat(),
+            };
+            Some(Point { code, controls: nearer.controls.clone(), windows })
         }
         (Some(point), _) | (None, Some(point)) => Some(point.clone()),
         (None, None) => {
@@ -62,6 +69,7 @@ mod tests {
         let point = |code: [f32; 2], chord| Point {
             code: code.to_vec(),
             controls: Some(Controls::Chords(vec![chord; 32])),
+            windows: Vec::new(),
         };
         let (a, b) = (point([1.0, 0.0], 1), point([0.0, 1.0], 2));
         // Positions on the first leg, whatever the number of slots.

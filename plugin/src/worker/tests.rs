@@ -386,7 +386,9 @@ fn a_learned_prior_is_used() {
     let mut known = learned().start(model.runtime()).expect("it starts");
     let idea = known.samples(99, &[0], &[], GUIDANCE).expect("a code").remove(0);
     let codes = [prior(5, 0, 6), prior(5, 1, 6)];
-    let points = codes.each_ref().map(|code| Some(Point { code: code.clone(), controls: None }));
+    let points = codes
+        .each_ref()
+        .map(|code| Some(Point { code: code.clone(), controls: None, windows: Vec::new() }));
     let mut at =
         |morph: f32| source::point(model, &points, &Settings::at(morph)).expect("a point").code;
     assert_eq!([at(0.0), at(1.0)], codes);

@@ -10,7 +10,7 @@ use anyhow::{Context, anyhow};
 use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 use interlude_models::config::Config;
-use interlude_models::engine::{Engine, EngineOptions, Taste};
+use interlude_models::engine::{Engine, EngineOptions, Repeats, Taste};
 use interlude_models::latent::constraint::{self, Constraint};
 use interlude_models::latent::personal::Personal;
 use interlude_models::package::Package;
@@ -24,7 +24,7 @@ use crate::generate::conditions::Conditions;
 use crate::generate::input::{self, Apart, Input, Reader};
 use crate::generate::output::{self, Given, Report};
 use crate::generate::velocities::Velocities;
-use crate::generate::{Layout, Settings, decode, keeping};
+use crate::generate::{Layout, Settings, decode, keeping, repeats};
 use learned::{Asked, Learned};
 
 /// Generate music with a model, and latent codes of music.
@@ -322,6 +322,7 @@ impl Interpolate {
             true => layout.tastes(&windows),
             false => Vec::new(),
         };
+        let repeats = repeats(config, &windows, &layout.places());
         let codes = match (layout, ends.as_slice()) {
             (Layout::Grid { columns, rows }, [a, b, c, d]) => {
                 learned.grid([a, b, c, d], columns, rows)?
@@ -338,7 +339,8 @@ impl Interpolate {
         };
         let controls = vec![controls];
         let new = Pieces::new("interpolate", seed);
-        self.making.make(engine, Pieces { codes, controls, tastes, steering, velocities, ..new })
+        let pieces = Pieces { codes, controls, tastes, repeats, steering, velocities, ..new };
+        self.making.make(engine, pieces)
     }
 }
 
@@ -418,6 +420,7 @@ struct Pieces<'a> {
     codes: Vec<Vec<f32>>,
     controls: Vec<Option<Controls>>,
     tastes: Vec<Taste>,
+    repeats: Vec<Option<Repeats>>,
     steering: Option<Steering>,
     velocities: Velocities,
 }
@@ -431,6 +434,7 @@ impl<'a> Pieces<'a> {
             codes: Vec::new(),
             controls: Vec::new(),
             tastes: Vec::new(),
+            repeats: Vec::new(),
             steering: None,
             velocities: Velocities::Own,
         }
@@ -524,7 +528,8 @@ impl Making {
     /// that of all pieces.
     fn make(&self, mut engine: Engine, pieces: Pieces<'_>) -> anyhow::Result<()> {
         let config = engine.config().clone();
-        let Pieces { mode, seed, codes, mut controls, tastes, steering, velocities } = pieces;
+        let Pieces { mode, seed, codes, mut controls, tastes, repeats, steering, velocities } =
+            pieces;
         if let [all] = controls.as_slice() {
             controls = vec![all.clone(); codes.len()];
         }
@@ -532,7 +537,7 @@ impl Making {
         let progress = ProgressBar::new(steps as u64);
         progress.set_style(ProgressStyle::with_template("{bar:30} {percent:>3} % {eta}")?);
         let (temperature, batch_size) = (self.temperature, self.batch_size.into());
-        let settings = Settings { temperature, batch_size, seed, tastes, steering };
+        let settings = Settings { temperature, batch_size, seed, tastes, steering, repeats };
         let decoded = decode(&mut engine, &codes, &controls, &settings, &mut |examples| {
             progress.inc(examples as u64);
         })

@@ -177,6 +177,7 @@ impl Command {
                 seed: self.seed,
                 tastes: Vec::new(),
                 steering: None,
+                repeats: Vec::new(),
             };
             decode(engine, &codes, &controls, &settings, &mut |_| {})
         };

@@ -87,8 +87,14 @@ pub fn of_codes(
     let samples = codes.len();
     let controls: Vec<_> =
         (0..samples).map(|index| windows[index % windows.len()].controls.clone()).collect();
-    let settings =
-        Settings { temperature, batch_size: BATCH, seed, tastes: Vec::new(), steering: None };
+    let settings = Settings {
+        temperature,
+        batch_size: BATCH,
+        seed,
+        tastes: Vec::new(),
+        steering: None,
+        repeats: Vec::new(),
+    };
     let mut decoded = decode(engine, codes, &controls, &settings, &mut |_| {})?;
     let clips: Vec<Clip> = decoded.iter().map(|tokens| to_clip(&config, tokens)).collect();
     let data: Vec<Clip> = windows.iter().map(|window| to_clip(&config, &window.tokens)).collect();
