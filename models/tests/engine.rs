@@ -6,10 +6,11 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use interlude_models::config;
-use interlude_models::engine::{DecodeSettings, EngineError, Taste};
+use interlude_models::engine::{DecodeSettings, EngineError, Repeats, Taste};
 use interlude_models::network::Part;
 use interlude_models::package::{INFO_FILE, ModelInfo, Package, PackageError};
 use interlude_models::runtime::Provider;
+use interlude_models::steering::{Kept, Lock, Steering};
 use interlude_models::tokens::{Controls, Tokens};
 
 mod small;
@@ -92,6 +93,42 @@ fn tastes_hold_scale_and_range() {
     let settings = DecodeSettings { tastes: vec![taste], ..drums.settings(0.0, &[0]) };
     let error = engine.decode(&drums.codes(1), &settings, &mut |_| ControlFlow::Continue(()));
     assert!(matches!(error, Err(EngineError::Settings(_))), "drums have no scale");
+}
+
+// What repeats a loop is one, whatever the code and the temperature, and feeds back into the rest; an
+// example that keeps some of a pattern, or repeats nothing, is decoded as ever.
+#[test]
+fn repeated_bars_are_equal() {
+    let model = Model::new("hierdec-trio_16bar");
+    let mut engine = model.engine().expect("loaded");
+    let z = model.codes(3);
+    let step = |step: u16| [2 + step % 16, 2 + step % 32, 1 + step / 16];
+    let clip = Tokens::Trio((0..256).map(step).collect());
+    let repeats = Repeats::of(&model.config, &[&clip]);
+    let plain = model.settings(0.8, &[0, 1, 2]);
+    let kept = Kept { pattern: clip, locks: vec![Lock::Rhythm(0.5)], seed: 1 };
+    let kept = Steering { kept: Some(kept), ..Steering::default() };
+    let steering = vec![Steering::default(), Steering::default(), kept];
+    let without = DecodeSettings { steering, ..plain };
+    let with = DecodeSettings { repeats: vec![repeats.clone(), None, repeats], ..without.clone() };
+    let (without, with) = (decode(&mut engine, &z, &without), decode(&mut engine, &z, &with));
+    assert_eq!((&without[1], &without[2]), (&with[1], &with[2]));
+    assert_ne!(without[0], with[0]);
+    let Tokens::Trio(steps) = &with[0] else { panic!("a trio") };
+    // Before its first note a voice is as silent as after the end of one.
+    let onsets = |voice: usize, bar: usize| -> Vec<u16> {
+        let bar = &steps[16 * bar..16 * (bar + 1)];
+        bar.iter().map(|step| if step[voice] > 1 { step[voice] } else { 0 }).collect()
+    };
+    for bar in 0..16 {
+        assert_eq!(onsets(0, bar), onsets(0, 0), "{bar}");
+        assert_eq!(onsets(1, bar), onsets(1, bar % 2), "{bar}");
+    }
+    let drums = |bar: usize| steps[16 * bar..16 * (bar + 1)].iter().map(|step| step[2]);
+    assert!((1..16).any(|bar| !drums(bar).eq(drums(0))), "drums that do not repeat are free");
+    let few = DecodeSettings { repeats: vec![None], ..model.settings(0.0, &[0, 1, 2]) };
+    let error = engine.decode(&z, &few, &mut |_| ControlFlow::Continue(()));
+    assert!(matches!(error, Err(EngineError::Settings(_))), "one for each");
 }
 
 // An empty batch is an empty answer.
