@@ -6,11 +6,12 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
+use interlude_models::runtime::Provider;
 
 use crate::{
     notices,
     platform::{Bundle, System},
-    runtime::Origin,
+    runtime::{self, Origin},
     workspace::{self, MODELS, beside, copy, replace, run},
 };
 
@@ -38,6 +39,10 @@ pub struct BundleCommand {
     /// Model folder to bundle instead of those in models/pretrained; may be repeated.
     #[arg(long, value_name = "FOLDER")]
     pub model: Vec<PathBuf>,
+    /// Execution provider that the plug-in may use besides the CPU; its feature is built in, and the
+    /// runtime that has it is bundled.
+    #[arg(long, default_value = Provider::Cpu.name(), value_parser = runtime::provider())]
+    pub provider: Provider,
     /// Where ONNX Runtime comes from.
     #[command(flatten)]
     pub runtime: Origin,
@@ -80,6 +85,7 @@ impl BundleCommand {
             features: Vec::new(),
             out: None,
             model: Vec::new(),
+            provider: Provider::Cpu,
             runtime: Origin::default(),
         }
     }
@@ -94,7 +100,7 @@ impl BundleCommand {
     /// # Errors
     /// When the runtime or the model is missing, or the build fails.
     pub fn run(&self) -> Result<Bundled> {
-        let runtime = self.runtime.get()?;
+        let runtime = self.runtime.get_for(self.provider)?;
         let models = if self.model.is_empty() { shipped()? } else { self.model.clone() };
         for model in &models {
             ensure!(
@@ -128,8 +134,10 @@ impl BundleCommand {
         if !self.debug {
             cargo.arg("--release");
         }
-        if !self.features.is_empty() {
-            cargo.arg("--features").arg(self.features.join(","));
+        let provider = (self.provider != Provider::Cpu).then(|| self.provider.name().to_owned());
+        let features: Vec<String> = self.features.iter().cloned().chain(provider).collect();
+        if !features.is_empty() {
+            cargo.arg("--features").arg(features.join(","));
         }
         run(&mut cargo)?;
         let profile = if self.debug { "debug" } else { "release" };

@@ -3,12 +3,13 @@
 use std::{path::PathBuf, process::Command};
 
 use anyhow::{Result, ensure};
+use interlude_models::runtime::Provider;
 
 use crate::{
     bundle::{Built, lay_out, shipped},
     doctor,
     platform::Bundle,
-    runtime::Origin,
+    runtime::{self, Origin},
     workspace::{self, beside, replace, run},
 };
 
@@ -27,6 +28,9 @@ pub struct Play {
     /// Build without optimisation.
     #[arg(long)]
     debug: bool,
+    /// Execution provider that the program may use besides the CPU.
+    #[arg(long, default_value = Provider::Cpu.name(), value_parser = runtime::provider())]
+    provider: Provider,
     /// Where ONNX Runtime comes from.
     #[command(flatten)]
     runtime: Origin,
@@ -43,7 +47,7 @@ impl Play {
     /// with an error.
     pub fn run(&self) -> Result<()> {
         doctor::ready_for_standalone(!self.runtime.no_install, !self.build_only)?;
-        let runtime = self.runtime.get()?;
+        let runtime = self.runtime.get_for(self.provider)?;
         let built = self.build()?;
         let name = if cfg!(windows) { "Interlude.exe" } else { "Interlude" };
         let folder = if self.debug { "standalone-debug" } else { "standalone" };
@@ -67,7 +71,11 @@ impl Play {
     fn build(&self) -> Result<Built> {
         let mut cargo = workspace::cargo();
         cargo.args(["build", "--package", "interlude-plugin", "--bin", "interlude-standalone"]);
-        cargo.args(["--features", FEATURE]);
+        let mut features = FEATURE.to_owned();
+        if self.provider != Provider::Cpu {
+            features = format!("{features},interlude-plugin/{}", self.provider.name());
+        }
+        cargo.args(["--features", &features]);
         if !self.debug {
             cargo.arg("--release");
         }

@@ -12,31 +12,11 @@ use ort::environment::{Environment, EnvironmentBuilder};
 use ort::logging::LogLevel;
 use ort::session::Session;
 use ort::session::builder::SessionBuilder;
-use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// An execution provider of ONNX Runtime: what computes a graph.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Provider {
-    /// The CPU; always available.
-    #[default]
-    Cpu,
-    /// An NVIDIA GPU; needs the feature `cuda` and a runtime built with it.
-    Cuda,
-    /// A GPU on Windows; needs the feature `directml` and a runtime built with it.
-    DirectMl,
-}
+mod provider;
 
-impl std::fmt::Display for Provider {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Cpu => "CPU",
-            Self::Cuda => "CUDA",
-            Self::DirectMl => "DirectML",
-        })
-    }
-}
+pub use provider::{Provider, UnknownProvider, list};
 
 /// Minor version of the oldest supported ONNX Runtime, 1.x.
 pub const OLDEST_MINOR_VERSION: u32 = ort::MINOR_VERSION;
@@ -193,40 +173,55 @@ impl Runtime {
         &self.path
     }
 
+    /// The providers that this runtime offers and this build has, in the order of [`Provider::ALL`].
+    /// That one is offered does not say that it starts: it may lack its driver.
+    #[expect(clippy::unused_self, reason = "only a started runtime can be asked")]
+    pub fn available(&self) -> Vec<Provider> {
+        Provider::ALL.into_iter().filter(|provider| provider.is_offered()).collect()
+    }
+
     /// Options for a session: the provider, the threads of one operator (0 leaves the choice to the
     /// runtime), and no spinning threads.
     ///
     /// # Errors
-    /// [`RuntimeError::Provider`] when this build or this runtime lacks the provider.
+    /// [`RuntimeError::Provider`] when this build or this runtime lacks the provider, or it does not
+    /// start.
     pub fn session(
         &self,
         provider: Provider,
         threads: usize,
     ) -> Result<SessionBuilder, RuntimeError> {
         let failed = |reason: String| RuntimeError::Provider { provider, reason };
-        let builder = Session::builder(&self.environment)
-            .map_err(|error| failed(error.to_string()))?
-            .with_intra_threads(threads)
-            .map_err(|error| failed(error.to_string()))?
-            .with_intra_op_spinning(false)
-            .map_err(|error| failed(error.to_string()))?;
-        match provider {
-            Provider::Cpu => Ok(builder),
-            #[cfg(feature = "cuda")]
-            Provider::Cuda => builder
-                .with_execution_providers([ort::ep::CUDA::default().build().error_on_failure()])
-                .map_err(|error| failed(error.to_string())),
-            #[cfg(feature = "directml")]
-            Provider::DirectMl => builder
-                .with_execution_providers([ort::ep::DirectML::default().build().error_on_failure()])
-                .map_err(|error| failed(error.to_string())),
-            #[cfg(not(all(feature = "cuda", feature = "directml")))]
-            _ => Err(failed(format!(
-                "this build does not include it; build with `--features {}`",
-                provider.to_string().to_lowercase()
-            ))),
+        let name = provider.name();
+        if !provider.is_built() {
+            return Err(failed(format!(
+                "this build does not include it; build with `--features {name}`"
+            )));
         }
+        if !provider.is_offered() {
+            let offered: Vec<String> = self.available().iter().map(ToString::to_string).collect();
+            return Err(failed(format!(
+                "the ONNX Runtime {} at `{}` has only {}; `cargo xtask runtime --provider {name}` \
+                 gets one that has it",
+                self.version,
+                self.path.display(),
+                list(offered.iter().map(String::as_str)),
+            )));
+        }
+        let refused = |error: ort::Error| failed(first_line(&error));
+        let builder = Session::builder(&self.environment)
+            .map_err(refused)?
+            .with_intra_threads(threads)
+            .map_err(|error| refused(error.into()))?
+            .with_intra_op_spinning(false)
+            .map_err(|error| refused(error.into()))?;
+        provider.add_to(builder).map_err(refused)
     }
+}
+
+/// The first line of the runtime's message, which can be long.
+pub fn first_line(error: &ort::Error) -> String {
+    error.message().lines().next().unwrap_or_default().trim().to_owned()
 }
 
 /// The name that the platform gives the library.

@@ -14,7 +14,7 @@ use crate::config::Config;
 use crate::network::Part;
 use crate::network::interface::Port;
 use crate::package::Package;
-use crate::runtime::Runtime;
+use crate::runtime::{Runtime, first_line};
 
 /// A loaded graph.
 #[derive(Debug)]
@@ -283,9 +283,4 @@ mod scan {
         let plain = matches!(components.next(), Some(Component::Normal(_)));
         plain && components.next().is_none() && !location.contains(['\\', ':'])
     }
-}
-
-/// The first line of the runtime's message, which can be long.
-fn first_line(error: &ort::Error) -> String {
-    error.message().lines().next().unwrap_or_default().trim().to_owned()
 }

@@ -60,11 +60,7 @@ impl Device {
             own.insert(name.clone(), copy);
         }
         let inputs = Inputs::of(&built.model, |name| !own.contains_key(name))?;
-        let memory = memory(match provider {
-            Provider::Cpu => AllocationDevice::CPU,
-            Provider::Cuda => AllocationDevice::CUDA,
-            Provider::DirectMl => AllocationDevice::DIRECTML,
-        })?;
+        let memory = memory(provider.memory())?;
         let updates = built.updates.into_iter().map(|update| (update.input, update.output));
         Ok(Self { session, binding, inputs, memory, state: own, updates: updates.collect() })
     }

@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use interlude_models::package::Package;
 use interlude_models::runtime::Provider;
 use interlude_models::weights::Weights;
@@ -16,13 +17,9 @@ pub struct Shared {
 }
 
 /// The execution provider of a command line.
-pub(super) fn provider(text: &str) -> Result<Provider, String> {
-    match text {
-        "cpu" => Ok(Provider::Cpu),
-        "cuda" => Ok(Provider::Cuda),
-        "directml" => Ok(Provider::DirectMl),
-        _ => Err("it is cpu, cuda or directml".to_owned()),
-    }
+pub(super) fn provider() -> impl TypedValueParser<Value = Provider> {
+    PossibleValuesParser::new(Provider::ALL.map(Provider::name))
+        .try_map(|name| name.parse::<Provider>())
 }
 
 /// The weights of a model: those that `interlude train` writes beside its folder, or else those that

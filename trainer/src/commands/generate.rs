@@ -50,8 +50,8 @@ pub(super) struct Model {
     /// The model folder, as `interlude import` or `interlude train` writes it.
     #[arg(long, value_name = "DIR")]
     model: PathBuf,
-    /// Execution provider: cpu, cuda or directml.
-    #[arg(long, default_value = "cpu", value_parser = common::provider)]
+    /// Execution provider.
+    #[arg(long, default_value = Provider::Cpu.name(), value_parser = common::provider())]
     provider: Provider,
     /// Threads of one operator; 0 takes as many as there are cores.
     #[arg(long, default_value_t = 0)]

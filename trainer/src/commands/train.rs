@@ -69,8 +69,8 @@ pub struct Train {
     /// sessions otherwise.
     #[arg(long, value_enum, default_value_t = Choice::Auto)]
     backend: Choice,
-    /// Execution provider: cpu, cuda or directml. Evaluations run on the CPU.
-    #[arg(long, default_value = "cpu", value_parser = common::provider)]
+    /// Execution provider of the steps. Evaluations run on the CPU.
+    #[arg(long, default_value = Provider::Cpu.name(), value_parser = common::provider())]
     provider: Provider,
     /// Threads; 0 means one for each core.
     #[arg(long, default_value_t = 0)]
