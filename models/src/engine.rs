@@ -388,6 +388,25 @@ impl Engine {
         }
     }
 
+    /// Runs each graph on an empty window, so that what a provider does in its first runs, such as
+    /// compiling kernels, is done, and a provider that cannot run the model fails here.
+    ///
+    /// # Errors
+    /// [`EngineError::Run`] when a graph fails.
+    pub fn warm_up(&mut self) -> Result<(), EngineError> {
+        let config = &self.config;
+        let (window, size) = (config.hparams.max_seq_len, config.hparams.z_size);
+        let steps = window.min(2);
+        let controls = Controls::none(config, steps).map(|controls| vec![controls]);
+        let empty = || vec![Vec::new()];
+        let inputs = EncoderInputs { rows: empty(), controls: empty(), lengths: vec![window] };
+        self.encode_rows(&inputs)?;
+        let steps = Some(steps);
+        let settings = DecodeSettings { controls, steps, ..DecodeSettings::default() };
+        self.decode(&[vec![0.0; size]], &settings, &mut |_| ControlFlow::Continue(()))?;
+        Ok(())
+    }
+
     /// Number of steps to decode, when the settings fit the examples.
     fn check_settings(
         &self,

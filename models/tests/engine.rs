@@ -36,6 +36,20 @@ fn every_configuration_decodes_and_encodes() {
     }
 }
 
+// Every configuration warms up, and decodes afterwards what it decodes without.
+#[test]
+fn every_configuration_warms_up() {
+    for config in config::all() {
+        let model = Model::new(&config.name);
+        let (codes, settings) = (model.codes(1), model.settings(1.0, &[3]));
+        let mut cold = model.engine().expect("loaded");
+        let mut warm = model.engine().expect("loaded");
+        warm.warm_up().expect("it runs");
+        let decoded = [&mut cold, &mut warm].map(|engine| decode(engine, &codes, &settings));
+        assert_eq!(decoded[0], decoded[1], "{}", config.name);
+    }
+}
+
 // The same keys give the same music, alone or in a batch; other keys, other music.
 #[test]
 fn keys_decide_the_music() {

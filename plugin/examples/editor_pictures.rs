@@ -8,8 +8,10 @@ use egui::epaint::{ImageData, ImageDelta, Primitive, Vertex};
 use egui::{Color32, Pos2, Rect, TextureId, pos2, vec2};
 use image::{Rgba, RgbaImage};
 use interlude_models::clip::{Clip, Note};
+use interlude_models::runtime::Provider;
 use interlude_plugin::editor::{
-    Capture, EditorState, EngineView, ParameterView, PatternView, SlotView, StyleView, View, draw,
+    Capture, Choice, EditorState, EngineView, ParameterView, PatternView, SlotView, StyleView,
+    View, draw,
 };
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -31,6 +33,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         ("drums", drums(), default, 1.0, None),
         ("trio", trio(), default, 1.0, None),
         ("models", playing(), default, 1.0, Some(model_menu)),
+        ("providers", providers(), default, 1.0, Some(model_menu)),
         ("style", learnt(None), default, 1.0, Some(style_menu)),
         ("sound", playing(), default, 1.0, Some(pos2(330.0, 27.0))),
         ("sound-2x", playing(), default, 2.0, Some(pos2(330.0, 27.0))),
@@ -111,6 +114,20 @@ fn trio() -> View {
         let notes = clip.notes.iter().copied().chain(drums).chain(bass).collect();
         *clip = Clip::new(notes, clip.length);
     }
+    view
+}
+
+/// With a graphics card to choose, which does not start.
+fn providers() -> View {
+    let mut view = playing();
+    let [cpu, cuda] = [Provider::Cpu, Provider::Cuda].map(Choice::Only);
+    view.engine.choices = vec![Choice::Automatic, cpu, cuda];
+    view.engine.chosen = cuda;
+    view.message = Some(
+        "CUDA cannot be used: libcudart.so.13 cannot be opened. Check its driver and libraries. The \
+         CPU plays instead."
+            .into(),
+    );
     view
 }
 

@@ -33,6 +33,7 @@ use crate::shape::Attribute;
 use crate::slots::{Position, SLOTS};
 use crate::sound::PARTS;
 
+pub use crate::provider::Choice;
 pub use crate::slots::SlotId;
 
 pub use view::{

@@ -12,7 +12,7 @@
 //! | [`slots`] | the clips' slots, and where the morph lies between them |
 //! | [`params`], [`table`], [`state`] | parameters, what each is, and what a project saves |
 //! | [`host`] | notifications of the host |
-//! | [`resources`] | ONNX Runtime and models on disk |
+//! | [`resources`], [`provider`] | ONNX Runtime and models on disk; what is to compute |
 //! | [`editor`], [`window`], [`surface`] | the editor as a function of plain data, its connection, its window |
 //! | [`standalone`] | a host of one plug-in, for the stand-alone program |
 
@@ -26,6 +26,7 @@ pub mod memory;
 pub mod params;
 pub mod player;
 pub mod plugin;
+pub mod provider;
 pub mod resources;
 pub mod shape;
 pub mod shared;

@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 use crate::{
     link::Signals,
     player::Settings,
+    provider::Choice,
     resources::InstalledModel,
     shape::Attribute,
     slots::{SLOTS, SlotId},
@@ -37,6 +38,8 @@ pub enum Command {
     Draw(SlotId, u64),
     /// Remember the folder of the file browser for the user's next editor.
     RememberFolder(PathBuf),
+    /// Compute with what the user of this machine has chosen, and remember it.
+    Compute(Choice),
     /// Look again which models there are.
     ListModels,
     /// Show what a cycle would play, where the host does not ask: its number, and what it would be
@@ -55,6 +58,10 @@ pub struct Status {
     pub model: Option<String>,
     /// The execution provider that really runs; empty while none does.
     pub provider: String,
+    /// What the user of this machine has chosen to compute with.
+    pub provider_choice: Choice,
+    /// Why the CPU computes in place of what was chosen, and how to mend it.
+    pub provider_problem: Option<String>,
     /// Version of ONNX Runtime; empty while none is started.
     pub runtime: String,
     /// Which attributes the model can change.
@@ -85,11 +92,11 @@ pub struct Status {
 
 impl Status {
     /// What the user should know: what was wrong with the latest clip, is wrong with those in the
-    /// slots, with the model, and with the preview.
+    /// slots, with the model, with what computes, and with the preview.
     pub fn message(&self) -> Option<String> {
         let problems: Vec<&str> = std::iter::once(&self.clip_problem)
             .chain(&self.slot_problems)
-            .chain([&self.model_problem, &self.sound_problem])
+            .chain([&self.model_problem, &self.provider_problem, &self.sound_problem])
             .flatten()
             .map(String::as_str)
             .collect();

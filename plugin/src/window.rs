@@ -142,6 +142,8 @@ impl Window {
         });
         self.view.engine = EngineView {
             provider: status.provider.clone(),
+            choices: status.provider_choice.offered(),
+            chosen: status.provider_choice,
             runtime: status.runtime.clone(),
             loading: status.loading,
             decode_ms: status.decode_ms,
@@ -300,6 +302,7 @@ impl Window {
                     worker.command(Command::Retry);
                 }
             }
+            Action::Compute(choice) => worker.command(Command::Compute(choice)),
             Action::ExportPattern(path) => {
                 worker.command(Command::Export(self.seen.request, path));
             }
@@ -358,6 +361,7 @@ mod tests {
             (Action::ChooseModel(0), 1),
             (Action::ChooseModel(7), 0),
             (Action::StopLearning, 0),
+            (Action::Compute(editor::Choice::Automatic), 0),
         ] {
             let before = edits.load(Ordering::Relaxed);
             window.perform(action.clone());

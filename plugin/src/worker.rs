@@ -8,6 +8,7 @@ use std::{
     collections::VecDeque,
     ops::ControlFlow,
     panic::{AssertUnwindSafe, catch_unwind},
+    path::PathBuf,
     sync::{Arc, atomic::Ordering},
     time::{Duration, Instant},
 };
@@ -19,6 +20,7 @@ use crate::{
     capture::Take,
     link::{Signals, ToAudio},
     player::{Lane, Pattern, Request},
+    provider::{Choice, UnknownChoice},
     resources,
     shared::{Command, PREVIEW, Shared},
     slots::{SLOTS, SlotId},
@@ -26,6 +28,7 @@ use crate::{
 };
 
 mod advice;
+mod compute;
 mod files;
 mod ideas;
 mod inbox;
@@ -66,7 +69,7 @@ const LOADING_PAUSE: Duration = Duration::from_millis(1);
 /// Runs the worker until the plug-in is dropped.
 fn run(shared: &Arc<Shared>, inbox: Inbox) {
     let signals = Arc::clone(&shared.signals);
-    let mut worker = Worker::new(Arc::clone(shared), inbox);
+    let mut worker = Worker::new(Arc::clone(shared), inbox, resources::user_folder());
     while !worker.inbox.quits() {
         // Native libraries are at work here: should one of them panic, the music goes on.
         match catch_unwind(AssertUnwindSafe(|| worker.turn())) {
@@ -85,13 +88,21 @@ fn run(shared: &Arc<Shared>, inbox: Inbox) {
 struct Worker {
     shared: Arc<Shared>,
     inbox: Inbox,
+    /// The user's own folder, where choices are remembered.
+    user_folder: Option<PathBuf>,
+    /// What is to compute.
+    choice: Choice,
+    /// What was wrong with the choice that was remembered.
+    choice_problem: Option<String>,
     outbox: VecDeque<ToAudio>,
     trace: Trace,
     model: Option<Model>,
     /// What projects call the model in use.
     model_name: String,
-    /// The model that was loaded or tried last.
-    tried: Option<String>,
+    /// What was to compute when it was loaded.
+    model_choice: Choice,
+    /// The model that was loaded or tried last, and what was to compute.
+    tried: Option<(String, Choice)>,
     loading: Option<Loading>,
     /// Revision of the project that has been followed.
     revision: Option<u64>,
@@ -109,21 +120,34 @@ struct Worker {
 }
 
 impl Worker {
-    fn new(shared: Arc<Shared>, inbox: Inbox) -> Self {
-        let preferences = resources::user_folder()
-            .map_or_else(Preferences::default, |place| Preferences::read(&place));
+    fn new(shared: Arc<Shared>, inbox: Inbox, user_folder: Option<PathBuf>) -> Self {
+        let preferences = user_folder.as_deref().map(Preferences::read).unwrap_or_default();
+        let choice = match preferences.provider.as_str() {
+            "" => Ok(Choice::default()),
+            name => name.parse::<Choice>(),
+        };
+        let file = user_folder.as_deref().map(Preferences::file).unwrap_or_default();
+        let told = |error: &UnknownChoice| {
+            format!("{error} `{}` names it; the best that works is taken instead.", file.display())
+        };
+        let choice_problem = choice.as_ref().err().map(told);
         {
             let mut status = shared.status.lock();
             status.models = resources::models();
             status.folder = preferences.folder;
+            status.provider_choice = *choice.as_ref().unwrap_or(&Choice::default());
         }
         Self {
             shared,
             inbox,
+            user_folder,
+            choice: choice.unwrap_or_default(),
+            choice_problem,
             outbox: VecDeque::new(),
             trace: Trace::from_environment(),
             model: None,
             model_name: String::new(),
+            model_choice: Choice::default(),
             tried: None,
             loading: None,
             revision: None,
@@ -147,6 +171,26 @@ impl Worker {
 
     /// Does what there is to do; `false` when that is nothing.
     fn turn(&mut self) -> bool {
+        let busy = self.work();
+        self.tell_provider();
+        busy
+    }
+
+    /// Tells when the provider has failed and the CPU has taken its place.
+    fn tell_provider(&mut self) {
+        let Some(model) = &mut self.model else { return };
+        if !model.compute().take_changed() {
+            return;
+        }
+        let (provider, problem) =
+            (model.provider().to_string(), model.compute().problem().map(str::to_owned));
+        self.trace.write(&json!({"event": "error", "message": &problem}));
+        let mut status = self.shared.status.lock();
+        status.provider = provider;
+        status.provider_problem = problem;
+    }
+
+    fn work(&mut self) -> bool {
         self.send();
         // Requests first: what the project said when one was made is then followed before it is
         // answered.
@@ -260,9 +304,14 @@ impl Worker {
                 self.wanted.push_back(Wanted { slot, number, attempt: 0 });
             }
             Command::RememberFolder(folder) => {
-                if let Some(place) = resources::user_folder() {
-                    Preferences { folder: Some(folder) }.write(&place);
-                }
+                self.prefer(|choices| choices.folder = Some(folder));
+            }
+            Command::Compute(choice) => {
+                self.prefer(|choices| choice.name().clone_into(&mut choices.provider));
+                self.choice = choice;
+                self.choice_problem = None;
+                self.shared.status.lock().provider_choice = choice;
+                self.revision = None;
             }
             Command::ListModels => self.shared.status.lock().models = resources::models(),
             Command::Retry => {
@@ -271,6 +320,13 @@ impl Worker {
                     self.revision = None;
                 }
             }
+        }
+    }
+
+    /// Remembers a choice of the user's.
+    fn prefer(&self, change: impl FnOnce(&mut Preferences)) {
+        if let Some(place) = &self.user_folder {
+            Preferences::change(place, change);
         }
     }
 
@@ -299,11 +355,14 @@ impl Worker {
             self.model = None;
             self.model_name.clear();
         }
-        if self.tried.is_some() && self.model.is_some() && self.model_name == state.model {
+        let another = self.tried.as_ref().is_some_and(|(model, _)| *model != state.model);
+        if another && self.model.is_some() && self.model_name == state.model {
             // Chosen again while another one was being loaded.
-            self.tried = Some(state.model.clone());
+            self.tried = Some((state.model.clone(), self.model_choice));
         }
-        if self.loading.is_none() && self.tried.as_ref() != Some(&state.model) {
+        let wanted = (&state.model, self.choice);
+        let tried = self.tried.as_ref().map(|(model, choice)| (model, *choice));
+        if self.loading.is_none() && tried != Some(wanted) {
             let installed = resources::models().into_iter().map(|model| model.name);
             if let Some(model) = state.model_instead(installed) {
                 self.shared.song.change_if(revision, |state| state.model = model);

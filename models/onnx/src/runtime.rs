@@ -79,7 +79,34 @@ pub enum RuntimeError {
         /// Its message.
         reason: String,
     },
-    /// The provider is not part of this build or of the runtime.
+    /// The provider is not part of this build.
+    #[error(
+        "{provider} cannot be used: this build does not include it; build with `--features {}`",
+        provider.name()
+    )]
+    NotBuilt {
+        /// The provider asked for.
+        provider: Provider,
+    },
+    /// The provider is not part of the runtime.
+    #[error(
+        "{provider} cannot be used: the ONNX Runtime {version} at `{}` has only {}; `cargo xtask \
+         runtime --provider {}` gets one that has it",
+        path.display(),
+        names(available),
+        provider.name()
+    )]
+    NotOffered {
+        /// The provider asked for.
+        provider: Provider,
+        /// Those that there are.
+        available: Vec<Provider>,
+        /// Version of the runtime.
+        version: String,
+        /// Its library.
+        path: PathBuf,
+    },
+    /// The provider does not start, for want of its driver for instance.
     #[error("{provider} cannot be used: {reason}")]
     Provider {
         /// The provider asked for.
@@ -175,7 +202,6 @@ impl Runtime {
 
     /// The providers that this runtime offers and this build has, in the order of [`Provider::ALL`].
     /// That one is offered does not say that it starts: it may lack its driver.
-    #[expect(clippy::unused_self, reason = "only a started runtime can be asked")]
     pub fn available(&self) -> Vec<Provider> {
         Provider::ALL.into_iter().filter(|provider| provider.is_offered()).collect()
     }
@@ -184,31 +210,26 @@ impl Runtime {
     /// runtime), and no spinning threads.
     ///
     /// # Errors
-    /// [`RuntimeError::Provider`] when this build or this runtime lacks the provider, or it does not
-    /// start.
+    /// [`RuntimeError::NotBuilt`] when this build lacks the provider, [`RuntimeError::NotOffered`] when
+    /// this runtime does, [`RuntimeError::Provider`] when it does not start.
     pub fn session(
         &self,
         provider: Provider,
         threads: usize,
     ) -> Result<SessionBuilder, RuntimeError> {
-        let failed = |reason: String| RuntimeError::Provider { provider, reason };
-        let name = provider.name();
         if !provider.is_built() {
-            return Err(failed(format!(
-                "this build does not include it; build with `--features {name}`"
-            )));
+            return Err(RuntimeError::NotBuilt { provider });
         }
         if !provider.is_offered() {
-            let offered: Vec<String> = self.available().iter().map(ToString::to_string).collect();
-            return Err(failed(format!(
-                "the ONNX Runtime {} at `{}` has only {}; `cargo xtask runtime --provider {name}` \
-                 gets one that has it",
-                self.version,
-                self.path.display(),
-                list(offered.iter().map(String::as_str)),
-            )));
+            return Err(RuntimeError::NotOffered {
+                provider,
+                available: self.available(),
+                version: self.version.clone(),
+                path: self.path.clone(),
+            });
         }
-        let refused = |error: ort::Error| failed(first_line(&error));
+        let refused =
+            |error: ort::Error| RuntimeError::Provider { provider, reason: first_line(&error) };
         let builder = Session::builder(&self.environment)
             .map_err(refused)?
             .with_intra_threads(threads)
@@ -222,6 +243,11 @@ impl Runtime {
 /// The first line of the runtime's message, which can be long.
 pub fn first_line(error: &ort::Error) -> String {
     error.message().lines().next().unwrap_or_default().trim().to_owned()
+}
+
+fn names(providers: &[Provider]) -> String {
+    let names: Vec<String> = providers.iter().map(ToString::to_string).collect();
+    list(names.iter().map(String::as_str))
 }
 
 /// The name that the platform gives the library.

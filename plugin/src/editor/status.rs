@@ -113,8 +113,32 @@ fn model_menu(ui: &mut Ui, rect: Rect, view: &View, actions: &mut Vec<Action>) {
                     }
                 }
             });
+            providers(ui, view, actions);
         });
     response.on_hover_text("The model decides what lies between A and B.");
+}
+
+/// What computes, below the models, where there is something to choose.
+fn providers(ui: &mut Ui, view: &View, actions: &mut Vec<Action>) {
+    let engine = &view.engine;
+    if engine.choices.is_empty() {
+        return;
+    }
+    let (place, _) = ui.allocate_exact_size(vec2(ui.available_width(), 30.0), Sense::hover());
+    let line = Stroke::new(1.0, palette::LINE);
+    ui.painter().hline(place.x_range(), place.top() + 4.0, line);
+    let left = pos2(place.left() + 10.0, place.bottom() - 10.0);
+    let (small, room) = (palette::small(), place.width() - 20.0);
+    let text = "Computes on, for all projects";
+    let colour = palette::SECONDARY;
+    widget::text(ui.painter(), left, Align2::LEFT_CENTER, text, small, colour, room);
+    for (index, &choice) in engine.choices.iter().enumerate() {
+        let chosen = choice == engine.chosen;
+        if widget::menu_row(ui, ("provider", index), &choice.to_string(), chosen) {
+            actions.push(Action::Compute(choice));
+            ui.close();
+        }
+    }
 }
 
 /// The height that the message needs at `width`, or `None` when there is none to show.

@@ -5,6 +5,7 @@ use egui::{Event, Key, Modifiers, MouseWheelUnit, Pos2};
 use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use interlude_models::clip::{Clip, Note};
+use interlude_models::runtime::Provider;
 use proptest::prelude::*;
 
 use super::*;
@@ -209,6 +210,22 @@ fn models_are_chosen_from_the_menu() {
     assert_eq!(click(&mut harness, "another"), [Action::ChooseModel(1)]);
 }
 
+/// What computes is chosen below the models, where there is something to choose; it is no change of
+/// the model.
+#[test]
+fn providers_are_chosen_below_the_models() {
+    let mut harness = open(full());
+    click(&mut harness, "Model: mel-2bar");
+    assert!(harness.query_by_label("Automatic").is_none(), "there is nothing to choose");
+    click(&mut harness, "mel-2bar");
+    let cuda = Choice::Only(Provider::Cuda);
+    let engine = &mut harness.state_mut().view.engine;
+    engine.choices = vec![Choice::Automatic, Choice::Only(Provider::Cpu), cuda];
+    harness.run_steps(2);
+    assert_eq!(click(&mut harness, "Model: mel-2bar"), []);
+    assert_eq!(click(&mut harness, "CUDA"), [Action::Compute(cuda)]);
+}
+
 /// A message is shown, closed by the user, and stays closed until another one comes.
 #[test]
 fn messages_are_dismissed() {
@@ -373,6 +390,8 @@ fn views() -> impl Strategy<Value = View> {
     );
     let engine = ("[ -~]{0,20}", "[ -~]{0,20}", any::<bool>(), any::<Option<f32>>(), any::<u64>())
         .prop_map(|(provider, runtime, loading, decode_ms, late_cycles)| EngineView {
+            choices: if loading { Choice::Only(Provider::Cuda).offered() } else { Vec::new() },
+            chosen: Choice::default(),
             provider,
             runtime,
             loading,

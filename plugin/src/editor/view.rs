@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use interlude_models::clip::Clip;
 
 use crate::{
+    provider::Choice,
     shape::{Attribute, Shape},
     slots::{SLOTS, SlotId},
     sound::{Mix, Part},
@@ -163,6 +164,10 @@ impl StyleView {
 pub struct EngineView {
     /// The execution provider in use: "CPU", "CUDA"; empty while none runs.
     pub provider: String,
+    /// The providers that can be chosen; empty where there is nothing to choose.
+    pub choices: Vec<Choice>,
+    /// What was chosen to compute.
+    pub chosen: Choice,
     /// The version of ONNX Runtime: "1.32.0"; empty while none is started.
     pub runtime: String,
     /// Whether a model is being loaded.
@@ -179,6 +184,8 @@ impl Default for EngineView {
     fn default() -> Self {
         Self {
             provider: String::new(),
+            choices: Vec::new(),
+            chosen: Choice::default(),
             runtime: String::new(),
             loading: false,
             decode_ms: None,
@@ -247,6 +254,8 @@ pub enum Action {
     ForgetStyle,
     /// Use another model: its position in [`View::models`].
     ChooseModel(usize),
+    /// Compute with another provider, for all projects on this machine.
+    Compute(Choice),
     /// Write the playing pattern to a MIDI file.
     ExportPattern(PathBuf),
 }

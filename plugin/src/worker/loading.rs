@@ -12,6 +12,7 @@ use serde_json::json;
 
 use super::{Worker, milliseconds, model::Model};
 use crate::{
+    provider::Choice,
     resources,
     slots::SLOTS,
     state::{Latent, Slot, SongState},
@@ -21,6 +22,8 @@ use crate::{
 pub(super) struct Loading {
     /// What the project calls it.
     pub(super) name: String,
+    /// What is to compute.
+    pub(super) choice: Choice,
     pub(super) begun: Instant,
     pub(super) thread: JoinHandle<Result<Loaded, String>>,
 }
@@ -33,10 +36,15 @@ pub(super) struct Loaded {
 
 impl Loading {
     /// Begins to load the model that a project names; `waiting` is woken when that has ended.
-    pub(super) fn begin(name: &str, slots: Vec<Slot>, waiting: Thread) -> Result<Self, String> {
+    pub(super) fn begin(
+        name: &str,
+        choice: Choice,
+        slots: Vec<Slot>,
+        waiting: Thread,
+    ) -> Result<Self, String> {
         let wanted = name.to_owned();
         let load = move || {
-            let loaded = Loaded::new(&wanted, &slots);
+            let loaded = Loaded::new(&wanted, choice, &slots);
             waiting.unpark();
             loaded
         };
@@ -44,7 +52,7 @@ impl Loading {
         let thread = thread.map_err(|error| {
             format!("No thread could be started ({error}); close other programs and reload.")
         })?;
-        Ok(Self { name: name.to_owned(), begun: Instant::now(), thread })
+        Ok(Self { name: name.to_owned(), choice, begun: Instant::now(), thread })
     }
 
     /// Whether the model is ready or has failed.
@@ -62,8 +70,8 @@ impl Loading {
 }
 
 impl Loaded {
-    pub(super) fn new(name: &str, slots: &[Slot]) -> Result<Self, String> {
-        let mut model = Model::load(name)?;
+    pub(super) fn new(name: &str, choice: Choice, slots: &[Slot]) -> Result<Self, String> {
+        let mut model = Model::load(name, choice)?;
         let mut codes: [Option<(Clip, Vec<f32>)>; SLOTS] = Default::default();
         for (place, slot) in codes.iter_mut().zip(slots) {
             let Some(clip) = &slot.clip else { continue };
@@ -85,9 +93,9 @@ impl Loaded {
 impl Worker {
     /// Begins to load the model that the project names.
     pub(super) fn begin_loading(&mut self, state: &SongState) {
-        self.tried = Some(state.model.clone());
-        let loading = Loading::begin(&state.model, state.slots.clone(), std::thread::current());
-        match loading {
+        self.tried = Some((state.model.clone(), self.choice));
+        let (slots, waiting) = (state.slots.clone(), std::thread::current());
+        match Loading::begin(&state.model, self.choice, slots, waiting) {
             Ok(loading) => {
                 let mut status = self.shared.status.lock();
                 status.loading = true;
@@ -100,7 +108,8 @@ impl Worker {
 
     /// A model is ready, or has failed.
     pub(super) fn finish_loading(&mut self, loading: Loading) {
-        let (name, begun) = (loading.name.clone(), loading.begun);
+        let Loading { name, choice, begun, .. } = &loading;
+        let (name, choice, begun) = (name.clone(), *choice, *begun);
         let loaded = loading.finish();
         self.shared.status.lock().loading = false;
         // What the project says now is followed afterwards.
@@ -116,21 +125,24 @@ impl Worker {
                     "provider": loaded.model.provider().to_string(),
                     "load_ms": milliseconds(begun),
                 }));
+                self.model_choice = choice;
                 self.put_in_place(name, loaded);
             }
-            Err(problem) => self.model_failed(&name, problem),
+            Err(problem) => self.model_failed(&name, choice, problem),
         }
     }
 
     /// Uses a model from here on.
     fn put_in_place(&mut self, name: String, loaded: Loaded) {
-        let Loaded { model, codes } = loaded;
+        let Loaded { mut model, codes } = loaded;
         self.stop_learning();
         {
             let mut status = self.shared.status.lock();
             status.decode_ms = None;
             status.model = Some(name.clone());
             status.provider = model.provider().to_string();
+            let problem = model.compute().problem().map(str::to_owned);
+            status.provider_problem = problem.or_else(|| self.choice_problem.clone());
             status.runtime = model.runtime_version().to_owned();
             status.attributes = model.shaping().offers();
             status.model_problem = model.problem().map(str::to_owned);
@@ -156,15 +168,17 @@ impl Worker {
     }
 
     /// A model cannot be used: the one in use plays on, and the project names that again.
-    fn model_failed(&mut self, name: &str, problem: String) {
+    fn model_failed(&mut self, name: &str, choice: Choice, problem: String) {
         if self.model.is_some() {
             let kept = self.model_name.clone();
+            // The one in use would fail again where it was to be loaded anew, for another provider.
+            let used = if kept == name { choice } else { self.model_choice };
             self.shared.song.change(|state| {
                 if state.model == name {
                     state.model.clone_from(&kept);
                 }
             });
-            self.tried = Some(kept.clone());
+            self.tried = Some((kept.clone(), used));
             self.problem_with_model(format!("{problem} `{kept}` plays on."));
             return;
         }
@@ -173,6 +187,7 @@ impl Worker {
             status.decode_ms = None;
             status.model = None;
             status.provider.clear();
+            status.provider_problem = None;
             status.attributes = Default::default();
         }
         self.problem_with_model(problem);

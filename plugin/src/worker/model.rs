@@ -5,7 +5,7 @@ use std::{ops::ControlFlow, path::PathBuf, sync::Arc};
 use interlude_models::{
     clip::Clip,
     config::Config,
-    engine::{DecodeSettings, Engine, EngineOptions, NoiseKey, Posterior, Repeats},
+    engine::{DecodeSettings, Engine, NoiseKey, Posterior, Repeats},
     latent::{
         constraint::{self, Constraint},
         flow::{GUIDANCE, Origin, Place, Prior},
@@ -16,8 +16,8 @@ use interlude_models::{
     tokens::{self, Controls, Tokens},
 };
 
-use super::{reading, shaping::Shaping};
-use crate::{player::Request, resources, slots::SLOTS, state::Slot};
+use super::{compute::Compute, reading, shaping::Shaping};
+use crate::{player::Request, provider::Choice, resources, slots::SLOTS, state::Slot};
 
 /// A point in a model's latent space, with what the model is told beside it.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,7 +32,7 @@ pub(super) struct Point {
 
 /// A model that is ready.
 pub(super) struct Model {
-    engine: Engine,
+    compute: Compute,
     runtime: &'static Runtime,
     space: String,
     /// Moves codes of the prior to where music lies, where the model's folder has such an actor.
@@ -65,8 +65,9 @@ impl Meeting {
 const ORIGINS: usize = 2 * SLOTS;
 
 impl Model {
-    /// Starts ONNX Runtime if it does not run yet, and loads the model that a project names.
-    pub(super) fn load(name: &str) -> Result<Self, String> {
+    /// Starts ONNX Runtime if it does not run yet, and loads the model that a project names on what
+    /// was chosen to compute.
+    pub(super) fn load(name: &str, choice: Choice) -> Result<Self, String> {
         let dir = resources::resolve(name).ok_or_else(|| missing(name))?;
         let package = Package::open(&dir).map_err(|error| sentence(&error))?;
         // Without a choice of the user's the bundled library is taken by its path: an older one of
@@ -82,8 +83,8 @@ impl Model {
             ),
             error => sentence(&error),
         })?;
-        let options = EngineOptions { provider: Provider::Cpu, threads: 1 };
-        let engine = Engine::load(runtime, &package, &options).map_err(|error| sentence(&error))?;
+        let compute =
+            Compute::start(runtime, &package, choice).map_err(|error| sentence(&error))?;
         // Without a usable actor ideas are drawn as for a model that has none.
         let size = package.info.config.hparams.z_size;
         let constraint = Constraint::read(&package.dir.join(constraint::FILE), size).ok();
@@ -98,7 +99,7 @@ impl Model {
             Err(problem) => (None, Some(problem)),
         };
         Ok(Self {
-            engine,
+            compute,
             runtime,
             space: package.info.latent_space(),
             constraint,
@@ -117,7 +118,7 @@ impl Model {
 
     /// The model's configuration.
     pub(super) fn config(&self) -> &Config {
-        self.engine.config()
+        self.compute.engine().config()
     }
 
     /// Bars in a cycle.
@@ -132,7 +133,12 @@ impl Model {
 
     /// What computes.
     pub(super) fn provider(&self) -> Provider {
-        self.engine.provider()
+        self.compute.engine().provider()
+    }
+
+    /// The engine, with its way back to the CPU.
+    pub(super) fn compute(&mut self) -> &mut Compute {
+        &mut self.compute
     }
 
     /// The runtime that it runs in.
@@ -164,7 +170,7 @@ impl Model {
 
     fn locate_code(&mut self, slot: &Slot, known: Option<&[f32]>) -> Result<Point, String> {
         let clip = slot.clip.as_ref().ok_or("it is empty.")?;
-        let config = self.engine.config();
+        let config = self.compute.engine().config();
         let read = || reading::read(config, clip, slot.controls.as_ref());
         if let Some(code) = known {
             // Codes from a project count even if its clip has become unreadable.
@@ -186,9 +192,10 @@ impl Model {
         tokens: Tokens,
         controls: Option<&Controls>,
     ) -> Result<Posterior, String> {
+        let windows = [tokens];
         let posteriors = self
-            .engine
-            .encode(&[tokens], controls.map(std::slice::from_ref))
+            .compute
+            .run(|engine| engine.encode(&windows, controls.map(std::slice::from_ref)))
             .map_err(|error| error.to_string())?;
         posteriors.into_iter().next().ok_or_else(|| "it gave no code.".to_owned())
     }
@@ -275,16 +282,16 @@ impl Model {
             let windows: Vec<&Tokens> = point.windows.iter().map(AsRef::as_ref).collect();
             settings.repeats = vec![Repeats::of(self.config(), &windows)];
         }
+        let codes = [point.code];
         let mut broken = false;
-        let mut watch = |step: usize| {
-            let flow = on_step(step);
-            broken = flow.is_break();
-            flow
+        let decode = |engine: &mut Engine| {
+            engine.decode(&codes, &settings, &mut |step: usize| {
+                let flow = on_step(step);
+                broken = flow.is_break();
+                flow
+            })
         };
-        let decoded = self
-            .engine
-            .decode(&[point.code], &settings, &mut watch)
-            .map_err(|error| sentence(&error))?;
+        let decoded = self.compute.run(decode).map_err(|error| sentence(&error))?;
         let tokens = decoded.into_iter().next().filter(|_| !broken);
         Ok(tokens.map(|tokens| tokens::to_clip(self.config(), &tokens)))
     }
@@ -297,7 +304,7 @@ fn missing(name: &str) -> String {
 }
 
 /// An error as a sentence: a capital letter first, a full stop last.
-fn sentence(error: &dyn std::error::Error) -> String {
+pub(super) fn sentence(error: &dyn std::error::Error) -> String {
     let text = error.to_string();
     let mut letters = text.chars();
     let mut sentence: String = match letters.next() {

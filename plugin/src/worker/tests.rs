@@ -19,6 +19,9 @@ use interlude_models::{
 };
 
 use super::{loading::Loaded, *};
+
+mod providers;
+
 use crate::{
     link::{AudioEnd, link},
     player::{Lane, Link, Settings},
@@ -219,7 +222,8 @@ impl Steps {
         let shared = Shared::new(song);
         let (audio, end) = link(Arc::clone(&shared.signals));
         let (_, commands) = WorkerThread::never(Arc::clone(&shared));
-        let mut worker = Worker::new(shared, Inbox::new(end, commands, Arc::default()));
+        let inbox = Inbox::new(end, commands, Arc::default());
+        let mut worker = Worker::new(shared, inbox, Some(folder.0.join("user")));
         while worker.turn() {}
         Self { worker, audio, folder }
     }
@@ -270,11 +274,11 @@ impl Steps {
         let thread = std::thread::spawn(move || {
             // Dropped or used, the sender has had its time.
             let _ = receiver.recv();
-            Loaded::new(&model, &slots)
+            Loaded::new(&model, Choice::Automatic, &slots)
         });
-        self.worker.tried = Some(name.to_owned());
-        self.worker.loading =
-            Some(Loading { name: name.to_owned(), begun: Instant::now(), thread });
+        let (name, choice) = (name.to_owned(), Choice::Automatic);
+        self.worker.tried = Some((name.clone(), choice));
+        self.worker.loading = Some(Loading { name, choice, begun: Instant::now(), thread });
         sender
     }
 

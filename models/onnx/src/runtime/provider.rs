@@ -60,10 +60,12 @@ impl Provider {
             Self::Cpu => true,
             #[cfg(feature = "cuda")]
             Self::Cuda => ort::ep::CUDA::is_available().unwrap_or(false),
+            #[cfg(not(feature = "cuda"))]
+            Self::Cuda => false,
             #[cfg(feature = "directml")]
             Self::DirectMl => ort::ep::DirectML::is_available().unwrap_or(false),
-            #[cfg(not(all(feature = "cuda", feature = "directml")))]
-            _ => false,
+            #[cfg(not(feature = "directml"))]
+            Self::DirectMl => false,
         }
     }
 
@@ -77,19 +79,27 @@ impl Provider {
     }
 
     /// Lets sessions run on it, which are refused where it does not start. Without the feature they
-    /// run on the CPU, so [`Provider::is_built`] is asked first.
+    /// run on the CPU, so [`Provider::is_offered`] is asked first.
     pub(super) fn add_to(self, builder: SessionBuilder) -> Result<SessionBuilder, ort::Error> {
-        let added = match self {
+        match self {
+            Self::Cpu => Ok(builder),
             #[cfg(feature = "cuda")]
-            Self::Cuda => builder
-                .with_execution_providers([ort::ep::CUDA::default().build().error_on_failure()])?,
+            Self::Cuda => {
+                let provider = ort::ep::CUDA::default().build().error_on_failure();
+                Ok(builder.with_execution_providers([provider])?)
+            }
+            #[cfg(not(feature = "cuda"))]
+            Self::Cuda => Ok(builder),
             #[cfg(feature = "directml")]
-            Self::DirectMl => builder.with_memory_pattern(false)?.with_execution_providers([
-                ort::ep::DirectML::default().build().error_on_failure(),
-            ])?,
-            _ => builder,
-        };
-        Ok(added)
+            Self::DirectMl => {
+                let provider = ort::ep::DirectML::default().build().error_on_failure();
+                // Which it does not have, and would warn of.
+                let builder = builder.with_memory_pattern(false)?;
+                Ok(builder.with_execution_providers([provider])?)
+            }
+            #[cfg(not(feature = "directml"))]
+            Self::DirectMl => Ok(builder),
+        }
     }
 }
 
@@ -134,9 +144,10 @@ mod tests {
         for name in ["abacus", "", "CPU", "cuda "] {
             let message = name.parse::<Provider>().expect_err("no provider").to_string();
             assert!(message.contains(&format!("`{name}`")), "{message}");
-            assert!(message.contains("cpu, cuda and directml"), "{message}");
+            assert!(message.contains(&list(Provider::ALL.map(Provider::name))), "{message}");
         }
-        assert_eq!((list(["one"]), list([])), ("one".to_owned(), String::new()));
+        let lists = [list([]), list(["one"]), list(["one", "two"]), list(["one", "two", "three"])];
+        assert_eq!(lists, ["", "one", "one and two", "one, two and three"]);
     }
 
     // The CPU is in every build, the others where their feature is.
