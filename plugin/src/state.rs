@@ -292,12 +292,35 @@ impl<'a> PersistentField<'a, SongState> for Song {
     }
 }
 
+/// A small personal model, made without training.
+#[cfg(test)]
+pub(crate) fn small_style(space: &str) -> Style {
+    use interlude_models::weights::{Tensor, Weights};
+
+    let mut weights = Weights::default();
+    let shapes: [(&str, &[usize]); 10] = [
+        ("mean", &[3]),
+        ("scale", &[]),
+        ("encoder/0/kernel", &[3, 2]),
+        ("encoder/0/bias", &[2]),
+        ("encoder/1/kernel", &[2, 2]),
+        ("encoder/1/bias", &[2]),
+        ("decoder/0/kernel", &[1, 2]),
+        ("decoder/0/bias", &[2]),
+        ("decoder/1/kernel", &[2, 3]),
+        ("decoder/1/bias", &[3]),
+    ];
+    for (name, shape) in shapes {
+        let data = vec![0.1; shape.iter().product()];
+        weights.insert(name, Tensor { shape: shape.to_vec(), data });
+    }
+    let personal = Personal::of(space.to_owned(), weights).expect("a personal model");
+    Style { source: "3 files".to_owned(), personal: Arc::new(personal) }
+}
+
 #[cfg(test)]
 mod tests {
-    use interlude_models::{
-        clip::Note,
-        weights::{Tensor, Weights},
-    };
+    use interlude_models::clip::Note;
     use nice_plug::prelude::Params;
     use proptest::prelude::*;
 
@@ -331,37 +354,14 @@ mod tests {
         assert_eq!(second.song.snapshot().0, first.song.snapshot().0);
     }
 
-    /// A small personal model, made without training.
-    fn style() -> Style {
-        let mut weights = Weights::default();
-        let shapes: [(&str, &[usize]); 10] = [
-            ("mean", &[3]),
-            ("scale", &[]),
-            ("encoder/0/kernel", &[3, 2]),
-            ("encoder/0/bias", &[2]),
-            ("encoder/1/kernel", &[2, 2]),
-            ("encoder/1/bias", &[2]),
-            ("decoder/0/kernel", &[1, 2]),
-            ("decoder/0/bias", &[2]),
-            ("decoder/1/kernel", &[2, 3]),
-            ("decoder/1/bias", &[3]),
-        ];
-        for (name, shape) in shapes {
-            let data = vec![0.1; shape.iter().product()];
-            weights.insert(name, Tensor { shape: shape.to_vec(), data });
-        }
-        let personal = Personal::of("a model".to_owned(), weights).expect("a personal model");
-        Style { source: "3 files".to_owned(), personal: Arc::new(personal) }
-    }
-
     /// A style comes back to the same bits; one that is damaged is left out, and the rest is kept.
     #[test]
     fn styles_are_kept_or_left_out() {
         let song = Song::default();
-        song.change(|state| state.style = Some(style()));
+        song.change(|state| state.style = Some(small_style("a model")));
         let saved = serde_json::to_value(song.snapshot().0).expect("it can be saved");
         let loaded: SongState = serde_json::from_value(saved.clone()).expect("it is JSON");
-        assert_eq!(loaded.style, Some(style()));
+        assert_eq!(loaded.style, Some(small_style("a model")));
         assert_eq!(serde_json::to_value(&loaded).expect("it can be saved"), saved);
         let weights = saved["style"]["weights"].as_str().expect("text").to_owned();
         for damaged in ["", "AAAA", "no base 64", &weights[..weights.len() / 8 * 4]] {

@@ -6,37 +6,38 @@
 
 use std::{
     collections::VecDeque,
-    ops::ControlFlow,
     panic::{AssertUnwindSafe, catch_unwind},
     path::PathBuf,
     sync::{Arc, atomic::Ordering},
     time::{Duration, Instant},
 };
 
-use interlude_models::{clip::Clip, tokens::Controls};
+use interlude_models::clip::Clip;
 use serde_json::json;
 
 use crate::{
-    capture::Take,
     link::{Signals, ToAudio},
-    player::{Lane, Pattern, Request},
+    player::Request,
     provider::{Choice, UnknownChoice},
     resources,
-    shared::{Command, PREVIEW, Shared},
-    slots::{SLOTS, SlotId},
-    state::{Latent, Slot, SongState, Style},
+    shared::Shared,
+    slots::SLOTS,
+    state::Style,
 };
 
 mod advice;
 mod compute;
 mod files;
+mod follow;
 mod ideas;
 mod inbox;
 mod learning;
 mod loading;
 mod model;
+mod plan;
 mod preferences;
 mod reading;
+mod serve;
 mod shaping;
 mod sound;
 mod source;
@@ -45,7 +46,6 @@ mod tests;
 mod thread;
 mod trace;
 
-use files::Loaded;
 pub use thread::WorkerThread;
 
 use ideas::Wanted;
@@ -53,12 +53,10 @@ use inbox::{Inbox, Work};
 use learning::Learning;
 use loading::Loading;
 use model::{Model, Point};
+use plan::Wish;
 use preferences::Preferences;
 use trace::Trace;
 
-/// Bars of the answers while no model is loaded; the player takes none of them for a cycle of its
-/// own length.
-const DEFAULT_BARS: u32 = 2;
 /// Time without a message after which nobody can be waiting, even if a bounce was the last thing.
 const QUIET: Duration = Duration::from_secs(1);
 /// Shortest pause between two looks then.
@@ -97,12 +95,10 @@ struct Worker {
     outbox: VecDeque<ToAudio>,
     trace: Trace,
     model: Option<Model>,
-    /// What projects call the model in use.
-    model_name: String,
-    /// What was to compute when it was loaded.
-    model_choice: Choice,
-    /// The model that was loaded or tried last, and what was to compute.
-    tried: Option<(String, Choice)>,
+    /// How the model in use was asked for.
+    used: Wish,
+    /// What was loaded or tried last.
+    tried: Option<Wish>,
     loading: Option<Loading>,
     /// Revision of the project that has been followed.
     revision: Option<u64>,
@@ -146,8 +142,7 @@ impl Worker {
             outbox: VecDeque::new(),
             trace: Trace::from_environment(),
             model: None,
-            model_name: String::new(),
-            model_choice: Choice::default(),
+            used: Wish::default(),
             tried: None,
             loading: None,
             revision: None,
@@ -245,7 +240,7 @@ impl Worker {
             "The engine stopped while it worked; choose the model again to restart it.".to_owned(),
         );
         self.model = None;
-        self.model_name.clear();
+        self.used = Wish::default();
         self.wanted.clear();
         self.stop_learning();
         if let Some(request) = self.in_hand.take() {
@@ -260,261 +255,6 @@ impl Worker {
                 return;
             }
         }
-    }
-
-    fn perform(&mut self, command: Command) {
-        match command {
-            Command::LoadFile(slot, path) => {
-                match files::read(&path, self.model.as_ref().map(Model::config)) {
-                    Ok(Loaded { clip, controls, warning }) => {
-                        let source = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
-                        self.fill(slot, clip, controls, source.into_owned());
-                        let told = self.shared.status.lock().clip_problem.is_some();
-                        if let Some(warning) = warning.filter(|_| !told) {
-                            self.problem_with_clip(warning);
-                        }
-                    }
-                    Err(problem) => self.problem_with_clip(problem),
-                }
-            }
-            Command::Export(pattern, path) => {
-                let clip = self.shared.status.lock().pattern(pattern).cloned();
-                let tempo = self.signals().tempo.load(Ordering::Relaxed);
-                let result = match clip {
-                    Some(clip) => files::write(&path, &clip, tempo),
-                    None => Err("There is no pattern to export yet; let it play first.".to_owned()),
-                };
-                self.set_clip_problem(result.err());
-            }
-            Command::Preview(cycle, settings) => {
-                let id = PREVIEW;
-                let request = Request { id, lane: Lane::One, alone: false, cycle, settings };
-                if let Some(clip) = self.model.is_some().then(|| self.make(&request)).flatten() {
-                    self.shared.status.lock().show_pattern(id, Arc::new(clip));
-                }
-            }
-            Command::LearnFiles(files) => self.begin_learning(Learning::from_files(files)),
-            Command::LearnSlots => {
-                let windows = self.windows_of_slots();
-                self.begin_learning(Learning::from_windows("A and B", windows));
-            }
-            Command::StopLearning => self.stop_learning(),
-            Command::Draw(slot, number) => {
-                self.wanted.retain(|wanted| wanted.slot != slot);
-                self.wanted.push_back(Wanted { slot, number, attempt: 0 });
-            }
-            Command::RememberFolder(folder) => {
-                self.prefer(|choices| choices.folder = Some(folder));
-            }
-            Command::Compute(choice) => {
-                self.prefer(|choices| choice.name().clone_into(&mut choices.provider));
-                self.choice = choice;
-                self.choice_problem = None;
-                self.shared.status.lock().provider_choice = choice;
-                self.revision = None;
-            }
-            Command::ListModels => self.shared.status.lock().models = resources::models(),
-            Command::Retry => {
-                if self.loading.is_none() {
-                    self.tried = None;
-                    self.revision = None;
-                }
-            }
-        }
-    }
-
-    /// Remembers a choice of the user's.
-    fn prefer(&self, change: impl FnOnce(&mut Preferences)) {
-        if let Some(place) = &self.user_folder {
-            Preferences::change(place, change);
-        }
-    }
-
-    /// A recording has come.
-    fn take_in(&mut self, take: Box<Take>) {
-        let Some(slot) = SlotId::at(take.slot()) else { return };
-        self.fill(slot, take.clip(), None, "Captured".to_owned());
-        self.signals().count_taken(take.slot());
-        self.outbox.push_back(ToAudio::Take(take));
-    }
-
-    fn fill(&mut self, slot: SlotId, clip: Clip, controls: Option<Controls>, source: String) {
-        self.set_clip_problem(None);
-        let content = Slot { clip: Some(clip), source, controls, latent: None };
-        self.shared.song.replace(slot, content);
-        self.follow_song();
-    }
-
-    /// Brings model and latents up to what the project says.
-    fn follow_song(&mut self) {
-        let (state, revision) = self.shared.song.snapshot();
-        self.revision = Some(revision);
-        let loads = self.shared.song.loads();
-        if std::mem::replace(&mut self.loads, loads) != loads && self.model_name != state.model {
-            // Another project: what the model in use would play is none of its music.
-            self.model = None;
-            self.model_name.clear();
-        }
-        let another = self.tried.as_ref().is_some_and(|(model, _)| *model != state.model);
-        if another && self.model.is_some() && self.model_name == state.model {
-            // Chosen again while another one was being loaded.
-            self.tried = Some((state.model.clone(), self.model_choice));
-        }
-        let wanted = (&state.model, self.choice);
-        let tried = self.tried.as_ref().map(|(model, choice)| (model, *choice));
-        if self.loading.is_none() && tried != Some(wanted) {
-            let installed = resources::models().into_iter().map(|model| model.name);
-            if let Some(model) = state.model_instead(installed) {
-                self.shared.song.change_if(revision, |state| state.model = model);
-                // Followed as any other change, whoever made it.
-                self.revision = None;
-                return;
-            }
-            self.begin_loading(&state);
-        }
-        self.follow_slots(&state, revision);
-    }
-
-    /// Brings the slots' points up to what the project says, for the model in use.
-    fn follow_slots(&mut self, state: &SongState, revision: u64) {
-        let style = state.style.as_ref().zip(self.model.as_ref());
-        let fits = style.is_some_and(|(style, model)| fits(style, model));
-        self.shared.status.lock().style_fits = fits;
-        let mut points: [Option<Point>; SLOTS] = Default::default();
-        let mut problems: [Option<String>; SLOTS] = Default::default();
-        let mut unread = [false; SLOTS];
-        for (id, slot) in SlotId::ALL.into_iter().zip(&state.slots) {
-            let index = id.index();
-            let known = slot.latent.as_ref().filter(|latent| {
-                latent.model == self.model_name
-                    && self
-                        .model
-                        .as_ref()
-                        .is_none_or(|model| model.latent_size() == latent.mu.len())
-            });
-            let known = known.map(|latent| latent.mu.as_slice());
-            let point = match self.locate(id, slot, known) {
-                Some(Ok(point)) => point,
-                Some(Err(problem)) => {
-                    problems[index] = Some(problem);
-                    unread[index] = true;
-                    continue;
-                }
-                None => continue,
-            };
-            if let (Some(clip), Some(model)) = (&slot.clip, &self.model) {
-                problems[index] =
-                    advice::misread(id.letter(), clip, model.config(), &self.model_name);
-            }
-            // While another model is loaded, codes of the one in use are none of the project's.
-            if known.is_none() && self.model_name == state.model {
-                let latent = Latent { model: state.model.clone(), mu: point.code.clone() };
-                let before = self.revision.unwrap_or(revision);
-                let written = self.shared.song.change_if(before, |state| {
-                    if let Some(slot) = state.slots.get_mut(index) {
-                        slot.latent = Some(latent);
-                    }
-                });
-                let Some(written) = written else {
-                    // The project changed in the meantime: what was read of it is out of date.
-                    self.revision = None;
-                    return;
-                };
-                self.revision = Some(written);
-            }
-            points[index] = Some(point);
-        }
-        for problem in problems.iter().flatten() {
-            self.trace.write(&json!({"event": "error", "message": problem}));
-        }
-        {
-            let mut status = self.shared.status.lock();
-            status.slot_problems = problems;
-            status.unread = unread;
-        }
-        if points != self.points {
-            self.points = points;
-            self.signals().contents.fetch_add(1, Ordering::AcqRel);
-        }
-    }
-
-    /// The point of a slot's clip, or why the model cannot read it; `None` for an empty slot and
-    /// without a model.
-    fn locate(
-        &mut self,
-        id: SlotId,
-        slot: &Slot,
-        known: Option<&[f32]>,
-    ) -> Option<Result<Point, String>> {
-        let clip = slot.clip.as_ref()?;
-        let letter = id.letter();
-        let model = self.model.as_mut()?;
-        let begun = Instant::now();
-        let point = model.locate(slot, known);
-        if point.is_ok() && known.is_none() {
-            self.trace.write(&json!({
-                "event": "encoded",
-                "slot": letter,
-                "encode_ms": milliseconds(begun),
-            }));
-        }
-        Some(point.map_err(|problem| {
-            if reading::read(model.config(), clip, slot.controls.as_ref()).is_err() {
-                advice::unreadable(letter, clip, model.config(), &self.model_name)
-            } else {
-                format!("The clip in slot {letter} cannot be used: {problem}")
-            }
-        }))
-    }
-
-    /// The music that a request asks for; `None` when a newer one makes it needless.
-    fn make(&mut self, request: &Request) -> Option<Clip> {
-        let Some(model) = &mut self.model else { return Some(Clip::default()) };
-        let Some(mut point) = source::point(model, &self.points, &request.settings) else {
-            return Some(Clip::default());
-        };
-        model.shaping().apply(&mut point.code, &request.settings.amounts);
-        let begun = Instant::now();
-        let inbox = &mut self.inbox;
-        let mut on_step = |_step: usize| {
-            inbox.receive();
-            let waits = request.id == PREVIEW && !inbox.work.is_empty();
-            if inbox.quits() || waits || inbox.supersedes(request) {
-                ControlFlow::Break(())
-            } else {
-                ControlFlow::Continue(())
-            }
-        };
-        match model.decode(point, request, &mut on_step) {
-            Ok(Some(clip)) => {
-                let decode_ms = milliseconds(begun);
-                self.trace.write(&json!({
-                    "event": "decoded",
-                    "cycle": request.cycle,
-                    "morph": request.settings.position.share(),
-                    "decode_ms": decode_ms,
-                    "notes": clip.notes.len(),
-                }));
-                #[expect(clippy::cast_possible_truncation, reason = "a time for the eye")]
-                let shown = decode_ms as f32;
-                self.shared.status.lock().decode_ms = Some(shown);
-                Some(clip)
-            }
-            Ok(None) => None,
-            Err(problem) => {
-                self.problem_with_model(problem);
-                Some(Clip::default())
-            }
-        }
-    }
-
-    fn answer(&mut self, request: &Request, clip: Clip) {
-        let bars = self.model.as_ref().map_or(DEFAULT_BARS, Model::bars);
-        let contents = self.signals().contents.load(Ordering::Acquire);
-        let pattern = Pattern::new(request.id, bars, contents, &clip);
-        self.shared.status.lock().show_pattern(request.id, Arc::new(clip));
-        self.outbox.push_back(ToAudio::Pattern(Box::new(pattern)));
-        self.send();
     }
 
     fn problem_with_model(&mut self, problem: String) {

@@ -10,9 +10,8 @@ use std::{
 use interlude_models::clip::Clip;
 use serde_json::json;
 
-use super::{Worker, milliseconds, model::Model};
+use super::{Worker, milliseconds, model::Model, plan::Wish};
 use crate::{
-    provider::Choice,
     resources,
     slots::SLOTS,
     state::{Latent, Slot, SongState},
@@ -20,10 +19,7 @@ use crate::{
 
 /// A model that is being loaded.
 pub(super) struct Loading {
-    /// What the project calls it.
-    pub(super) name: String,
-    /// What is to compute.
-    pub(super) choice: Choice,
+    pub(super) wish: Wish,
     pub(super) begun: Instant,
     pub(super) thread: JoinHandle<Result<Loaded, String>>,
 }
@@ -36,15 +32,10 @@ pub(super) struct Loaded {
 
 impl Loading {
     /// Begins to load the model that a project names; `waiting` is woken when that has ended.
-    pub(super) fn begin(
-        name: &str,
-        choice: Choice,
-        slots: Vec<Slot>,
-        waiting: Thread,
-    ) -> Result<Self, String> {
-        let wanted = name.to_owned();
+    pub(super) fn begin(wish: Wish, slots: Vec<Slot>, waiting: Thread) -> Result<Self, String> {
+        let wanted = wish.clone();
         let load = move || {
-            let loaded = Loaded::new(&wanted, choice, &slots);
+            let loaded = Loaded::new(&wanted, &slots);
             waiting.unpark();
             loaded
         };
@@ -52,7 +43,7 @@ impl Loading {
         let thread = thread.map_err(|error| {
             format!("No thread could be started ({error}); close other programs and reload.")
         })?;
-        Ok(Self { name: name.to_owned(), choice, begun: Instant::now(), thread })
+        Ok(Self { wish, begun: Instant::now(), thread })
     }
 
     /// Whether the model is ready or has failed.
@@ -70,15 +61,16 @@ impl Loading {
 }
 
 impl Loaded {
-    pub(super) fn new(name: &str, choice: Choice, slots: &[Slot]) -> Result<Self, String> {
-        let mut model = Model::load(name, choice)?;
+    pub(super) fn new(wish: &Wish, slots: &[Slot]) -> Result<Self, String> {
+        let Wish { model: name, choice } = wish;
+        let mut model = Model::load(name, *choice)?;
         let mut codes: [Option<(Clip, Vec<f32>)>; SLOTS] = Default::default();
         for (place, slot) in codes.iter_mut().zip(slots) {
             let Some(clip) = &slot.clip else { continue };
             let known = slot
                 .latent
                 .as_ref()
-                .filter(|latent| latent.model == name && latent.mu.len() == model.latent_size());
+                .filter(|latent| latent.model == *name && latent.mu.len() == model.latent_size());
             if let Some(latent) = known {
                 model.trace_back(&latent.mu);
             // What it cannot read is told when the model is put in its place.
@@ -91,11 +83,11 @@ impl Loaded {
 }
 
 impl Worker {
-    /// Begins to load the model that the project names.
-    pub(super) fn begin_loading(&mut self, state: &SongState) {
-        self.tried = Some((state.model.clone(), self.choice));
+    /// Begins to load a model for a project.
+    pub(super) fn begin_loading(&mut self, wish: Wish, state: &SongState) {
+        self.tried = Some(wish.clone());
         let (slots, waiting) = (state.slots.clone(), std::thread::current());
-        match Loading::begin(&state.model, self.choice, slots, waiting) {
+        match Loading::begin(wish, slots, waiting) {
             Ok(loading) => {
                 let mut status = self.shared.status.lock();
                 status.loading = true;
@@ -108,38 +100,36 @@ impl Worker {
 
     /// A model is ready, or has failed.
     pub(super) fn finish_loading(&mut self, loading: Loading) {
-        let Loading { name, choice, begun, .. } = &loading;
-        let (name, choice, begun) = (name.clone(), *choice, *begun);
+        let (wish, begun) = (loading.wish.clone(), loading.begun);
         let loaded = loading.finish();
         self.shared.status.lock().loading = false;
         // What the project says now is followed afterwards.
         self.revision = None;
-        if self.shared.song.read(|state| state.model != name) {
+        if self.shared.song.read(|state| state.model != wish.model) {
             return;
         }
         match loaded {
             Ok(loaded) => {
                 self.trace.write(&json!({
                     "event": "model",
-                    "name": &name,
+                    "name": &wish.model,
                     "provider": loaded.model.provider().to_string(),
                     "load_ms": milliseconds(begun),
                 }));
-                self.model_choice = choice;
-                self.put_in_place(name, loaded);
+                self.put_in_place(wish, loaded);
             }
-            Err(problem) => self.model_failed(&name, choice, problem),
+            Err(problem) => self.model_failed(wish, problem),
         }
     }
 
     /// Uses a model from here on.
-    fn put_in_place(&mut self, name: String, loaded: Loaded) {
+    fn put_in_place(&mut self, wish: Wish, loaded: Loaded) {
         let Loaded { mut model, codes } = loaded;
         self.stop_learning();
         {
             let mut status = self.shared.status.lock();
             status.decode_ms = None;
-            status.model = Some(name.clone());
+            status.model = Some(wish.model.clone());
             status.provider = model.provider().to_string();
             let problem = model.compute().problem().map(str::to_owned);
             status.provider_problem = problem.or_else(|| self.choice_problem.clone());
@@ -153,13 +143,13 @@ impl Worker {
                 if let Some((clip, mu)) = code
                     && slot.clip.as_ref() == Some(&clip)
                 {
-                    slot.latent = Some(Latent { model: name.clone(), mu });
+                    slot.latent = Some(Latent { model: wish.model.clone(), mu });
                 }
             }
         });
         self.signals().bars.store(model.bars(), Ordering::Release);
         self.model = Some(model);
-        self.model_name = name;
+        self.used = wish;
         // Codes of another model would be of no use to this one.
         self.points = Default::default();
         self.signals().contents.fetch_add(1, Ordering::AcqRel);
@@ -168,17 +158,16 @@ impl Worker {
     }
 
     /// A model cannot be used: the one in use plays on, and the project names that again.
-    fn model_failed(&mut self, name: &str, choice: Choice, problem: String) {
+    fn model_failed(&mut self, failed: Wish, problem: String) {
         if self.model.is_some() {
-            let kept = self.model_name.clone();
-            // The one in use would fail again where it was to be loaded anew, for another provider.
-            let used = if kept == name { choice } else { self.model_choice };
+            let kept = self.used.model.clone();
             self.shared.song.change(|state| {
-                if state.model == name {
+                if state.model == failed.model {
                     state.model.clone_from(&kept);
                 }
             });
-            self.tried = Some((kept.clone(), used));
+            // The one in use, asked for with another choice, would fail again.
+            self.tried = Some(if failed.model == kept { failed } else { self.used.clone() });
             self.problem_with_model(format!("{problem} `{kept}` plays on."));
             return;
         }

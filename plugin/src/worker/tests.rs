@@ -7,7 +7,7 @@ use std::{
 };
 
 use interlude_models::{
-    clip::Note,
+    clip::{Clip, Note},
     config,
     latent::{
         flow::{self, Conditions, Flow, GUIDANCE, Place},
@@ -23,9 +23,12 @@ use super::{loading::Loaded, *};
 mod providers;
 
 use crate::{
+    capture::Take,
     link::{AudioEnd, link},
-    player::{Lane, Link, Settings},
-    state::Song,
+    player::{Lane, Link, Pattern, Settings},
+    shared::Command,
+    slots::SlotId,
+    state::{Slot, Song, SongState},
 };
 use nice_plug::params::persist::PersistentField;
 
@@ -270,15 +273,15 @@ impl Steps {
     /// Begins to load a model that comes when the sender is used or dropped.
     fn load_slowly(&mut self, name: &str) -> std::sync::mpsc::Sender<()> {
         let (sender, receiver) = std::sync::mpsc::channel();
-        let (model, slots) = (name.to_owned(), self.song(|state| state.slots.clone()));
+        let wish = Wish { model: name.to_owned(), choice: Choice::Automatic };
+        let (wanted, slots) = (wish.clone(), self.song(|state| state.slots.clone()));
         let thread = std::thread::spawn(move || {
             // Dropped or used, the sender has had its time.
             let _ = receiver.recv();
-            Loaded::new(&model, Choice::Automatic, &slots)
+            Loaded::new(&wanted, &slots)
         });
-        let (name, choice) = (name.to_owned(), Choice::Automatic);
-        self.worker.tried = Some((name.clone(), choice));
-        self.worker.loading = Some(Loading { name, choice, begun: Instant::now(), thread });
+        self.worker.tried = Some(wish.clone());
+        self.worker.loading = Some(Loading { wish, begun: Instant::now(), thread });
         sender
     }
 
