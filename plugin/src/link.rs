@@ -6,10 +6,8 @@
 //! the transport rolls, every 20 ms otherwise.
 //!
 //! The atomics are single values: none says that another one, or memory beside it, may be read. What
-//! belongs together travels in one message, and the rings order it: what the worker wrote before it
-//! sent a pattern is seen by whoever takes that. So `Relaxed` suffices for all but two of them, and those
-//! are stronger than they need: `contents` and `model` only grow, and a reader that sees an old value sees
-//! the new one a block later.
+//! belongs together travels in one message, and the rings order it. Which orders are relied on, and why
+//! they suffice, stands in `docs/architecture.md`.
 //!
 //! Memory is allocated and freed by the worker only: patterns and takes are sent in boxes and
 //! returned. The ring to the worker always keeps [`RESERVE`] places for them.
