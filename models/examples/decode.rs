@@ -9,7 +9,7 @@ use std::path::Path;
 
 use interlude_models::engine::{DecodeSettings, Engine, EngineOptions, NoiseKey};
 use interlude_models::files;
-use interlude_models::latent::{flow, prior};
+use interlude_models::latent::prior;
 use interlude_models::midi;
 use interlude_models::package::Package;
 use interlude_models::runtime::Runtime;
@@ -32,7 +32,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     // A model with a learned prior draws from it, any other from the standard normal distribution.
     let codes = match package.prior()? {
-        Some(learned) => learned.start(runtime)?.samples(seed, &[0], &[], flow::GUIDANCE)?,
+        Some(learned) => {
+            let guidance = learned.guidance();
+            learned.start(runtime)?.samples(seed, &[0], &[], guidance)?
+        }
         None => vec![prior(seed, 0, config.hparams.z_size)],
     };
     let controls = Controls::none(&config, config.hparams.max_seq_len);

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use interlude_models::engine::{DecodeSettings, Engine, EngineOptions};
-use interlude_models::latent::flow::{GUIDANCE, Place};
+use interlude_models::latent::flow::Place;
 use interlude_models::latent::prior;
 use interlude_models::package::Package;
 use interlude_models::runtime::Runtime;
@@ -26,6 +26,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut engine = Engine::load(runtime, &package, &EngineOptions::default())?;
     println!("{folder}: {} weights", flow.weight_count());
     let start = Instant::now();
+    let guidance = flow.guidance();
     let mut learned = flow.start(runtime)?;
     println!("start    {:8.2} ms", start.elapsed().as_secs_f64() * 1e3);
     let codes = [0, 1].map(|index| prior(1, index, config.hparams.z_size));
@@ -40,7 +41,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("point    {:8.2} ms", best(|| learned.visit(&place).map(|_| ()).map_err(Into::into))?);
     println!(
         "sample   {:8.2} ms",
-        best(|| learned.samples(1, &[0], &[], GUIDANCE).map(|_| ()).map_err(Into::into))?
+        best(|| learned.samples(1, &[0], &[], guidance).map(|_| ()).map_err(Into::into))?
     );
     let none = Controls::none(&config, config.hparams.max_seq_len);
     let settings =

@@ -38,8 +38,11 @@ const BACKWARD_STEPS: usize = 30;
 const LENGTHENED: f32 = 0.5;
 /// Points that are integrated in one batch, which bounds memory.
 const MOST_ROWS: usize = 64;
-/// Default classifier-free guidance.
-pub const GUIDANCE: f32 = 2.0;
+/// Default classifier-free guidance of codes as a whole.
+const GUIDANCE: f32 = 2.0;
+/// The same of codes of bars. With 3 samples of `mel-16bar` are nearer to its data than with 2, in
+/// scale, range and repeats.
+const GUIDANCE_OF_BARS: f32 = 3.0;
 
 /// A learned prior as stored in a model's folder.
 #[derive(Clone, Debug, PartialEq)]
@@ -122,6 +125,14 @@ impl Flow {
     #[must_use]
     pub fn with_blends(self, blends: bool) -> Self {
         Self { blends, ..self }
+    }
+
+    /// Its default classifier-free guidance.
+    pub fn guidance(&self) -> f32 {
+        match self.sizes {
+            Sizes::Whole(_) => GUIDANCE,
+            Sizes::Parts(_) => GUIDANCE_OF_BARS,
+        }
     }
 
     /// What it can be conditioned on.

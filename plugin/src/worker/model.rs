@@ -8,7 +8,7 @@ use interlude_models::{
     engine::{DecodeSettings, Engine, NoiseKey, Posterior, Repeats},
     latent::{
         constraint::{self, Constraint},
-        flow::{GUIDANCE, Origin, Place, Prior},
+        flow::{Origin, Place, Prior},
         prior,
     },
     package::Package,
@@ -218,11 +218,12 @@ impl Model {
     /// A new code with a number: of the learned prior, else of the plain one, moved to where music
     /// lies if the model knows how.
     pub(super) fn idea(&mut self, number: u64, attempt: u64) -> Vec<f32> {
-        if let Some(learned) = &mut self.learned
-            && let Ok(mut codes) = learned.samples(number, &[attempt], &[], GUIDANCE)
-            && let Some(code) = codes.pop()
-        {
-            return code;
+        if let Some(learned) = &mut self.learned {
+            let guidance = learned.flow().guidance();
+            let codes = learned.samples(number, &[attempt], &[], guidance);
+            if let Some(code) = codes.ok().and_then(|mut codes| codes.pop()) {
+                return code;
+            }
         }
         match &self.constraint {
             Some(actor) => actor.sample(number, attempt, &[]),

@@ -10,7 +10,7 @@ use interlude_models::{
     clip::{Clip, Note},
     config,
     latent::{
-        flow::{self, Conditions, Flow, GUIDANCE, Place},
+        flow::{self, Conditions, Flow, Place},
         prior, slerp,
     },
     network,
@@ -391,7 +391,7 @@ fn a_learned_prior_is_used() {
     assert_eq!(steps.worker.shared.status.lock().message(), None);
     let model = steps.worker.model.as_mut().expect("a model");
     let mut known = learned().start(model.runtime()).expect("it starts");
-    let idea = known.samples(99, &[0], &[], GUIDANCE).expect("a code").remove(0);
+    let idea = known.samples(99, &[0], &[], learned().guidance()).expect("a code").remove(0);
     let codes = [prior(5, 0, 6), prior(5, 1, 6)];
     let points = codes
         .each_ref()

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, anyhow, bail};
 use clap::Args;
-use interlude_models::latent::flow::{GUIDANCE, Place, Prior};
+use interlude_models::latent::flow::{Place, Prior};
 use interlude_models::latent::{prior, slerp};
 use interlude_models::package::Package;
 use interlude_models::runtime::Runtime;
@@ -31,9 +31,9 @@ pub(super) struct Asked {
     )]
     ask: Vec<String>,
     /// Classifier-free guidance of the learned prior: 1 samples as varied as the data, larger
-    /// values plainer examples of what is asked for.
-    #[arg(long, default_value_t = GUIDANCE, value_parser = guidance)]
-    guidance: f32,
+    /// values plainer examples of what is asked for [default: 2, over bars 3].
+    #[arg(long, value_parser = guidance)]
+    guidance: Option<f32>,
 }
 
 /// The codes of a generation: of the learned prior, or of none.
@@ -104,7 +104,10 @@ impl Codes {
         let classes = asked.classes(package, self.0.as_ref())?;
         let size = package.info.config.hparams.z_size;
         Ok(match &mut self.0 {
-            Some(learned) => learned.samples(seed, indices, &classes, asked.guidance)?,
+            Some(learned) => {
+                let guidance = asked.guidance.unwrap_or(learned.flow().guidance());
+                learned.samples(seed, indices, &classes, guidance)?
+            }
             None => indices.iter().map(|&index| prior(seed, index, size)).collect(),
         })
     }
