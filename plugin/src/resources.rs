@@ -1,6 +1,7 @@
 //! Where the plug-in's runtime and models lie.
 //!
-//! A bundle carries a folder with `runtime/` (ONNX Runtime), `models/<name>/` and `sounds/`. Its place depends
+//! A bundle carries a folder with `runtime/` (ONNX Runtime), `models/<name>/`, `clips/` and
+//! `sounds/`. Its place depends
 //! on format and system; a CLAP on Linux and Windows is a single file, so the folder lies beside it.
 //! The environment variable [`RESOURCES_VARIABLE`] names another one. Users keep models of their own
 //! in a folder of theirs.
@@ -56,6 +57,11 @@ pub fn runtime_folder() -> Option<PathBuf> {
 /// The folder in which users keep their own models; it need not exist.
 pub fn user_models() -> Option<PathBuf> {
     user_folder().map(|folder| folder.join("models"))
+}
+
+/// The folder of factory clips; it need not exist.
+pub fn clips() -> Option<PathBuf> {
+    folder().map(|folder| folder.join("clips"))
 }
 
 /// The SoundFont of the preview; it need not exist.

@@ -164,12 +164,12 @@ pub static MORPH: Number = Number {
     name: "Morph",
     min: 0.0,
     max: 1.0,
-    default: 0.0,
+    default: 0.5,
     curve: Curve::Linear,
     decimals: 3,
     shown: |value| format!("{:.1} %", value * 100.0),
     hint: "Where between A and B the next cycle is generated. Drag, scroll or use the arrow keys, \
-           with Shift for small steps; double-click to go back to A. Hosts can automate it.",
+           with Shift for small steps; double-click for the middle. Hosts can automate it.",
 };
 
 /// Temperature of the sampling; values below its range are indistinguishable from always taking the

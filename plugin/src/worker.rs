@@ -27,6 +27,7 @@ use crate::{
 
 mod advice;
 mod compute;
+mod factory;
 mod files;
 mod follow;
 mod ideas;
@@ -48,6 +49,7 @@ mod trace;
 
 pub use thread::WorkerThread;
 
+use factory::Factory;
 use ideas::Wanted;
 use inbox::{Inbox, Work};
 use learning::Learning;
@@ -111,6 +113,8 @@ struct Worker {
     /// Slots that wait for a new clip.
     wanted: VecDeque<Wanted>,
     learning: Option<Learning>,
+    /// What the factory has put into the slots.
+    factory: Factory,
     /// The sample rate of the preview that was made last.
     sound_rate: u32,
 }
@@ -151,6 +155,7 @@ impl Worker {
             in_hand: None,
             wanted: VecDeque::new(),
             learning: None,
+            factory: Factory::default(),
             sound_rate: 0,
         }
     }

@@ -56,12 +56,15 @@ pub fn plugin() -> &'static Path {
     })
 }
 
-/// A fresh instance in blocks of 256 frames.
+/// An instance with an empty project, in blocks of 256 frames.
 ///
 /// # Panics
 /// When the plug-in does not start.
 pub fn session(offline: bool) -> Session {
-    let instance = PluginFile::load(plugin()).unwrap().instantiate(PLUGIN).unwrap();
+    let mut instance = PluginFile::load(plugin()).unwrap().instantiate(PLUGIN).unwrap();
+    // A new one would get factory clips.
+    let empty = instance.save_state().unwrap();
+    instance.load_state(&empty).unwrap();
     Session::new(instance, Settings { sample_rate: SAMPLE_RATE, block: 256, offline }).unwrap()
 }
 

@@ -2,8 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use interlude_bundler::host::{EventKind, Input, PluginFile, Session, Settings};
-use interlude_tests::in_host::{PLUGIN, SAMPLE_RATE, filled, plugin, session, state};
+use interlude_bundler::{
+    bundle::BundleCommand,
+    host::{EventKind, Input, PluginFile, Session, Settings, hanging},
+    workspace,
+};
+use interlude_tests::in_host::{PLUGIN, SAMPLE_RATE, filled, in_real_time, plugin, session, state};
 
 /// The loudest sample of what was put out since the last call.
 fn peak(session: &mut Session) -> f32 {
@@ -111,4 +115,41 @@ fn another_rate_is_followed() {
     let crossings = left[9600..38_400].windows(2).filter(|pair| pair[0] < 0.0 && pair[1] >= 0.0);
     let frequency = f64::from(u32::try_from(crossings.count()).unwrap()) / 0.3;
     assert!((380.0..500.0).contains(&frequency), "{frequency}");
+}
+
+#[test]
+fn a_new_instance_plays_at_the_first_press_of_play() {
+    // Contract: with the shipped models, a new instance has two factory clips, plays between them from
+    // the first press of play on, and is heard above -30 dBFS within 300 ms of its first block once a
+    // host has activated it; its project counts as unchanged. An empty project that a host loads stays
+    // empty.
+    let out = Some(workspace::target().join("bundled-golden"));
+    let bundle = BundleCommand { out, ..BundleCommand::checked() }.run().unwrap();
+    let plugin = PluginFile::load(&bundle.clap_binary).unwrap();
+    let settings = Settings { sample_rate: SAMPLE_RATE, block: 256, offline: false };
+    let begin = || Session::new(plugin.instantiate(PLUGIN).unwrap(), settings).unwrap();
+
+    let mut session = begin();
+    let empty = plugin.instantiate(PLUGIN).unwrap().save_state().unwrap();
+    session.listen();
+    session.play();
+    // A debug build takes longer to load than 300 ms, so the clock stands until the model is there.
+    let begun = Instant::now();
+    while peak(&mut session) < 0.0316 {
+        assert!(begun.elapsed() < Duration::from_secs(30), "nothing is heard");
+        in_real_time(&mut session, 4800);
+    }
+    assert_eq!(session.instance().value("Project changes").unwrap(), 0.0);
+    let saved = String::from_utf8_lossy(&session.instance().save_state().unwrap()).into_owned();
+    assert!(saved.contains("Ode to joy") && saved.contains("London bridge"), "{saved}");
+    session.stop();
+    session.run(4800).unwrap();
+    assert_eq!(hanging(session.events()), 0);
+
+    let mut session = begin();
+    session.instance().load_state(&empty).unwrap();
+    session.listen();
+    session.play();
+    in_real_time(&mut session, 96_000);
+    assert_eq!((session.events().len(), peak(&mut session)), (0, 0.0));
 }

@@ -81,6 +81,7 @@ fn full() -> View {
         models: vec!["mel-2bar".into(), "another".into()],
         model: Some(0),
         attributes: [true; 5],
+        parameters: ParameterView { morph: 0.0, ..ParameterView::default() },
         engine: EngineView {
             provider: "CPU".into(),
             runtime: "1.32.0".into(),

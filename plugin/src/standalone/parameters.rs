@@ -87,7 +87,7 @@ mod tests {
         setter.set_parameter(&params.morph, 0.25);
         setter.set_parameter(&params.seed, 77);
         setter.set_parameter(&params.evolve, true);
-        setter.set_parameter(&other.morph, 0.5);
+        setter.set_parameter(&other.morph, 0.75);
         params.song.change(|state| state.model = "another".to_owned());
         let values = |params: &InterludeParams| {
             let model = params.song.read(|state| state.model.clone());
@@ -95,7 +95,7 @@ mod tests {
         };
         let set = (0.25, 77, true, "another".to_owned());
         assert_eq!(values(&params), set);
-        assert_eq!(other.morph.value(), 0.0);
+        assert_eq!(other.morph.value(), crate::table::MORPH.default);
         let after = context.get_state();
         context.set_state(before);
         assert_eq!(values(&params), values(&other));

@@ -9,12 +9,12 @@ use nice_plug::editor::{Editor, EditorHandle};
 use parking_lot::Mutex;
 use thiserror::Error;
 
+use super::NAME;
 use super::backend::{Backend, ConnectError, SharedEngine, StartError, Way, Wish};
 use super::choice;
 use super::clock::{Controls, DEFAULT_TEMPO, TEMPOS};
 use super::engine::Engine;
 use super::parameters::Direct;
-use super::{NAME, factory_clips};
 use crate::editor::strip::{self, PortsView, StripAction, StripView};
 use crate::editor::{DEFAULT_SIZE, MINIMUM_SIZE};
 use crate::shared::Command;
@@ -129,15 +129,8 @@ impl Program {
         let editor = {
             let engine = engine.lock();
             let (params, worker) = engine.plugin().parts();
-            let mut clips = beginning.clips.clone();
-            if clips.is_empty() {
-                clips = factory_clips();
-                // Halfway, so that what is heard first is neither of them.
-                let context = GuiContext::new(Arc::new(Direct::new(Arc::clone(params))));
-                context.param_setter().set_parameter(&params.morph, 0.5);
-            }
-            for (slot, clip) in SlotId::ALL.into_iter().zip(clips) {
-                worker.command(Command::LoadFile(slot, clip));
+            for (slot, clip) in SlotId::ALL.into_iter().zip(&beginning.clips) {
+                worker.command(Command::LoadFile(slot, clip.clone()));
             }
             Window::new(Arc::clone(params), Arc::clone(worker))
         };

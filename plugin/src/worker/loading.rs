@@ -153,6 +153,7 @@ impl Worker {
         // Codes of another model would be of no use to this one.
         self.points = Default::default();
         self.signals().contents.fetch_add(1, Ordering::AcqRel);
+        self.furnish();
         self.follow_song();
         self.signals().model.fetch_add(1, Ordering::AcqRel);
     }
