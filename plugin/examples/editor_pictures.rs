@@ -35,6 +35,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         ("models", playing(), default, 1.0, Some(model_menu)),
         ("providers", providers(), default, 1.0, Some(model_menu)),
         ("style", learnt(None), default, 1.0, Some(style_menu)),
+        ("key", playing(), default, 1.0, Some(pos2(730.0, 440.0))),
         ("sound", playing(), default, 1.0, Some(pos2(330.0, 27.0))),
         ("sound-2x", playing(), default, 2.0, Some(pos2(330.0, 27.0))),
         ("learning-small", learnt(Some(0.42)), small, 1.0, None),
@@ -185,6 +186,7 @@ fn playing() -> View {
         8.0,
     );
     View {
+        clips_key: Some("C major".to_owned()),
         style: StyleView::default(),
         slots: [
             SlotView {

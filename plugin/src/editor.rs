@@ -8,6 +8,7 @@ mod browser;
 mod controls;
 mod fader;
 mod icon;
+mod key;
 mod morph;
 mod number;
 mod palette;

@@ -20,6 +20,7 @@ pub mod capture;
 pub mod editor;
 pub mod headway;
 pub mod host;
+pub mod key;
 pub mod keyboard;
 pub mod link;
 pub mod memory;

@@ -9,6 +9,7 @@ use nice_plug::{
 
 use crate::{
     editor::{DEFAULT_SIZE, MINIMUM_SIZE},
+    key::Key,
     player::{Sampling, Settings, Source},
     shape::Attribute,
     slots::{Position, SLOTS, SlotId},
@@ -72,6 +73,8 @@ pub struct InterludeParams {
     pub temperature: FloatParam,
     /// More or less of each attribute.
     pub shape: [FloatParam; Attribute::ALL.len()],
+    /// The key that notes keep to.
+    pub key: IntParam,
     /// Seed of the noise.
     pub seed: IntParam,
     /// Whether each cycle has its own noise.
@@ -101,6 +104,7 @@ impl Default for InterludeParams {
             morph: table::MORPH.param(),
             temperature: table::TEMPERATURE.param(),
             shape: table::SHAPE.each_ref().map(table::Number::param),
+            key: table::KEY.param(),
             seed: table::SEED.param(),
             evolve: table::EVOLVE.param(),
             output: table::OUTPUT.param(),
@@ -126,6 +130,7 @@ unsafe impl Params for InterludeParams {
         pointers.extend(self.sound.sounds.iter().flatten().map(Param::as_ptr));
         pointers.extend(self.sound.levels.iter().map(Param::as_ptr));
         pointers.extend(self.sound.mutes.iter().map(Param::as_ptr));
+        pointers.push(self.key.as_ptr());
         let ids = table::ids().into_iter();
         ids.zip(pointers).map(|(id, pointer)| (id.to_owned(), pointer, String::new())).collect()
     }
@@ -157,12 +162,18 @@ impl InterludeParams {
                 let index = attribute.index();
                 table::SHAPE[index].clamp(self.shape[index].value())
             }),
+            key: self.key(),
             sampling: Sampling {
                 temperature: table::TEMPERATURE.clamp(self.temperature.value()),
                 seed: table::SEED.clamp(self.seed.value()).unsigned_abs(),
                 evolve: self.evolve.value(),
             },
         }
+    }
+
+    /// The key that notes keep to.
+    pub fn key(&self) -> Key {
+        Key::at(usize::try_from(self.key.value()).unwrap_or(0))
     }
 
     /// Whether generated notes go out.
@@ -209,6 +220,7 @@ mod tests {
             ("bypass", params.bypass.as_ptr()),
             ("changes", params.changes.as_ptr()),
             ("sound", params.sound.on.as_ptr()),
+            ("key", params.key.as_ptr()),
             ("bass_level", params.sound.levels[1].as_ptr()),
             ("drums_mute", params.sound.mutes[2].as_ptr()),
         ] {

@@ -11,7 +11,7 @@ mod font;
 mod part;
 
 pub use font::{FontError, font};
-pub use part::{PARTS, Part, SOUNDS};
+pub use part::{PARTS, Part, SOUND_NAMES};
 
 /// Frames that the synthesiser computes at once: notes begin on such a line, so at most 0.34 ms late
 /// at 48 kHz.
@@ -55,7 +55,7 @@ impl Mix {
 /// What the user has chosen of a part.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct PartMix {
-    /// Position of the sound in [`SOUNDS`]; drums have one kit.
+    /// Position of the sound in [`SOUND_NAMES`]; drums have one kit.
     pub sound: usize,
     /// Level in decibels, 0 as the font has it.
     pub level: f32,

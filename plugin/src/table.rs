@@ -6,9 +6,10 @@ use std::sync::{Arc, LazyLock};
 use nice_plug::prelude::*;
 
 use crate::{
+    key::{KEYS, Key},
     shape::{Attribute, REACH},
     slots::{SLOTS, SlotId},
-    sound::{PARTS, Part, SOUNDS},
+    sound::{PARTS, Part, SOUND_NAMES},
 };
 
 /// How a control's way turns into values.
@@ -108,31 +109,34 @@ impl Whole {
     }
 }
 
-/// A parameter that names one of the sounds.
+/// A parameter that takes one of some names.
 #[derive(Debug)]
 pub struct Choice {
     /// Its id.
     pub id: &'static str,
     /// Its name.
     pub name: &'static str,
-    /// The value of a new project, a position in [`SOUNDS`].
+    /// The names, in the order of its values.
+    pub names: &'static [&'static str],
+    /// The value of a new project, a position among the names.
     pub default: usize,
 }
 
 impl Choice {
-    /// The parameter for hosts, which show and read the sounds' names.
+    /// The parameter for hosts, which show and read the names.
     pub fn param(&self) -> IntParam {
+        let names = self.names;
         let count = |number: usize| i32::try_from(number).unwrap_or(0);
-        let range = IntRange::Linear { min: 0, max: count(SOUNDS.len() - 1) };
-        let name = |index: i32| usize::try_from(index).ok().and_then(|index| SOUNDS.get(index));
+        let range = IntRange::Linear { min: 0, max: count(names.len().saturating_sub(1)) };
+        let name = |index: i32| usize::try_from(index).ok().and_then(|index| names.get(index));
         let find = move |text: &str| {
             let text = text.trim();
-            let named = SOUNDS.iter().position(|(name, _)| name.eq_ignore_ascii_case(text));
+            let named = names.iter().position(|name| name.eq_ignore_ascii_case(text));
             named.map(count).or_else(|| text.parse().ok())
         };
         IntParam::new(self.name, count(self.default), range)
             .with_value_to_string(Arc::new(move |index| {
-                name(index).map_or_else(|| index.to_string(), |(name, _)| (*name).to_owned())
+                name(index).map_or_else(|| index.to_string(), |name| (*name).to_owned())
             }))
             .with_string_to_value(Arc::new(find))
     }
@@ -217,6 +221,10 @@ fn signed(amount: f32) -> String {
 /// Seed of the noise.
 pub const SEED: Whole = Whole { id: "seed", name: "Seed", min: 0, max: 9999, default: 1 };
 
+/// The key that notes keep to.
+pub const KEY: Choice =
+    Choice { id: "key", name: "Key", names: &KEYS, default: Key::CLIPS.index() };
+
 /// Whether each cycle has its own noise.
 pub const EVOLVE: Switch = Switch {
     id: "evolve",
@@ -260,7 +268,7 @@ pub const SOUND_OF: [Option<Choice>; PARTS] = [
 
 const fn choice(part: Part, id: &'static str, name: &'static str) -> Option<Choice> {
     match part.default_sound() {
-        Some(default) => Some(Choice { id, name, default }),
+        Some(default) => Some(Choice { id, name, names: &SOUND_NAMES, default }),
         None => None,
     }
 }
@@ -326,6 +334,7 @@ pub fn ids() -> Vec<&'static str> {
         .chain(SOUND_OF.iter().flatten().map(|choice| choice.id))
         .chain(SOUND_LEVEL.iter().map(|level| level.id))
         .chain(SOUND_MUTE.iter().map(|mute| mute.id))
+        .chain([KEY.id])
         .collect()
 }
 

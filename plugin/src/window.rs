@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use interlude_models::clip::Clip;
+use interlude_models::{clip::Clip, scale::Scale};
 use nice_plug::{context::gui::GuiContext, prelude::*};
 
 mod late;
@@ -121,6 +121,7 @@ impl Window {
             morph: params.morph.value(),
             temperature: params.temperature.value(),
             shape: params.shape.each_ref().map(FloatParam::value),
+            key: params.key(),
             seed: params.seed.value(),
             evolve: params.evolve.value(),
             output: params.output.value(),
@@ -196,6 +197,7 @@ impl Window {
         }
         self.seen.song = Some(revision);
         song.read(|state| {
+            self.view.clips_key = clips_key(&state.slots);
             self.view.style = StyleView {
                 source: state.style.as_ref().map(|style| style.source.clone()),
                 ..self.view.style.clone()
@@ -256,6 +258,9 @@ impl Window {
             Action::Temperature(gesture) => self.gesture(&params.temperature, gesture),
             Action::Shape(attribute, gesture) => {
                 self.gesture(&params.shape[attribute.index()], gesture);
+            }
+            Action::Key(key) => {
+                self.set(&params.key, i32::try_from(key.index()).unwrap_or(0));
             }
             Action::Seed(gesture) => self.gesture(&params.seed, gesture),
             Action::Evolve(on) => self.switch(&params.evolve, on),
@@ -328,6 +333,13 @@ impl Window {
         self.gesture(param, Gesture::Set(value));
         self.gesture(param, Gesture::End);
     }
+}
+
+/// The key that holds the notes of all clips but drums.
+fn clips_key(slots: &[Slot]) -> Option<String> {
+    let notes = slots.iter().filter_map(|slot| slot.clip.as_ref()).flat_map(|clip| &clip.notes);
+    let pitches: Vec<u8> = notes.filter(|note| !note.is_drum()).map(|note| note.pitch).collect();
+    Scale::of(&pitches).filter(|_| !pitches.is_empty()).map(|scale| scale.to_string())
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use std::{
 
 use interlude_models::{clip::Clip, runtime::Runtime};
 use interlude_plugin::{
+    key::Key,
     link::{AudioEnd, link},
     params::InterludeParams,
     player::{Lane, Link, Request, Sampling, Settings, Source},
@@ -41,6 +42,7 @@ fn settings(morph: f32, temperature: f32, evolve: bool) -> Settings {
     Settings {
         position: Position::new(morph),
         source: Source::Between,
+        key: Key::FREE,
         amounts: [0.0; 5],
         sampling: Sampling { temperature, seed: 1, evolve },
     }

@@ -8,7 +8,7 @@ use super::number::{Number, Typed};
 use super::slider::{Slider, finite_share};
 use super::view::{Action, Gesture, View};
 use super::widget::{self, Button};
-use super::{EditorState, palette};
+use super::{EditorState, key, palette};
 use crate::{slots::SlotId, table::MORPH};
 
 /// Half the width and height of the handle.
@@ -100,6 +100,12 @@ pub(super) fn show(
     if swap.show(ui).clicked() {
         actions.push(Action::Swap);
     }
+    let right = rect.right() - ends;
+    let place = Rect::from_min_max(
+        pos2((track.center().x + 94.0).max(right - 190.0), caption.y - 11.0),
+        pos2(right, caption.y + 11.0),
+    );
+    key::menu(ui, place, view, actions);
 
     let painter = ui.painter();
     let hue = palette::blend(value);

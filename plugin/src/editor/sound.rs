@@ -9,7 +9,7 @@ use super::fader::Fader;
 use super::icon::Icon;
 use super::view::{Action, View};
 use super::{EditorState, palette, widget};
-use crate::sound::{Part, SOUNDS};
+use crate::sound::{Part, SOUND_NAMES};
 use crate::table;
 
 /// Width of the menu.
@@ -121,7 +121,7 @@ fn line(ui: &mut Ui, height: f32) -> Rect {
 
 /// The name of a part's sound; a click takes the next one, a right click the one before.
 fn sounds(ui: &mut Ui, rect: Rect, part: Part, sound: usize, actions: &mut Vec<Action>) {
-    let name = SOUNDS.get(sound).map_or("", |(name, _)| name);
+    let name = SOUND_NAMES.get(sound).copied().unwrap_or_default();
     let button = widget::Button {
         id: Id::unique(("sound", part.name())),
         rect,
@@ -133,7 +133,7 @@ fn sounds(ui: &mut Ui, rect: Rect, part: Part, sound: usize, actions: &mut Vec<A
         raised: true,
     };
     let response = button.show(ui);
-    let count = SOUNDS.len();
+    let count = SOUND_NAMES.len();
     if response.clicked() {
         actions.push(Action::SoundOf(part, (sound + 1) % count));
     } else if response.secondary_clicked() {

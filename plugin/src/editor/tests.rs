@@ -386,6 +386,7 @@ fn views() -> impl Strategy<Value = View> {
             output,
             thru,
             bypass,
+            key: crate::key::Key::at(seed.unsigned_abs() as usize % 30),
             sound: Mix { on: thru != bypass, ..Mix::of_new_project() },
         },
     );
@@ -409,7 +410,19 @@ fn views() -> impl Strategy<Value = View> {
     let attributes = any::<[bool; 5]>();
     (slots, patterns(), (parameters, attributes), models, style, engine, message).prop_map(
         |(slots, pattern, (parameters, attributes), (models, model), style, engine, message)| {
-            View { slots, pattern, parameters, models, model, attributes, style, engine, message }
+            let clips_key = style.source.clone();
+            View {
+                slots,
+                pattern,
+                clips_key,
+                parameters,
+                models,
+                model,
+                attributes,
+                style,
+                engine,
+                message,
+            }
         },
     )
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use interlude_models::clip::Clip;
 
 use crate::{
+    key::Key,
     provider::Choice,
     shape::{Attribute, Shape},
     slots::{SLOTS, SlotId},
@@ -19,6 +20,8 @@ pub struct View {
     pub slots: [SlotView; SLOTS],
     /// The pattern that plays, or would play.
     pub pattern: PatternView,
+    /// The key that holds the notes of all clips, in words; `None` where none does.
+    pub clips_key: Option<String>,
     /// The values of the parameters.
     pub parameters: ParameterView,
     /// Names of the models that can be chosen, as the menu lists them.
@@ -111,6 +114,8 @@ pub struct ParameterView {
     /// Requested change of each attribute, in `-REACH..=REACH` standard deviations
     /// ([`REACH`](crate::shape::REACH)).
     pub shape: Shape,
+    /// The key that notes keep to.
+    pub key: Key,
     /// The seed, in the range of [`table::SEED`].
     pub seed: i32,
     /// Whether each cycle has noise of its own.
@@ -131,6 +136,7 @@ impl Default for ParameterView {
             morph: table::MORPH.default,
             temperature: table::TEMPERATURE.default,
             shape: Shape::default(),
+            key: Key::at(table::KEY.default),
             seed: table::SEED.default,
             evolve: table::EVOLVE.default,
             output: table::OUTPUT.default,
@@ -216,6 +222,8 @@ pub enum Action {
     Temperature(Gesture<f32>),
     /// Change an attribute.
     Shape(Attribute, Gesture<f32>),
+    /// Choose the key.
+    Key(Key),
     /// Change the seed.
     Seed(Gesture<i32>),
     /// Switch new noise for each cycle on or off.
@@ -226,7 +234,7 @@ pub enum Action {
     Thru(bool),
     /// Switch the preview on or off.
     Sound(bool),
-    /// Choose the sound of a part, a position in [`SOUNDS`](crate::sound::SOUNDS).
+    /// Choose the sound of a part, a position in [`SOUND_NAMES`](crate::sound::SOUND_NAMES).
     SoundOf(Part, usize),
     /// Change the level of a part of the preview, in decibels.
     SoundLevel(Part, Gesture<f32>),

@@ -2,7 +2,7 @@
 
 use interlude_models::clip::{Clip, Note};
 
-use crate::{shape::Shape, slots::Position};
+use crate::{key::Key, shape::Shape, slots::Position};
 
 /// Most notes kept of a pattern; 16 bars of a trio with every drum class at every step have fewer.
 const MOST_NOTES: usize = 4096;
@@ -35,6 +35,8 @@ pub struct Settings {
     pub source: Source,
     /// More or less of each attribute.
     pub amounts: Shape,
+    /// The key that notes keep to.
+    pub key: Key,
     /// How notes are drawn.
     pub sampling: Sampling,
 }
@@ -47,6 +49,7 @@ impl Settings {
             position: Position::new(morph),
             source: Source::Between,
             amounts: Shape::default(),
+            key: Key::FREE,
             sampling: Sampling { temperature: 0.5, seed: 1, evolve: false },
         }
     }

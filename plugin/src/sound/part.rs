@@ -3,17 +3,19 @@
 /// Number of parts.
 pub const PARTS: usize = Part::ALL.len();
 
-/// The sounds of melody and bass: name and General MIDI program in the font.
-pub const SOUNDS: [(&str, u8); 8] = [
-    ("Piano", 0),
-    ("Electric piano", 4),
-    ("Vibraphone", 11),
-    ("Nylon guitar", 24),
-    ("Finger bass", 33),
-    ("Square lead", 80),
-    ("Saw lead", 81),
-    ("Warm pad", 89),
+/// The sounds of melody and bass.
+pub const SOUND_NAMES: [&str; 8] = [
+    "Piano",
+    "Electric piano",
+    "Vibraphone",
+    "Nylon guitar",
+    "Finger bass",
+    "Square lead",
+    "Saw lead",
+    "Warm pad",
 ];
+/// Their General MIDI programs in the font.
+const PROGRAMS: [u8; SOUND_NAMES.len()] = [0, 4, 11, 24, 33, 80, 81, 89];
 
 /// Zero-based MIDI channel of drums.
 const DRUM_CHANNEL: u8 = 9;
@@ -51,7 +53,7 @@ impl Part {
         }
     }
 
-    /// The sound of a new project, a position in [`SOUNDS`]; `None` for drums, which have one kit.
+    /// The sound of a new project, a position in [`SOUND_NAMES`]; `None` for drums, which have one kit.
     pub const fn default_sound(self) -> Option<usize> {
         match self {
             Self::Melody => Some(1),
@@ -73,7 +75,7 @@ impl Part {
     pub(super) fn program(self, sound: usize) -> u8 {
         match self {
             Self::Drums => 0,
-            _ => SOUNDS.get(sound).map_or(0, |(_, program)| *program),
+            _ => PROGRAMS.get(sound).copied().unwrap_or(0),
         }
     }
 }

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::{DEFAULT_MODEL, SONG, Slot, SongState, Style};
 use crate::{
     slots::{SLOTS, SlotId},
-    table::SOUND,
+    table::{KEY, SOUND},
 };
 
 /// What is said of a state of which nothing can be read.
@@ -32,9 +32,10 @@ const MARK: &str = "unreadable";
 
 /// Makes a saved state ready to be loaded: text that is no JSON would be passed over in silence by
 /// nice-plug. A project from before the preview has its notes routed to another instrument, so there
-/// it is off.
+/// it is off; one from before the key plays the notes that it did.
 pub fn prepare(state: &mut PluginState) {
     state.params.entry(SOUND.id.to_owned()).or_insert(ParamValue::Bool(false));
+    state.params.entry(KEY.id.to_owned()).or_insert(ParamValue::I32(0));
     if let Some(text) = state.fields.get_mut(SONG) {
         let readable = |text: &str| serde_json::from_str::<Value>(text).is_ok();
         if text.len() > MOST_TEXT {

@@ -5,7 +5,7 @@ use std::{ops::ControlFlow, path::PathBuf, sync::Arc};
 use interlude_models::{
     clip::Clip,
     config::Config,
-    engine::{DecodeSettings, Engine, NoiseKey, Posterior, Repeats},
+    engine::{DecodeSettings, Engine, NoiseKey, Posterior, Repeats, Taste},
     latent::{
         constraint::{self, Constraint},
         flow::{Origin, Place, Prior},
@@ -13,11 +13,19 @@ use interlude_models::{
     },
     package::Package,
     runtime::{PATH_VARIABLE, Provider, Runtime, RuntimeError},
+    steering::Steering,
     tokens::{self, Controls, Tokens},
 };
 
 use super::{compute::Compute, reading, shaping::Shaping};
-use crate::{player::Request, provider::Choice, resources, slots::SLOTS, state::Slot};
+use crate::{
+    key::Key,
+    player::{Request, Settings},
+    provider::Choice,
+    resources,
+    slots::SLOTS,
+    state::Slot,
+};
 
 /// A point in a model's latent space, with what the model is told beside it.
 #[derive(Clone, Debug, PartialEq)]
@@ -267,6 +275,8 @@ impl Model {
         let settings = DecodeSettings {
             temperature: request.settings.sampling.temperature,
             keys: vec![NoiseKey { seed: u64::from(request.settings.sampling.seed), cycle }],
+            tastes: taste(&point, &request.settings).into_iter().collect(),
+            steering: steering(&request.settings).into_iter().collect(),
             ..DecodeSettings::default()
         };
         self.run(point, settings, on_step)
@@ -296,6 +306,19 @@ impl Model {
         let tokens = decoded.into_iter().next().filter(|_| !broken);
         Ok(tokens.map(|tokens| tokens::to_clip(self.config(), &tokens)))
     }
+}
+
+/// What notes between two clips of one key lean to, where the key is that of the clips.
+fn taste(point: &Point, settings: &Settings) -> Option<Taste> {
+    let follows = settings.key == Key::CLIPS && point.windows.len() > 1;
+    let windows: Vec<&Tokens> = point.windows.iter().map(AsRef::as_ref).collect();
+    let (_, _, share) = settings.position.between();
+    follows.then(|| Taste::of(&windows)).flatten().map(|taste| taste.at(share))
+}
+
+/// The chosen key.
+fn steering(settings: &Settings) -> Option<Steering> {
+    settings.key.scale().map(|scale| Steering { scale: Some(scale), ..Steering::default() })
 }
 
 fn missing(name: &str) -> String {
