@@ -240,9 +240,18 @@ impl Runtime {
     }
 }
 
-/// The first line of the runtime's message, which can be long.
+/// The first line of the runtime's message, which can be long, without the place in its source.
 pub fn first_line(error: &ort::Error) -> String {
-    error.message().lines().next().unwrap_or_default().trim().to_owned()
+    plain(error.message()).to_owned()
+}
+
+/// A message may be `FILE:LINE FUNCTION [ONNXRuntimeError] : CODE : NAME : TEXT`.
+fn plain(message: &str) -> &str {
+    let line = message.lines().next().unwrap_or_default().trim();
+    match line.split_once("[ONNXRuntimeError] : ") {
+        Some((_, told)) => told.splitn(3, " : ").last().unwrap_or(told),
+        None => line,
+    }
 }
 
 fn names(providers: &[Provider]) -> String {
@@ -361,6 +370,24 @@ mod tests {
         let message = named(Path::new("no/such/library"), "the path given").expect_err("missing");
         let message = message.to_string();
         assert!(message.contains("no/such/library") && message.contains("the path given"));
+    }
+
+    // What ONNX Runtime 1.31.1 says without the libraries of CUDA is told without the place in its source;
+    // other messages are told as they are.
+    #[test]
+    fn messages_are_told_plainly() {
+        let told = "/onnxruntime_src/onnxruntime/core/session/provider_bridge_ort.cc:2043 \
+                    onnxruntime::Provider& onnxruntime::ProviderLibrary::Get() [ONNXRuntimeError] : 1 : \
+                    FAIL : Failed to load library /r/libonnxruntime_providers_cuda.so with error: \
+                    libcublasLt.so.13: cannot open shared object file: No such file or directory\n\n";
+        let plainly = plain(told);
+        assert!(plainly.starts_with("Failed to load library /r/"), "{plainly}");
+        assert!(plainly.ends_with("No such file or directory"), "{plainly}");
+        assert_eq!(plain("[ONNXRuntimeError] : 6"), "6");
+        assert_eq!(
+            (plain("a : b : c : d"), plain(" one\ntwo"), plain("")),
+            ("a : b : c : d", "one", "")
+        );
     }
 
     // A file that is no library, or a library that is not ONNX Runtime, is an error.
