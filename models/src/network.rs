@@ -12,15 +12,14 @@ mod build;
 mod decoder;
 mod encoder;
 pub mod interface;
-mod recover;
 mod variables;
 
 use std::io::{self, Write};
 
 use thiserror::Error;
 
+pub(crate) use encoder::SIGMA_KERNEL;
 pub use interface::Part;
-pub(crate) use recover::recover;
 pub(crate) use variables::embedding_size;
 pub use variables::{Init, Variable, conductor_cell, encoder_cell, encoder_levels, variables};
 

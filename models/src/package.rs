@@ -11,6 +11,10 @@
 //! constraint.safetensors     not in every model, see `latent::constraint`
 //! prior.safetensors          not in every model, see `latent::flow`
 //! ```
+//!
+//! [`Package`] is the only door to all of this; weights are recovered from the graphs.
+
+mod recover;
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -26,7 +30,7 @@ use thiserror::Error;
 
 use crate::config::{Config, InvalidConfig};
 use crate::latent::attributes::{self, Attributes, AttributesError};
-use crate::latent::constraint;
+use crate::latent::constraint::{self, Constraint, ConstraintError};
 use crate::latent::flow::{self, Flow, FlowError};
 use crate::network::{self, NetworkError, Part};
 use crate::weights::Weights;
@@ -271,8 +275,7 @@ impl Package {
                 return Err(PackageError::Quantise { path: self.dir.clone(), reason });
             }
             for name in [attributes::FILE, constraint::FILE, flow::FILE] {
-                let beside = self.dir.join(name);
-                if beside.is_file() {
+                if let Some(beside) = self.beside(name) {
                     fs::copy(&beside, new.join(name)).map_err(io(&beside))?;
                 }
             }
@@ -299,7 +302,7 @@ impl Package {
             stored::weights(graph, &mut source).map_err(|error| wrong(error.to_string()))
         };
         let wrong = |reason| PackageError::Weights { path: self.dir.clone(), reason };
-        network::recover(&self.info.config, read, wrong)
+        recover::recover(&self.info.config, read, wrong)
     }
 
     /// Lets `fill` write a new folder, and renames it, with its description, to `dir`.
@@ -340,12 +343,18 @@ impl Package {
     ///
     /// # Errors
     /// [`AttributesError`] for a file that is damaged or of another model.
-    pub fn attributes(&self) -> Result<Attributes, AttributesError> {
-        let path = self.dir.join(attributes::FILE);
-        if !path.exists() {
-            return Ok(Attributes::default());
-        }
-        Attributes::read(&path, self.info.config.hparams.z_size)
+    pub fn attributes(&self) -> Result<Option<Attributes>, AttributesError> {
+        let read = |path: PathBuf| Attributes::read(&path, self.info.config.hparams.z_size);
+        self.beside(attributes::FILE).map(read).transpose()
+    }
+
+    /// The model's constraint actor; none when it has no file of it.
+    ///
+    /// # Errors
+    /// [`ConstraintError`] for a file that is damaged or of another model.
+    pub fn constraint(&self) -> Result<Option<Constraint>, ConstraintError> {
+        let read = |path: PathBuf| Constraint::read(&path, self.info.config.hparams.z_size);
+        self.beside(constraint::FILE).map(read).transpose()
     }
 
     /// The model's learned prior; none when it has no file of it.
@@ -353,12 +362,19 @@ impl Package {
     /// # Errors
     /// [`FlowError`] for a file that is damaged or of another model.
     pub fn prior(&self) -> Result<Option<Flow>, FlowError> {
-        let path = self.dir.join(flow::FILE);
-        if !path.exists() {
-            return Ok(None);
-        }
         let size = self.info.config.hparams.z_size;
-        Flow::read(&path, &self.info.latent_space(), size).map(Some)
+        let read = |path: PathBuf| Flow::read(&path, &self.info.latent_space(), size);
+        self.beside(flow::FILE).map(read).transpose()
+    }
+
+    /// Where a file lies that not every model has. One that cannot be reached, such as a link to
+    /// nowhere, counts as there: reading it then tells why.
+    fn beside(&self, name: &str) -> Option<PathBuf> {
+        let path = self.dir.join(name);
+        match path.symlink_metadata() {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            _ => Some(path),
+        }
     }
 
     /// Where one of the model's graphs lies.
@@ -398,4 +414,48 @@ fn parse_info(text: &[u8], path: &Path) -> Result<ModelInfo, PackageError> {
         .validate()
         .map_err(|source| PackageError::Config { path: path.to_owned(), source })?;
     Ok(info)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config;
+
+    // What lies beside the graphs is none where there is no file; a file that is damaged, or a link to
+    // nowhere, is never taken for that: the error names it and what to do.
+    #[test]
+    fn what_is_damaged_is_not_absent() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let config = config::by_name("cat-mel_2bar_small").expect("known");
+        let info = ModelInfo::new(config, "nothing");
+        let package = Package { dir: folder.path().to_owned(), info };
+        assert_eq!(package.attributes().expect("absent"), None);
+        assert_eq!(package.constraint().expect("absent"), None);
+        assert_eq!(package.prior().expect("absent"), None);
+
+        type Read = fn(&Package) -> Option<String>;
+        let readers: [(&str, &str, Read); 3] = [
+            (attributes::FILE, "interlude attributes", |it| {
+                it.attributes().err().map(|error| error.to_string())
+            }),
+            (constraint::FILE, "interlude constrain", |it| {
+                it.constraint().err().map(|error| error.to_string())
+            }),
+            (flow::FILE, "interlude prior", |it| it.prior().err().map(|error| error.to_string())),
+        ];
+        for (file, remedy, read) in readers {
+            let path = folder.path().join(file);
+            fs::write(&path, b"no tensors").expect("written");
+            let told = read(&package).expect("damaged");
+            assert!(told.contains(file) && told.contains(remedy), "{told}");
+            fs::remove_file(&path).expect("removed");
+            #[cfg(unix)]
+            {
+                std::os::unix::fs::symlink("no/such/file", &path).expect("a link");
+                let told = read(&package).expect("a link to nowhere");
+                assert!(told.contains(file), "{told}");
+                fs::remove_file(&path).expect("removed");
+            }
+        }
+    }
 }

@@ -163,6 +163,9 @@ fn actors_serve_generation() {
         let refused = sample(&["--attribute", wish]).expect_err("no such wish").to_string();
         assert!(refused.contains(told), "{refused}");
     }
+    fs::write(folder.join(FILE), b"no actor").expect("written");
+    let refused = sample(&[]).expect_err("damaged").to_string();
+    assert!(refused.contains(FILE) && refused.contains("interlude constrain"), "{refused}");
 }
 
 /// Windows of a melody model with so many notes each.

@@ -12,7 +12,6 @@ use interlude_models::network::{conductor_cell, encoder_cell, encoder_levels};
 use interlude_models::package::{ModelInfo, Package};
 use interlude_models::runtime::Runtime;
 use interlude_models::tokens::Tokens;
-use interlude_models::weights::Weights;
 use interlude_trainer::train::initial;
 use interlude_trainer::train::plan::schedule::{Schedule, ScheduleError};
 
@@ -143,7 +142,7 @@ fn delay_lines_are_not_trained_by_the_originals_rates() {
     };
     let said = train(&out, &["--steps", "2"]);
     assert!(said.contains("delay line stays"), "{said}");
-    let after = Weights::read(&out.join("last.safetensors")).expect("weights");
+    let after = Package::open(&out.join("last")).and_then(|last| last.weights()).expect("weights");
     let moved =
         |name: &str| before.get(name).expect(name).data != after.get(name).expect(name).data;
     for frozen in [

@@ -9,6 +9,7 @@ use std::process::{Command, Output};
 
 use interlude_backend::hosted::TrainingBuild;
 use interlude_dataset::{Split, store};
+use interlude_models::network::Part;
 
 /// Steps of a window.
 const STEPS: u16 = 32;
@@ -107,7 +108,9 @@ fn the_training_api_resumes_exactly() {
         let output = train(folder.path(), name, "training-api", steps);
         assert!(output.status.success(), "{name}: {}", errors(&output));
     }
-    let last = |name: &str| fs::read(folder.path().join(name).join("last.safetensors"));
+    let last = |name: &str| {
+        fs::read(folder.path().join(name).join("last").join(Part::Encoder.data_file()))
+    };
     assert_eq!(last("whole").expect("written"), last("halves").expect("written"));
 }
 

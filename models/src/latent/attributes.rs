@@ -71,7 +71,10 @@ struct Entry {
 #[derive(Debug, Error)]
 pub enum AttributesError {
     /// An error of the file system.
-    #[error("cannot access `{}`: {source}", path.display())]
+    #[error(
+        "cannot access `{}`: {source}; delete it, or make it again by `interlude attributes`",
+        path.display()
+    )]
     Io {
         /// The file.
         path: PathBuf,

@@ -14,7 +14,7 @@ use crate::config::Config;
 use crate::weights::Weights;
 
 /// The weights of the posterior's deviation, which a graph has no place for when they are all zero.
-pub(super) const SIGMA_KERNEL: &str = "encoder/sigma/kernel";
+pub(crate) const SIGMA_KERNEL: &str = "encoder/sigma/kernel";
 
 /// Builds `encoder.onnx`; the weights go to `data`.
 pub(crate) fn build(

@@ -7,7 +7,7 @@ use interlude_models::{
     config::Config,
     engine::{DecodeSettings, Engine, NoiseKey, Posterior, Repeats, Taste},
     latent::{
-        constraint::{self, Constraint},
+        constraint::Constraint,
         flow::{Origin, Place, Prior},
         prior,
     },
@@ -93,19 +93,14 @@ impl Model {
         })?;
         let compute =
             Compute::start(runtime, &package, choice).map_err(|error| sentence(&error))?;
-        // Without a usable actor ideas are drawn as for a model that has none.
-        let size = package.info.config.hparams.z_size;
-        let constraint = Constraint::read(&package.dir.join(constraint::FILE), size).ok();
-        let shaping = Shaping::read(&package.dir, size);
-        // Without a usable prior it plays as a model that has none, and says why.
-        let prior = package.prior().map_err(|error| sentence(&error));
-        let prior = prior.and_then(|flow| {
-            flow.map(|flow| flow.start(runtime).map_err(|error| sentence(&error))).transpose()
-        });
-        let (learned, problem) = match prior {
-            Ok(learned) => (learned, None),
-            Err(problem) => (None, Some(problem)),
-        };
+        // Without what cannot be used it plays as a model that has none of it, and says why.
+        let mut problems = Vec::new();
+        let constraint = usable(package.constraint(), &mut problems);
+        let shaping = usable(package.attributes(), &mut problems);
+        let shaping = shaping.as_ref().map(Shaping::of).unwrap_or_default();
+        let learned = usable(package.prior(), &mut problems)
+            .and_then(|flow| usable(flow.start(runtime).map(Some), &mut problems));
+        let problem = (!problems.is_empty()).then(|| problems.join(" "));
         Ok(Self {
             compute,
             runtime,
@@ -319,6 +314,18 @@ fn taste(point: &Point, settings: &Settings) -> Option<Taste> {
 /// The chosen key.
 fn steering(settings: &Settings) -> Option<Steering> {
     settings.key.scale().map(|scale| Steering { scale: Some(scale), ..Steering::default() })
+}
+
+/// What lies beside a model's graphs, if it is there and can be used; else what is wrong with it goes
+/// to `problems`.
+fn usable<T, E: std::error::Error>(
+    found: Result<Option<T>, E>,
+    problems: &mut Vec<String>,
+) -> Option<T> {
+    found.unwrap_or_else(|error| {
+        problems.push(sentence(&error));
+        None
+    })
 }
 
 fn missing(name: &str) -> String {

@@ -1,8 +1,6 @@
 //! Moves latent codes to where an attribute of the music is stronger or weaker.
 
-use std::path::Path;
-
-use interlude_models::latent::attributes::{self, Attributes};
+use interlude_models::latent::attributes::Attributes;
 
 use crate::shape::{Attribute, Shape};
 
@@ -11,15 +9,8 @@ use crate::shape::{Attribute, Shape};
 pub(super) struct Shaping([Option<Vec<f32>>; Attribute::ALL.len()]);
 
 impl Shaping {
-    /// The directions in a model's folder, for codes of `z_size` numbers. Without a usable file
-    /// there are none, and the model plays as it is.
-    pub(super) fn read(dir: &Path, z_size: usize) -> Self {
-        Attributes::read(&dir.join(attributes::FILE), z_size)
-            .map_or_else(|_| Self::default(), |known| Self::of(&known))
-    }
-
-    /// An attribute of several parts is changed in all of them.
-    fn of(known: &Attributes) -> Self {
+    /// The directions that a model knows. An attribute of several parts is changed in all of them.
+    pub(super) fn of(known: &Attributes) -> Self {
         Self(Attribute::ALL.map(|attribute| {
             let directions = known
                 .iter()
@@ -51,6 +42,8 @@ impl Shaping {
 
 #[cfg(test)]
 mod tests {
+    use interlude_models::latent::attributes;
+
     use super::*;
 
     fn known(names: &[(&str, [f32; 2])]) -> Attributes {
@@ -91,17 +84,5 @@ mod tests {
         let mut code = [0.0, 0.0];
         shaping.apply(&mut code, &[0.5, 0.0, 0.0, 0.0, 0.0]);
         assert_eq!(code, [0.5, 1.0]);
-    }
-
-    // A model without the file, or with one for other codes, offers nothing.
-    #[test]
-    fn models_without_directions_play_as_they_are() {
-        let dir = std::env::temp_dir().join(format!("interlude-shaping-{}", std::process::id()));
-        std::fs::create_dir_all(&dir).expect("a folder");
-        assert_eq!(Shaping::read(&dir, 2).offers(), [false; 5]);
-        known(&[("density", [1.0, 0.0])]).write(&dir.join(attributes::FILE)).expect("written");
-        assert_eq!(Shaping::read(&dir, 3).offers(), [false; 5]);
-        assert_eq!(Shaping::read(&dir, 2).offers(), [true, false, false, false, false]);
-        std::fs::remove_dir_all(dir).expect("removed");
     }
 }

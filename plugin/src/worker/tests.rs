@@ -10,6 +10,7 @@ use interlude_models::{
     clip::{Clip, Note},
     config,
     latent::{
+        attributes, constraint,
         flow::{self, Conditions, Flow, Place},
         prior, slerp,
     },
@@ -410,15 +411,30 @@ fn a_learned_prior_is_used() {
     assert_eq!(drawn.latent.expect("a code").mu, idea);
 }
 
-/// A learned prior that is damaged or of another model is told, and the model plays without it.
+/// Attribute vectors, a constraint actor and a learned prior that are damaged are each told with the file
+/// and the remedy, and the model plays without them.
 #[test]
-fn a_damaged_prior_is_told() {
-    let add = |model: &Path| fs::write(model.join(flow::FILE), b"no prior").expect("written");
-    let mut steps = Steps::with("damaged", add);
-    let message = steps.worker.shared.status.lock().message().expect("a message");
-    assert!(message.contains(flow::FILE) && message.contains("interlude prior"), "{message}");
-    let model = steps.worker.model.as_mut().expect("a model");
-    assert_eq!(model.idea(99, 0), prior(99, 0, 6));
+fn what_is_damaged_beside_a_model_is_told() {
+    let files = [
+        (attributes::FILE, "interlude attributes"),
+        (constraint::FILE, "interlude constrain"),
+        (flow::FILE, "interlude prior"),
+    ];
+    for damaged in [&files[..1], &files[1..2], &files[2..], &files[..]] {
+        let add = |model: &Path| {
+            for (file, _) in damaged {
+                fs::write(model.join(file), b"no tensors").expect("written");
+            }
+        };
+        let mut steps = Steps::with("damaged", add);
+        let message = steps.worker.shared.status.lock().message().expect("a message");
+        for (file, remedy) in damaged {
+            assert!(message.contains(file) && message.contains(remedy), "{message}");
+        }
+        assert_eq!(steps.worker.shared.status.lock().attributes, [false; 5]);
+        let model = steps.worker.model.as_mut().expect("a model");
+        assert_eq!(model.idea(99, 0), prior(99, 0, 6));
+    }
 }
 
 /// Learning can be stopped, learns from the slots, and says when there is nothing to learn from.

@@ -275,7 +275,13 @@ impl Sample {
         let space = package.info.latent_space();
         let personal = personal.map(|personal| personal.fitting(&space, size)).transpose()?;
         let actor = match self.constrained {
-            true => Some(Constraint::read(&package.dir.join(constraint::FILE), size)?),
+            true => Some(package.constraint()?.ok_or_else(|| {
+                anyhow!(
+                    "`{}` has no `{}`, which --constrained needs; run `interlude constrain` to make it",
+                    package.dir.display(),
+                    constraint::FILE
+                )
+            })?),
             false => None,
         };
         let ranges = actor.as_ref().map_or(&[][..], Constraint::ranges);

@@ -292,17 +292,17 @@ impl Train {
 /// The weights of a run, best first, of a file, of a model, or of a checkpoint of the original, widened
 /// to the configuration's sizes.
 fn beginning(path: &Path, config: &Config, seed: u64) -> anyhow::Result<Weights> {
-    let best = path.join(run::BEST).with_extension("safetensors");
+    let best = path.join(run::BEST);
     let mut weights = if path.extension().is_some_and(|extension| extension == "safetensors") {
         Weights::read(path)?
-    } else if best.is_file() {
-        Weights::read(&best)?
+    } else if best.join(INFO_FILE).is_file() {
+        Package::open(&best)?.weights()?
     } else if let Some((_, last)) =
         path.is_dir().then(|| snapshot::list(path)).transpose()?.and_then(|mut all| all.pop())
     {
         Weights::read(&last)?
     } else if path.join(INFO_FILE).is_file() {
-        common::weights(&Package::open(path)?)?
+        Package::open(path)?.weights()?
     } else {
         Checkpoint::open(path)?.weights()?
     };

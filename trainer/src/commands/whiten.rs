@@ -21,9 +21,8 @@ use crate::whitening::Whitening;
 ///
 /// For models that were trained with a small weight on the KL divergence. An affine change of basis
 /// gives the aggregate posterior mean 0 and covariance 1 over the windows; latent dimensions that
-/// hold only noise are removed. Weights beside the model, as `interlude train` writes them
-/// (`best.safetensors` beside `best`), are used, else those in its graphs. Reconstructions stay the
-/// same. Attribute vectors, actors and priors have to be made again.
+/// hold only noise are removed. Reconstructions stay the same. Attribute vectors, actors and priors
+/// have to be made again.
 #[derive(Args, Debug)]
 pub struct Whiten {
     #[command(flatten)]
@@ -31,7 +30,7 @@ pub struct Whiten {
     /// Folder of the dataset it was trained on.
     #[arg(long, value_name = "DIR")]
     dataset: PathBuf,
-    /// Model folder to write, with its weights beside it; an existing model is replaced.
+    /// Model folder to write; an existing model is replaced.
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
     /// Training windows that mean and covariance are estimated from, spread evenly over all; 0
@@ -41,7 +40,7 @@ pub struct Whiten {
 }
 
 impl Whiten {
-    /// Writes the new model, its weights and its card, each whole or not at all.
+    /// Writes the new model and its card, each whole or not at all.
     ///
     /// # Errors
     /// When the model, its weights or the dataset cannot be read or do not belong together, and when
@@ -49,7 +48,7 @@ impl Whiten {
     pub fn run(self, shared: &Shared) -> anyhow::Result<()> {
         let package = self.model.open()?;
         let config = &package.info.config;
-        let weights = common::weights(&package)?;
+        let weights = package.weights()?;
         network::check(config, &weights)?;
         let windows = Part::learn(&self.dataset, config, self.windows)?;
         let mut engine = self.model.load(shared, &package)?;
@@ -83,7 +82,6 @@ impl Whiten {
         info.provenance.source.push_str("; codes whitened");
         info.metrics.retain(|name, _| name != "kl_bits" && name != "active_units");
         Package::write(&self.out, &info, &weights)?;
-        weights.write(&common::weights_beside(&self.out))?;
         let places = [self.model.folder(), &self.dataset, &self.out].map(card::place);
         let [model, dataset, out] = places;
         let section = format!(

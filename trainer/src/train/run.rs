@@ -499,7 +499,7 @@ impl<'a> Training<'a> {
         Ok(())
     }
 
-    /// Writes weights as a model folder in the run's folder, and beside it as they are.
+    /// Writes weights as a model folder in the run's folder.
     fn write_model(
         &self,
         name: &str,
@@ -507,7 +507,6 @@ impl<'a> Training<'a> {
         scores: Option<&Scores>,
     ) -> anyhow::Result<()> {
         let out = &self.options.out;
-        weights.write(&out.join(format!("{name}.safetensors")))?;
         let mut info =
             ModelInfo::new(self.options.config.clone(), "trained with `interlude train`");
         info.provenance.step = Some(self.progress.step);

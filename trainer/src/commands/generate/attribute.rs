@@ -42,7 +42,7 @@ pub(super) struct Attribute {
 impl Attribute {
     pub(super) fn run(self, shared: &Shared) -> anyhow::Result<()> {
         let package = self.making.model.open()?;
-        let attributes = package.attributes()?;
+        let attributes = package.attributes()?.unwrap_or_default();
         let Some(attribute) = attributes.get(&self.attribute) else {
             if attributes.is_empty() {
                 let folder = package.dir.display();

@@ -1,4 +1,4 @@
-//! Recovers the weights that graphs were built from.
+//! Recovers the weights that graphs were built from, so that a model's folder holds them once.
 //!
 //! Building a graph moves every element of a variable to one place of one weight or more, and adds
 //! a constant to some (the forget bias). So graphs are built once more from variables whose elements
@@ -9,19 +9,18 @@ use std::collections::BTreeMap;
 
 use prost::Message;
 
-use super::encoder::SIGMA_KERNEL;
-use super::{Part, build, variables};
 use interlude_onnx::proto::ModelProto;
 use interlude_onnx::stored;
 
 use crate::config::Config;
+use crate::network::{Part, SIGMA_KERNEL, build, variables};
 use crate::weights::{Tensor, Weights};
 
 /// An index is told by two numbers below this, which a float holds exactly.
 const DIGIT: usize = 1 << 12;
 
 /// Elements of the weights of a graph by name.
-pub(crate) type Stored = BTreeMap<String, Vec<f32>>;
+pub(super) type Stored = BTreeMap<String, Vec<f32>>;
 
 /// The weights of a configuration whose graphs hold what `read` gives for each part.
 ///
@@ -31,7 +30,7 @@ pub(crate) type Stored = BTreeMap<String, Vec<f32>>;
 /// # Errors
 /// What `read` gives, and what `wrong` makes of a sentence about a weight that is missing or has
 /// another size.
-pub(crate) fn recover<E>(
+pub(super) fn recover<E>(
     config: &Config,
     mut read: impl FnMut(Part) -> Result<Stored, E>,
     wrong: impl Fn(String) -> E,
