@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use interlude_dataset::build::{self, Description, Options, SKIPPED};
+use interlude_dataset::build::{self, Description, INCOMPLETE, Options, SKIPPED};
 use interlude_dataset::{DatasetError, Split, Windows, splits, store};
 use interlude_models::clip::{Clip, Note};
 use interlude_models::config;
@@ -174,6 +174,43 @@ fn hostile_files_are_skipped() {
     }
     let names: Vec<_> = fs::read_dir(place.path()).expect("lists").flatten().collect();
     assert_eq!(names.len(), 2, "data and dataset");
+}
+
+// Files of which tracks cannot be read give the windows of the others; the summary says of how many, names
+// the first with what is missing, and all are listed. A later build without damage has no such list.
+#[test]
+fn lost_tracks_are_told() {
+    let place = tempfile::tempdir().expect("a temporary folder");
+    let (data, out) = (place.path().join("data"), place.path().join("out"));
+    fs::create_dir(&data).expect("a folder");
+    fs::write(data.join("good.mid"), midi(60)).expect("written");
+    for index in 0..5u8 {
+        let mut bytes = midi(62 + 2 * index);
+        // One track more, which breaks off within a note; the header counts it.
+        bytes[11] += 1;
+        bytes.extend(b"MTrk\0\0\0\x08\0\x90\x3c");
+        fs::write(data.join(format!("cut{index}.mid")), bytes).expect("written");
+    }
+    let description = dataset(std::slice::from_ref(&data), &out).expect("builds");
+    assert_eq!((description.files, description.skipped, description.incomplete), (6, 0, 5));
+    let note = description.notes.iter().find(|note| note.contains("5 files")).expect("a note");
+    for word in ["cut0.mid", "cut2.mid", "track", "and 2 more", INCOMPLETE] {
+        assert!(note.contains(word), "{word}: {note}");
+    }
+    assert!(!note.contains("cut3.mid"), "{note}");
+    let list = fs::read_to_string(out.join(INCOMPLETE)).expect("a list");
+    assert_eq!(list.lines().count(), 5);
+    assert!(list.contains("cut4.mid: track"), "{list}");
+    let counts = build::describe(&out).expect("a description");
+    assert_eq!(counts, description);
+
+    for index in 0..5 {
+        fs::remove_file(data.join(format!("cut{index}.mid"))).expect("removed");
+    }
+    let description = dataset(&[data], &out).expect("builds");
+    assert_eq!(description.incomplete, 0);
+    assert!(!description.notes.iter().any(|note| note.contains("missing")), "{description:?}");
+    assert!(!out.join(INCOMPLETE).exists());
 }
 
 // Nothing usable is an error that tells why, a source that is not there too.

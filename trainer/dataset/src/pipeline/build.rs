@@ -12,7 +12,10 @@ use crate::staging::Staged;
 use crate::{DatasetError, Split, layout, names, source, store};
 
 pub use super::options::{Done, Options};
-pub use crate::description::{Count, DESCRIPTION, Description, SKIPPED, describe};
+pub use crate::description::{Count, DESCRIPTION, Description, INCOMPLETE, SKIPPED, describe};
+
+/// Files that are named of those of which music is missing.
+const NAMED: usize = 3;
 
 /// Builds a dataset. `progress` is called after each file.
 ///
@@ -82,7 +85,7 @@ fn write(
     for split in Split::ALL {
         let rows = rows.entry(split).or_default();
         let own = outcomes.iter().filter(|outcome| of(&outcome.name) == split);
-        for Outcome { name, windows } in own {
+        for Outcome { name, windows, .. } in own {
             for window in windows.iter().flatten() {
                 if seen.insert(window) {
                     rows.push((&**window, &**name));
@@ -99,7 +102,13 @@ fn write(
     if rows.values().all(Vec::is_empty) {
         return Err(nothing(options, outcomes.len(), &skipped));
     }
+    let lossy: Vec<(&str, String)> = outcomes
+        .iter()
+        .filter(|outcome| !outcome.losses.is_empty())
+        .map(|outcome| (&*outcome.name, outcome.losses.join("; ")))
+        .collect();
     let mut notes = listed.notes.clone();
+    notes.extend(told(&lossy));
     let rule = Rule {
         seed: options.seed,
         sources: options.sources.clone(),
@@ -114,6 +123,11 @@ fn write(
     let lines: String =
         skipped.iter().map(|(name, reason)| one_line(&format!("{name}: {reason}"))).collect();
     write_text(&staged.folder().join(SKIPPED), &lines)?;
+    if !lossy.is_empty() {
+        let lines: String =
+            lossy.iter().map(|(name, losses)| one_line(&format!("{name}: {losses}"))).collect();
+        write_text(&staged.folder().join(INCOMPLETE), &lines)?;
+    }
     let (steps, width) =
         (options.config.hparams.max_seq_len, layout::limits(&options.config).len());
     let mut splits = BTreeMap::new();
@@ -135,12 +149,29 @@ fn write(
         shard: options.shard,
         files: outcomes.len(),
         skipped: skipped.len(),
+        incomplete: lossy.len(),
         duplicates,
         splits,
         notes,
     };
     write_description(staged.folder(), &description)?;
     Ok(description)
+}
+
+/// What is told of files of which music is missing: how many, and the first with what it is.
+fn told(lossy: &[(&str, String)]) -> Option<String> {
+    let first: Vec<String> = lossy
+        .iter()
+        .take(NAMED)
+        .map(|(name, losses)| one_line(&format!("{name}: {losses}")).trim_end().to_owned())
+        .collect();
+    let more = match lossy.len().saturating_sub(NAMED) {
+        0 => String::new(),
+        more => format!("; and {more} more, see {INCOMPLETE}"),
+    };
+    let files = if lossy.len() == 1 { "1 file" } else { &format!("{} files", lossy.len()) };
+    let first = first.join("; ");
+    (!lossy.is_empty()).then(|| format!("tracks are missing of {files}: {first}{more}"))
 }
 
 /// Why no window came out.

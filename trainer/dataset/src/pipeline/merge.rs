@@ -64,6 +64,7 @@ pub fn merge(datasets: &[PathBuf], out: &Path) -> Result<Description, DatasetErr
         shard: None,
         files: sum(|part| part.files),
         skipped: sum(|part| part.skipped),
+        incomplete: sum(|part| part.incomplete),
         duplicates: duplicates + sum(|part| part.duplicates),
         splits: BTreeMap::new(),
         notes,

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::sync_channel;
 use std::sync::{Mutex, PoisonError};
 
-use interlude_models::midi::NoteSequence;
+use interlude_models::midi::{self, NoteSequence, Warning};
 use interlude_models::tokens::{self, Limit};
 use rayon::iter::{ParallelBridge, ParallelIterator};
 
@@ -19,6 +19,8 @@ use crate::source::{self, Content, SourceFile};
 use crate::splits::{SplitError, Splits, split_of};
 use crate::{layout, monophony};
 
+/// Most that is told of what is missing of one file.
+const LOSSES: usize = 3;
 /// Files that wait for a thread.
 const WAITING: usize = 64;
 
@@ -107,7 +109,7 @@ pub(crate) fn read_all(
             let (names, tables) = &mut *found.lock().unwrap_or_else(PoisonError::into_inner);
             if let Ok(Content::Table(bytes)) = &content {
                 let reason = tables.add(&name, bytes, &options.split_column).err()?;
-                return Some(Ok(Outcome { name, windows: Err(reason) }));
+                return Some(Ok(Outcome { name, windows: Err(reason), losses: Vec::new() }));
             }
             names.insert(name.clone());
         }
@@ -124,15 +126,19 @@ pub(crate) fn read_all(
             None => {
                 let key = keys.as_ref().and_then(|keys| keys.get(&name)).map(String::as_str);
                 let drums = drums.zip(key);
+                let mut losses = Vec::new();
                 let windows = match content {
-                    Ok(Content::Midi(bytes)) => NoteSequence::from_bytes(&bytes)
+                    Ok(Content::Midi(bytes)) => midi::from_bytes(&bytes)
                         .map_err(|error| error.to_string())
-                        .and_then(|sequence| windows(sequence, &name, options, drums)),
+                        .and_then(|(sequence, warnings)| {
+                            losses = lost(&warnings);
+                            windows(sequence, &name, options, drums)
+                        }),
                     Ok(Content::Music(music)) => several(music, &name, options, drums),
                     Ok(Content::Table(_)) => unreachable!("tables are taken out above"),
                     Err(reason) => Err(reason),
                 };
-                let outcome = Outcome { name: full, windows };
+                let outcome = Outcome { name: full, windows, losses };
                 let mut journal = journal.lock().unwrap_or_else(PoisonError::into_inner);
                 journal.0.add(&outcome).map(|()| outcome)
             }
@@ -150,6 +156,16 @@ pub(crate) fn read_all(
     outcomes.sort_by(|a, b| a.name.cmp(&b.name));
     let (names, tables) = found.into_inner().unwrap_or_else(PoisonError::into_inner);
     Ok(Reading { outcomes, names, tables })
+}
+
+/// What music is missing of a file, in few phrases.
+fn lost(warnings: &[Warning]) -> Vec<String> {
+    let all: Vec<&Warning> = warnings.iter().filter(|warning| warning.is_loss()).collect();
+    let mut told: Vec<String> = all.iter().take(LOSSES).map(ToString::to_string).collect();
+    if let more @ 1.. = all.len().saturating_sub(LOSSES) {
+        told.push(format!("and {more} more like these"));
+    }
+    told
 }
 
 /// Whether a file is in a share of all, by its path below its source.

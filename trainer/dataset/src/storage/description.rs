@@ -13,6 +13,8 @@ use crate::{DatasetError, Split, layout};
 pub const DESCRIPTION: &str = "dataset.json";
 /// Name of the list of files without a window.
 pub const SKIPPED: &str = "skipped.txt";
+/// Name of the list of files of which music is missing; there only when there are some.
+pub const INCOMPLETE: &str = "incomplete.txt";
 
 /// Description of a dataset, `dataset.json` in its folder.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -46,13 +48,21 @@ pub struct Description {
     pub files: usize,
     /// Files that gave no window.
     pub skipped: usize,
+    /// Files of which music is missing, since a track could not be read.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub incomplete: usize,
     /// Duplicate windows.
     pub duplicates: usize,
     /// Windows and files of each split.
     pub splits: BTreeMap<Split, Count>,
-    /// Remarks about the splits, for the user.
+    /// Remarks for the user: about the splits, about damaged files.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 impl Description {
@@ -72,6 +82,7 @@ impl Description {
             shard: None,
             files: 1,
             skipped: 0,
+            incomplete: 0,
             duplicates: 0,
             splits: BTreeMap::new(),
             notes: Vec::new(),

@@ -22,6 +22,8 @@ pub struct Outcome {
     pub name: String,
     /// Its windows, or why it has none.
     pub windows: Result<Vec<Vec<u16>>, String>,
+    /// Music in it that could not be read, such as a damaged track: a phrase for each.
+    pub losses: Vec<String>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -36,6 +38,8 @@ struct Stored {
     /// Numbers of all windows, two bytes each, least significant first.
     #[prost(bytes = "vec", tag = "4")]
     numbers: Vec<u8>,
+    #[prost(string, repeated, tag = "5")]
+    losses: Vec<String>,
 }
 
 /// An open journal.
@@ -108,11 +112,12 @@ impl Outcome {
             reason: self.windows.as_ref().err().cloned(),
             length: u32::try_from(length).unwrap_or(0),
             numbers: windows.iter().flatten().flat_map(|number| number.to_le_bytes()).collect(),
+            losses: self.losses.clone(),
         }
     }
 
     fn read(record: &[u8]) -> Option<Self> {
-        let Stored { name, reason, length, numbers } = Stored::decode(record).ok()?;
+        let Stored { name, reason, length, numbers, losses } = Stored::decode(record).ok()?;
         let windows = match reason {
             Some(reason) => Err(reason),
             None => {
@@ -122,7 +127,7 @@ impl Outcome {
                 Ok(numbers.chunks_exact(length).map(<[u16]>::to_vec).collect())
             }
         };
-        Some(Self { name, windows })
+        Some(Self { name, windows, losses })
     }
 }
 
@@ -135,9 +140,21 @@ mod tests {
     fn interrupted_journals_go_on() {
         let folder = tempfile::tempdir().expect("a folder");
         let outcomes = [
-            Outcome { name: "a".to_owned(), windows: Ok(vec![vec![1, 2], vec![3, 65_535]]) },
-            Outcome { name: "b".to_owned(), windows: Err("silence".to_owned()) },
-            Outcome { name: "c".to_owned(), windows: Ok(vec![vec![9, 9]]) },
+            Outcome {
+                name: "a".to_owned(),
+                windows: Ok(vec![vec![1, 2], vec![3, 65_535]]),
+                losses: Vec::new(),
+            },
+            Outcome {
+                name: "b".to_owned(),
+                windows: Err("silence".to_owned()),
+                losses: Vec::new(),
+            },
+            Outcome {
+                name: "c".to_owned(),
+                windows: Ok(vec![vec![9, 9]]),
+                losses: vec!["track 2".to_owned()],
+            },
         ];
         let (mut journal, found) = Journal::open(folder.path(), "key").expect("opens");
         assert!(found.is_empty());

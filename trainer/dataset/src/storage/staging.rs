@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use interlude_models::files::TEMPORARY;
 use tempfile::TempDir;
 
-use super::description::{DESCRIPTION, SKIPPED};
+use super::description::{DESCRIPTION, INCOMPLETE, SKIPPED};
 use crate::{DatasetError, Split, store};
 
 /// A dataset that is being written. When it is dropped before it is put in place, the folder is as it
@@ -75,7 +75,7 @@ impl Staged {
     /// Moves the old files away, the description first, and the new ones in, the description last: a
     /// folder with a description is whole.
     fn moves(&self, moves: &mut Moves) -> Result<(), (PathBuf, io::Error)> {
-        let mut files: Vec<PathBuf> = [DESCRIPTION, SKIPPED].map(PathBuf::from).into();
+        let mut files: Vec<PathBuf> = [DESCRIPTION, SKIPPED, INCOMPLETE].map(PathBuf::from).into();
         let of_split = |split| store::path(Path::new(""), split);
         files.extend(Split::ALL.map(of_split));
         for file in &files {

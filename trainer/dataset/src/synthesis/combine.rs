@@ -90,6 +90,7 @@ pub fn combine(
         arranged: true,
         files: description.files + melodies.files,
         skipped: description.skipped + melodies.skipped,
+        incomplete: description.incomplete + melodies.incomplete,
         duplicates: description.duplicates + melodies.duplicates,
         splits,
         notes,
