@@ -67,10 +67,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         evaluate_windows: 64,
         keep: 1,
     };
-    let runtime = (Runtime::start(None)?, &Ranks::alone());
+    let (runtime, ranks) = (Runtime::start(None)?, Ranks::alone());
     // Setting this from another thread would save a checkpoint and end the run.
     let stop = AtomicBool::new(false);
-    let end = run::run(runtime, &options, &halves.train, Some(&halves.validation), &stop)?;
+    let end = run::run(runtime, &ranks, &options, &halves.train, Some(&halves.validation), &stop)?;
     println!("{end:?}: {}", options.out.join("last").display());
     Ok(())
 }

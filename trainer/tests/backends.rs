@@ -7,6 +7,7 @@ use interlude_backend::gradient::shape::{Frozen, Shape};
 use interlude_backend::parallel::Parallel;
 use interlude_backend::program::{Program, Purpose};
 use interlude_backend::ranks::Ranks;
+use interlude_backend::setup::Setup;
 use interlude_backend::state::State;
 use interlude_dataset::Windows;
 use interlude_gradient::adam::{self, BETA_2};
@@ -78,7 +79,8 @@ fn a_step_in_several_graphs_is_the_same() {
     let program = Program::new(runtime, &config, SHAPE, purpose, &mut whole, 1);
     let expected = program.expect("starts").run(&batch).expect("runs");
     let ranks = Ranks::alone();
-    let steps = Distributed::new(runtime, (&config, &ranks), SHAPE, BETA_2, &mut apart, 1);
+    let setup = Setup { runtime, config: &config, shape: SHAPE, beta_2: BETA_2, threads: 1 };
+    let steps = Distributed::new(&setup, &ranks, &mut apart);
     let own = Agreement { stop: true, seconds: 2.0 };
     let (found, agreed) = steps.expect("starts").run(&ranks, &batch, own).expect("runs");
     assert_eq!(agreed, own);
@@ -86,7 +88,7 @@ fn a_step_in_several_graphs_is_the_same() {
         &[found.loss, found.r_loss, found.kl, found.accuracy, found.global_norm],
         &[expected.loss, expected.r_loss, expected.kl, expected.accuracy, expected.global_norm],
     );
-    let steps = Parallel::new(runtime, &config, SHAPE, BETA_2, &mut threads, (3, 3));
+    let steps = Parallel::new(&Setup { threads: 3, ..setup }, 3, &mut threads);
     let again = steps.expect("starts").run(&batch).expect("runs");
     assert_close(
         &[again.loss, again.r_loss, again.kl, again.accuracy, again.global_norm],
@@ -119,8 +121,8 @@ fn steps_agree_with_those_in_place() {
     let purpose = Purpose::Train { beta_2: adam::BETA_2 };
     let mut program =
         Program::new(runtime, &config, shape, purpose, &mut changed, 1).expect("a session");
-    let model = (&config, Provider::Cpu);
-    let mut device = Device::new(runtime, model, shape, adam::BETA_2, &kept, 1).expect("a session");
+    let setup = Setup { runtime, config: &config, shape, beta_2: adam::BETA_2, threads: 1 };
+    let mut device = Device::new(&setup, Provider::Cpu, &kept).expect("a session");
     let making = Making::plain(&config, 32, 8);
     let mut batches = Batches::new(&windows, 1);
     for step in 0..5u64 {

@@ -6,8 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use interlude_models::config::Config;
-use interlude_models::runtime::{Provider, Runtime};
+use interlude_models::runtime::Provider;
 use ort::memory::{AllocationDevice, Allocator, AllocatorType, MemoryInfo, MemoryType};
 use ort::session::{IoBinding, Session};
 use ort::value::{Tensor, TensorValueType};
@@ -16,9 +15,9 @@ use super::batch::{Batch, Report};
 use super::error::ProgramError;
 use super::inputs::Inputs;
 use super::program::start;
+use super::setup::Setup;
 use super::state::State;
 use crate::gradient::model::{self, GLOBAL_NORM, REPORT};
-use crate::gradient::shape::Shape;
 
 /// The steps of one window length and batch size.
 #[derive(Debug)]
@@ -40,14 +39,8 @@ impl Device {
     /// # Errors
     /// [`ProgramError`] when the configuration cannot be trained, the runtime lacks the provider, or
     /// ONNX Runtime refuses.
-    pub fn new(
-        runtime: &Runtime,
-        (config, provider): (&Config, Provider),
-        shape: Shape,
-        beta_2: f64,
-        state: &State,
-        threads: usize,
-    ) -> Result<Self, ProgramError> {
+    pub fn new(setup: &Setup<'_>, provider: Provider, state: &State) -> Result<Self, ProgramError> {
+        let Setup { runtime, config, shape, beta_2, threads } = *setup;
         let built = model::portable_training(config, shape, beta_2)?;
         let session = start(runtime, provider, &built, threads)?;
         let binding = session.create_binding()?;

@@ -5,13 +5,11 @@
 //! to them. Order, noise and dropout are drawn for the whole batch by every process, hence do not
 //! depend on how many there are.
 
-use interlude_models::config::Config;
-use interlude_models::runtime::Runtime;
-
 use super::batch::{Batch, Report};
 use super::error::ProgramError;
 use super::program::{Gradients, Program, Purpose};
 use super::ranks::Ranks;
+use super::setup::Setup;
 use super::state::State;
 use super::update::Update;
 use crate::gradient::shape::Shape;
@@ -41,22 +39,15 @@ impl Distributed {
     /// # Errors
     /// [`ProgramError`] when a process would have no example, the configuration cannot be trained,
     /// or ONNX Runtime refuses.
-    pub fn new(
-        runtime: &Runtime,
-        (config, ranks): (&Config, &Ranks),
-        shape: Shape,
-        beta_2: f64,
-        state: &mut State,
-        threads: usize,
-    ) -> Result<Self, ProgramError> {
+    pub fn new(setup: &Setup<'_>, ranks: &Ranks, state: &mut State) -> Result<Self, ProgramError> {
+        let Setup { runtime, config, shape, threads, .. } = *setup;
         if shape.batch < ranks.size() {
             return Err(ProgramError::Ranks { batch: shape.batch, ranks: ranks.size() });
         }
         let own = shape.part(ranks.share(shape.batch).len());
         let program = Program::new(runtime, config, own, Purpose::Differentiate, state, threads)?;
         let gradients = Gradients::of(config, shape.frozen, state)?;
-        let update =
-            Update::new(runtime, (config, shape.frozen), beta_2, state, &[&gradients], threads)?;
+        let update = Update::new(setup, state, &[&gradients])?;
         Ok(Self { program, gradients, update, shape })
     }
 

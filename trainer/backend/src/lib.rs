@@ -6,7 +6,7 @@
 //! | --- | --- |
 //! | [`gradient`] | forward pass, backward pass, clipping and Adam as an ONNX graph |
 //! | [`batch`], [`inputs`] | inputs and report of a step; the tensors that a batch fills |
-//! | [`state`] | variables and moments |
+//! | [`setup`], [`state`] | what a back end is built for; variables and moments |
 //! | [`program`], [`update`] | a graph in a session, bound to the state; an update in a session of its own |
 //! | [`parallel`], [`distributed`], [`ranks`] | parts of a batch on threads, in processes under MPI |
 //! | [`device`] | a state in the memory of a graphics card |
@@ -34,6 +34,7 @@ pub mod inputs;
 pub mod parallel;
 pub mod program;
 pub mod ranks;
+pub mod setup;
 pub mod state;
 pub mod stepper;
 pub mod training_api;

@@ -6,12 +6,12 @@
 use std::ops::Range;
 
 use interlude_models::config::Config;
-use interlude_models::runtime::Runtime;
 
 use super::batch::{Batch, Report};
 use super::error::ProgramError;
 use super::program::{Gradients, Program, Purpose};
 use super::ranks::share;
+use super::setup::Setup;
 use super::state::State;
 use super::update::Update;
 use crate::gradient::shape::Shape;
@@ -36,19 +36,13 @@ pub fn parts(config: &Config, shape: Shape, threads: usize) -> usize {
 }
 
 impl Parallel {
-    /// Builds the graphs for `parts` parts of a batch, on `threads` threads together, and binds the
-    /// state.
+    /// Builds the graphs for `parts` parts of a batch, on the setup's threads together, of which there
+    /// is one for each part or more, and binds the state.
     ///
     /// # Errors
     /// [`ProgramError`] when the configuration cannot be trained, or ONNX Runtime refuses.
-    pub fn new(
-        runtime: &Runtime,
-        config: &Config,
-        shape: Shape,
-        beta_2: f64,
-        state: &mut State,
-        (parts, threads): (usize, usize),
-    ) -> Result<Self, ProgramError> {
+    pub fn new(setup: &Setup<'_>, parts: usize, state: &mut State) -> Result<Self, ProgramError> {
+        let Setup { runtime, config, shape, threads, .. } = *setup;
         let mut programs = Vec::new();
         for part in 0..parts {
             let examples = share(part, parts, shape.batch);
@@ -58,8 +52,7 @@ impl Parallel {
         }
         let gradients: Vec<&Gradients> =
             programs.iter().map(|(program, _)| program.gradients()).collect();
-        let update =
-            Update::new(runtime, (config, shape.frozen), beta_2, state, &gradients, threads)?;
+        let update = Update::new(setup, state, &gradients)?;
         Ok(Self { programs, update, shape })
     }
 

@@ -1,8 +1,7 @@
 //! The ways to run a step: a session of ONNX Runtime, or its training API; in one process, or in
 //! several.
 
-use interlude_models::config::Config;
-use interlude_models::runtime::{Provider, Runtime};
+use interlude_models::runtime::Provider;
 
 use super::batch::{Batch, Report};
 use super::device::Device;
@@ -11,9 +10,9 @@ use super::error::ProgramError;
 use super::parallel::{Parallel, parts};
 use super::program::{Program, Purpose};
 use super::ranks::Ranks;
+use super::setup::Setup;
 use super::state::State;
 use super::training_api::TrainingApi;
-use crate::gradient::shape::Shape;
 
 /// What runs the steps of a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -43,30 +42,25 @@ pub enum Stepper {
 }
 
 impl Stepper {
-    /// Builds the graphs and starts with the state as it is; Adam's second moment decays with
-    /// `beta_2`.
+    /// Builds the graphs and starts with the state as it is.
     ///
     /// # Errors
     /// [`ProgramError`] when the configuration cannot be trained, or ONNX Runtime refuses.
     pub fn new(
-        runtime: &Runtime,
-        (config, backend, ranks): (&Config, Backend, &Ranks),
-        shape: Shape,
-        beta_2: f64,
+        setup: &Setup<'_>,
+        backend: Backend,
+        ranks: &Ranks,
         state: &mut State,
-        threads: usize,
     ) -> Result<Self, ProgramError> {
+        let Setup { runtime, config, shape, beta_2, threads } = *setup;
         let parts = parts(config, shape, actual(threads));
         Ok(match backend {
             Backend::Onnx if ranks.size() > 1 => {
-                let model = (config, ranks);
-                let steps = Distributed::new(runtime, model, shape, beta_2, state, threads)?;
-                Self::Distributed(Box::new(steps))
+                Self::Distributed(Box::new(Distributed::new(setup, ranks, state)?))
             }
             Backend::Onnx if parts > 1 => {
-                let parts = (parts, actual(threads));
-                let steps = Parallel::new(runtime, config, shape, beta_2, state, parts)?;
-                Self::Parallel(Box::new(steps))
+                let setup = Setup { threads: actual(threads), ..*setup };
+                Self::Parallel(Box::new(Parallel::new(&setup, parts, state)?))
             }
             Backend::Onnx => {
                 let purpose = Purpose::Train { beta_2 };
@@ -74,14 +68,9 @@ impl Stepper {
                 Self::Onnx(Box::new(program))
             }
             Backend::Device(provider) => {
-                let model = (config, provider);
-                let steps = Device::new(runtime, model, shape, beta_2, state, threads)?;
-                Self::Device(Box::new(steps))
+                Self::Device(Box::new(Device::new(setup, provider, state)?))
             }
-            Backend::TrainingApi => {
-                let trainer = TrainingApi::new(runtime, config, shape, beta_2, state, threads)?;
-                Self::TrainingApi(Box::new(trainer))
-            }
+            Backend::TrainingApi => Self::TrainingApi(Box::new(TrainingApi::new(setup, state)?)),
         })
     }
 

@@ -3,8 +3,7 @@
 use std::fs;
 use std::ptr;
 
-use interlude_models::config::Config;
-use interlude_models::runtime::{Provider, Runtime};
+use interlude_models::runtime::Provider;
 use interlude_onnx::proto::ModelProto;
 use ort::AsPointer;
 use ort::memory::Allocator;
@@ -17,10 +16,10 @@ use prost::Message;
 use super::batch::{Batch, Report};
 use super::error::{CheckpointError, ProgramError};
 use super::inputs::Inputs;
+use super::setup::Setup;
 use super::state::State;
 use crate::gradient::artifacts::Artifacts;
 use crate::gradient::model::REPORT;
-use crate::gradient::shape::Shape;
 use interlude_gradient::adam::first_moment;
 
 mod checkpoint;
@@ -41,19 +40,13 @@ pub struct TrainingApi {
 }
 
 impl TrainingApi {
-    /// Builds the artifacts and starts a trainer with `threads` threads from a copy of the state.
+    /// Builds the artifacts and starts a trainer from a copy of the state.
     ///
     /// # Errors
     /// [`ProgramError`] when the configuration cannot be trained, the model is too large for a
     /// checkpoint, or ONNX Runtime refuses.
-    pub fn new(
-        runtime: &Runtime,
-        config: &Config,
-        shape: Shape,
-        beta_2: f64,
-        state: &State,
-        threads: usize,
-    ) -> Result<Self, ProgramError> {
+    pub fn new(setup: &Setup<'_>, state: &State) -> Result<Self, ProgramError> {
+        let Setup { runtime, config, shape, beta_2, threads } = *setup;
         let artifacts = Artifacts::new(config, shape, beta_2)?;
         let inputs = Inputs::of(&artifacts.training.model, |name| artifacts.is_given(name))?;
         let scalars = scalars(&artifacts.training.model)?;

@@ -1,7 +1,6 @@
 //! Clipping and Adam's update in a session of its own.
 
-use interlude_models::config::Config;
-use interlude_models::runtime::{Provider, Runtime};
+use interlude_models::runtime::Provider;
 use ort::memory::Allocator;
 use ort::session::{IoBinding, Session};
 use ort::value::Tensor;
@@ -10,9 +9,9 @@ use super::batch::Batch;
 use super::error::ProgramError;
 use super::inputs::Inputs;
 use super::program::{Gradients, start};
+use super::setup::Setup;
 use super::state::State;
 use crate::gradient::model::GLOBAL_NORM;
-use crate::gradient::shape::Frozen;
 use crate::gradient::update::{gradient_of, update};
 
 /// A session that is bound to the state and to the gradients of the parts of a batch.
@@ -31,14 +30,12 @@ impl Update {
     /// [`ProgramError`] when the state or the gradients do not belong to the configuration, or ONNX
     /// Runtime refuses.
     pub fn new(
-        runtime: &Runtime,
-        (config, frozen): (&Config, Frozen),
-        beta_2: f64,
+        setup: &Setup<'_>,
         state: &mut State,
         parts: &[&Gradients],
-        threads: usize,
     ) -> Result<Self, ProgramError> {
-        let built = update(config, frozen, beta_2, parts.len());
+        let Setup { runtime, config, shape, beta_2, threads } = *setup;
+        let built = update(config, shape.frozen, beta_2, parts.len());
         let session = start(runtime, Provider::Cpu, &built, threads)?;
         let mut binding = session.create_binding()?;
         let rates = Inputs::of(&built.model, |name| matches!(name, "clip" | "step_size"))?;

@@ -153,8 +153,8 @@ impl Evaluate {
         bar.set_style(ProgressStyle::with_template("{spinner} {msg}")?);
         bar.set_message("samples and blends");
         bar.tick();
-        let settings = (self.temperature, self.seed);
-        let prior = prior::run(&mut engine, &windows, self.samples, settings, EXAMPLES)?;
+        let drawing = prior::Drawing { temperature: self.temperature, seed: self.seed };
+        let prior = prior::run(&mut engine, &windows, self.samples, drawing, EXAMPLES)?;
         let interpolation = interpolation::run(&mut engine, &windows, self.pairs, self.seed)?;
         bar.finish_and_clear();
         let report = Report {

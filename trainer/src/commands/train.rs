@@ -184,7 +184,7 @@ impl Train {
     pub fn run(self, shared: &Shared) -> anyhow::Result<()> {
         let (runtime, backend) = self.backend.start(self.provider, shared)?;
         let ranks = Ranks::join()?;
-        let result = self.train((runtime, &ranks), backend);
+        let result = self.train(runtime, &ranks, backend);
         if let Err(error) = &result
             && ranks.size() > 1
         {
@@ -203,7 +203,7 @@ impl Train {
         }
     }
 
-    fn train(self, (runtime, ranks): (&Runtime, &Ranks), backend: Backend) -> anyhow::Result<End> {
+    fn train(self, runtime: &Runtime, ranks: &Ranks, backend: Backend) -> anyhow::Result<End> {
         if ranks.size() > 1 && backend != Backend::Onnx {
             bail!(
                 "several processes train with ordinary sessions on the processor only; take \
@@ -245,8 +245,8 @@ impl Train {
                 match kept {
                     Some(size) => size,
                     None => {
-                        let model = (&config, backend);
-                        let size = batch_size::find(runtime, model, &windows, self.threads)?;
+                        let threads = self.threads;
+                        let size = batch_size::find(runtime, &config, backend, &windows, threads)?;
                         eprintln!("batches of {size} examples");
                         size
                     }
@@ -285,7 +285,7 @@ impl Train {
             evaluate_windows: self.evaluate_windows,
             keep: self.keep,
         };
-        run::run((runtime, ranks), &options, &windows, Some(&validation), &STOP)
+        run::run(runtime, ranks, &options, &windows, Some(&validation), &STOP)
     }
 }
 

@@ -162,8 +162,8 @@ impl Sampling {
         codes: &[Vec<f32>],
     ) -> Result<Row, EngineError> {
         let config = engine.config().clone();
-        let settings = (self.temperature, self.seed);
-        let validity = prior::of_codes(engine, tests, codes, settings, self.samples)?;
+        let drawing = prior::Drawing { temperature: self.temperature, seed: self.seed };
+        let validity = prior::of_codes(engine, tests, codes, drawing, self.samples)?;
         let window = |tokens| Window { tokens, controls: None };
         let windows: Vec<Window> = validity.examples.into_iter().map(window).collect();
         Ok(Row::of(name, &config, &windows, measures, validity.in_range))

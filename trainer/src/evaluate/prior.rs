@@ -47,6 +47,15 @@ pub struct Character {
     pub in_scale: Option<f64>,
 }
 
+/// How samples are drawn.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Drawing {
+    /// Softmax temperature of decoding, 0 or above.
+    pub temperature: f32,
+    /// Seed of codes and noise.
+    pub seed: u64,
+}
+
 /// Draws samples and compares them with windows of the data. Models with controls are given those
 /// of the windows in turn.
 ///
@@ -59,13 +68,13 @@ pub fn run(
     engine: &mut Engine,
     windows: &[Window],
     samples: usize,
-    settings: (f32, u64),
+    drawing: Drawing,
     examples: usize,
 ) -> Result<Prior, EngineError> {
     let size = engine.config().hparams.z_size;
     let codes: Vec<Vec<f32>> =
-        (0..samples as u64).map(|index| prior(settings.1, index, size)).collect();
-    of_codes(engine, windows, &codes, settings, examples)
+        (0..samples as u64).map(|index| prior(drawing.seed, index, size)).collect();
+    of_codes(engine, windows, &codes, drawing, examples)
 }
 
 /// As [`run`], for codes that are given.
@@ -79,11 +88,11 @@ pub fn of_codes(
     engine: &mut Engine,
     windows: &[Window],
     codes: &[Vec<f32>],
-    settings: (f32, u64),
+    drawing: Drawing,
     examples: usize,
 ) -> Result<Prior, EngineError> {
     let config = engine.config().clone();
-    let (temperature, seed) = settings;
+    let Drawing { temperature, seed } = drawing;
     let samples = codes.len();
     let controls: Vec<_> =
         (0..samples).map(|index| windows[index % windows.len()].controls.clone()).collect();

@@ -12,6 +12,7 @@ use interlude_backend::distributed::Agreement;
 use interlude_backend::error::ProgramError;
 use interlude_backend::gradient::shape::Shape;
 use interlude_backend::ranks::Ranks;
+use interlude_backend::setup::Setup;
 use interlude_backend::state::State;
 use interlude_backend::stepper::{Backend, Stepper};
 use interlude_dataset::Windows;
@@ -32,7 +33,8 @@ const MEMORY: usize = 4 << 30;
 /// [`ProgramError`] when the configuration cannot be trained, or ONNX Runtime refuses.
 pub fn find(
     runtime: &Runtime,
-    (config, backend): (&Config, Backend),
+    config: &Config,
+    backend: Backend,
     windows: &Windows,
     threads: usize,
 ) -> Result<usize, ProgramError> {
@@ -47,8 +49,8 @@ pub fn find(
             break;
         }
         let shape = Shape::new(steps, batch, rates.sampling.is_some());
-        let model = (config, backend, &alone);
-        let mut stepper = Stepper::new(runtime, model, shape, adam::BETA_2, &mut state, threads)?;
+        let setup = Setup { runtime, config, shape, beta_2: adam::BETA_2, threads };
+        let mut stepper = Stepper::new(&setup, backend, &alone, &mut state)?;
         let making = Making::plain(config, steps, batch).with(&rates);
         let mut begin = Instant::now();
         for step in 0..=STEPS {

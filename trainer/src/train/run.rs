@@ -25,6 +25,7 @@ use interlude_backend::batch::Report;
 use interlude_backend::distributed::Agreement;
 use interlude_backend::gradient::shape::{Frozen, Shape};
 use interlude_backend::ranks::Ranks;
+use interlude_backend::setup::Setup;
 use interlude_backend::state::State;
 use interlude_backend::stepper::{Backend, Stepper};
 use interlude_dataset::Windows;
@@ -84,7 +85,8 @@ pub enum End {
 /// # Errors
 /// When files cannot be written, ONNX Runtime fails, or the loss is no longer a number.
 pub fn run(
-    (runtime, ranks): (&Runtime, &Ranks),
+    runtime: &Runtime,
+    ranks: &Ranks,
     options: &Options,
     windows: &Windows,
     validation: Option<&Windows>,
@@ -92,7 +94,7 @@ pub fn run(
 ) -> anyhow::Result<End> {
     fs::create_dir_all(&options.out)
         .with_context(|| format!("cannot make the folder `{}`", options.out.display()))?;
-    let mut training = Training::start((runtime, ranks), options, windows, validation)?;
+    let mut training = Training::start(runtime, ranks, options, windows, validation)?;
     loop {
         if training.finished() {
             training.evaluate()?;
@@ -136,7 +138,8 @@ struct Training<'a> {
 
 impl<'a> Training<'a> {
     fn start(
-        (runtime, ranks): (&'a Runtime, &'a Ranks),
+        runtime: &'a Runtime,
+        ranks: &'a Ranks,
         options: &'a Options,
         windows: &'a Windows,
         validation: Option<&'a Windows>,
@@ -324,9 +327,9 @@ impl<'a> Training<'a> {
         let fits = |(own, built, _): &(Config, Shape, _)| *own == config && *built == shape;
         if !self.program.as_ref().is_some_and(fits) {
             self.store()?;
-            let Options { backend, threads, .. } = self.options;
-            let (model, state) = ((&config, *backend, self.ranks), &mut self.state);
-            let program = Stepper::new(self.runtime, model, shape, beta_2, state, *threads)?;
+            let Options { backend, threads, .. } = *self.options;
+            let setup = Setup { runtime: self.runtime, config: &config, shape, beta_2, threads };
+            let program = Stepper::new(&setup, backend, self.ranks, &mut self.state)?;
             self.program = Some((config.clone(), shape, program));
         }
         let making = Making::plain(&config, steps, batch).with(&rates);
@@ -493,7 +496,8 @@ impl<'a> Training<'a> {
             Some((windows, _)) => (*windows, "Windows and what came back of them"),
             None => (self.windows, "Windows that were trained on and what came back of them"),
         };
-        page::write(self.runtime, out, (model, windows, heading), *threads)
+        let subject = page::Subject { model, windows, heading };
+        page::write(self.runtime, out, subject, *threads)
             .with_context(|| format!("cannot write `{}`", out.join(page::FILE).display()))?;
         self.say(&format!("the report is `{}`", out.join(page::FILE).display()));
         Ok(())

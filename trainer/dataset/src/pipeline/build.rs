@@ -1,6 +1,6 @@
 //! Builds a dataset: files to windows, without duplicates, split by file.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::io::ErrorKind;
 
 use super::reading::{self, Reading};
@@ -41,8 +41,8 @@ pub fn build(
     }
     let staged = Staged::begin(&options.out)?;
     let in_journal = |source| DatasetError::Io { path: options.out.join(journal::FILE), source };
-    let (mut journal, known) = Journal::open(&options.out, &options.key()).map_err(in_journal)?;
-    let built = write(options, &staged, (&mut journal, known), progress);
+    let mut journal = Journal::open(&options.out, &options.key()).map_err(in_journal)?;
+    let built = write(options, &staged, &mut journal, progress);
     // What was read serves another attempt when the disk is full, and else no one.
     if !matches!(built, Err(DatasetError::Io { .. })) {
         journal.remove().map_err(in_journal)?;
@@ -56,7 +56,7 @@ pub fn build(
 fn write(
     options: &Options,
     staged: &Staged,
-    (journal, known): (&mut Journal, HashMap<String, Vec<Outcome>>),
+    journal: &mut Journal,
     progress: &(dyn Fn(Done) + Sync),
 ) -> Result<Description, DatasetError> {
     let in_journal = |source| DatasetError::Io { path: options.out.join(journal::FILE), source };
@@ -65,8 +65,7 @@ fn write(
         None => None,
     };
     let Reading { outcomes, names, tables } =
-        reading::read_all(options, drums.as_ref(), (journal, known), progress)
-            .map_err(in_journal)?;
+        reading::read_all(options, drums.as_ref(), journal, progress).map_err(in_journal)?;
     // A table cannot change the split of an arranged piece: it has the drums of its own.
     let listed = match &drums {
         Some(_) => crate::splits::Listed::default(),

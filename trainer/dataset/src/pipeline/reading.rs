@@ -1,6 +1,6 @@
 //! Reading the sources of a dataset on all cores.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -88,10 +88,10 @@ pub(crate) struct Reading {
 pub(crate) fn read_all(
     options: &Options,
     drums: Option<&Drums>,
-    (journal, known): (&mut Journal, HashMap<String, Vec<Outcome>>),
+    journal: &mut Journal,
     progress: &(dyn Fn(Done) + Sync),
 ) -> io::Result<Reading> {
-    let journal = Mutex::new((journal, known));
+    let journal = Mutex::new(journal);
     let found = Mutex::new((BTreeSet::new(), Splits::default()));
     let (done, bytes) = (AtomicUsize::new(0), AtomicU64::new(0));
     let size = source::size(&options.sources);
@@ -117,10 +117,7 @@ pub(crate) fn read_all(
             return None;
         }
         let full = if drums.is_some() { format!("{ARRANGED}{name}") } else { name.clone() };
-        let known = {
-            let mut journal = journal.lock().unwrap_or_else(PoisonError::into_inner);
-            journal.1.get_mut(&full).and_then(Vec::pop)
-        };
+        let known = journal.lock().unwrap_or_else(PoisonError::into_inner).take(&full);
         let result = match known {
             Some(outcome) => Ok(outcome),
             None => {
@@ -140,7 +137,7 @@ pub(crate) fn read_all(
                 };
                 let outcome = Outcome { name: full, windows, losses };
                 let mut journal = journal.lock().unwrap_or_else(PoisonError::into_inner);
-                journal.0.add(&outcome).map(|()| outcome)
+                journal.add(&outcome).map(|()| outcome)
             }
         };
         let files = done.fetch_add(1, Ordering::Relaxed) + 1;

@@ -47,15 +47,17 @@ struct Stored {
 pub struct Journal {
     path: PathBuf,
     file: File,
+    /// What an interrupted build had read, by file.
+    known: HashMap<String, Vec<Outcome>>,
 }
 
 impl Journal {
-    /// Opens the journal of a dataset's folder, and gives what is in it by file. One of another
-    /// build, which `key` tells apart, is begun anew; what was not wholly written is taken off.
+    /// Opens the journal of a dataset's folder with what is in it. One of another build, which `key`
+    /// tells apart, is begun anew; what was not wholly written is taken off.
     ///
     /// # Errors
     /// When the file system refuses.
-    pub fn open(dataset: &Path, key: &str) -> io::Result<(Self, HashMap<String, Vec<Outcome>>)> {
+    pub fn open(dataset: &Path, key: &str) -> io::Result<Self> {
         let path = dataset.join(FILE);
         let file =
             OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path)?;
@@ -72,12 +74,17 @@ impl Journal {
         }
         drop(reader);
         file.set_len(whole)?;
-        let mut journal = Self { path, file };
+        let mut journal = Self { path, file, known: found };
         journal.file.seek(io::SeekFrom::End(0))?;
         if whole == 0 {
             journal.file.write_all(&records::frame(key.as_bytes()))?;
         }
-        Ok((journal, found))
+        Ok(journal)
+    }
+
+    /// What a file gave, if an interrupted build has read it; each result once.
+    pub fn take(&mut self, name: &str) -> Option<Outcome> {
+        self.known.get_mut(name)?.pop()
     }
 
     /// Adds the result of a file.
@@ -156,8 +163,9 @@ mod tests {
                 losses: vec!["track 2".to_owned()],
             },
         ];
-        let (mut journal, found) = Journal::open(folder.path(), "key").expect("opens");
-        assert!(found.is_empty());
+        let open = |key| Journal::open(folder.path(), key).expect("opens");
+        let mut journal = open("key");
+        assert_eq!(journal.take("a"), None);
         for outcome in &outcomes {
             journal.add(outcome).expect("writes");
         }
@@ -165,15 +173,15 @@ mod tests {
         let length = std::fs::metadata(&path).expect("there").len();
         let cut = OpenOptions::new().write(true).open(&path).expect("opens");
         cut.set_len(length - 3).expect("cuts");
-        let (mut journal, found) = Journal::open(folder.path(), "key").expect("opens");
-        assert_eq!(found.len(), 2);
-        assert_eq!(found["a"], outcomes[..1]);
-        assert_eq!(found["b"], outcomes[1..2]);
+        let mut journal = open("key");
+        assert_eq!(journal.take("a").as_ref(), Some(&outcomes[0]));
+        assert_eq!(journal.take("a"), None, "it is given once");
+        assert_eq!(journal.take("b").as_ref(), Some(&outcomes[1]));
+        assert_eq!(journal.take("c"), None);
         journal.add(&outcomes[2]).expect("writes");
-        let (_, found) = Journal::open(folder.path(), "key").expect("opens");
-        assert_eq!(found["c"], outcomes[2..]);
-        let (journal, found) = Journal::open(folder.path(), "other").expect("opens");
-        assert!(found.is_empty());
+        assert_eq!(open("key").take("c").as_ref(), Some(&outcomes[2]));
+        let mut journal = open("other");
+        assert_eq!(journal.take("a"), None);
         journal.remove().expect("removes");
         assert_eq!(std::fs::read_dir(folder.path()).expect("lists").count(), 0);
     }

@@ -60,7 +60,7 @@ pub(crate) fn room(config: &Config, numbers: &[u16]) -> Option<[i16; 2]> {
 pub(crate) fn move_by(config: &Config, numbers: &mut [u16], semitones: i16) {
     let width = layout::limits(config).len();
     for column in melodies(config) {
-        shift(numbers, (width, column), semitones);
+        shift(numbers, Part { width, column }, semitones);
     }
     for column in layout::of_kind(config, ColumnKind::Chord) {
         for number in numbers.iter_mut().skip(column).step_by(width) {
@@ -109,7 +109,7 @@ pub(crate) fn vary(generator: &mut impl Rng, config: &Config, numbers: &mut [u16
         numbers.chunks_exact_mut(width).for_each(|step| step.swap(one, other));
     }
     for &column in &tuneful {
-        let part = (width, column);
+        let part = Part { width, column };
         shift(numbers, part, OCTAVE * generator.random_range(-2..=2));
         if generator.random() {
             scatter(generator, numbers, part);
@@ -124,28 +124,45 @@ pub(crate) fn vary(generator: &mut impl Rng, config: &Config, numbers: &mut [u16
     for column in 0..width {
         if generator.random() {
             let factor = 1 << generator.random_range(1..=2);
-            hasten(numbers, (width, column), factor, drums == Some(column));
+            hasten(numbers, Part { width, column }, factor, drums == Some(column));
         }
         if !tuneful.is_empty() && generator.random_range(0..3) == 0 {
-            delay(numbers, (width, column), generator.random_range(1..=LATEST.min(steps)));
+            delay(numbers, Part { width, column }, generator.random_range(1..=LATEST.min(steps)));
         }
     }
 }
 
+/// A column of a window: one number in each step.
+#[derive(Clone, Copy)]
+struct Part {
+    /// Numbers of a step.
+    width: usize,
+    /// Which of them, from 0.
+    column: usize,
+}
+
+impl Part {
+    fn of(self, numbers: &[u16]) -> impl Iterator<Item = &u16> {
+        numbers.iter().skip(self.column).step_by(self.width)
+    }
+
+    fn of_mut(self, numbers: &mut [u16]) -> impl Iterator<Item = &mut u16> {
+        numbers.iter_mut().skip(self.column).step_by(self.width)
+    }
+}
+
 /// Turns a column so that it begins `later` steps later, where its end comes first.
-fn delay(numbers: &mut [u16], (width, column): (usize, usize), later: usize) {
-    let mut part: Vec<u16> = numbers.iter().skip(column).step_by(width).copied().collect();
-    part.rotate_right(later);
-    let places = numbers.iter_mut().skip(column).step_by(width);
-    places.zip(part).for_each(|(place, token)| *place = token);
+fn delay(numbers: &mut [u16], part: Part, later: usize) {
+    let mut turned: Vec<u16> = part.of(numbers).copied().collect();
+    turned.rotate_right(later);
+    part.of_mut(numbers).zip(turned).for_each(|(place, token)| *place = token);
 }
 
 /// Moves the pitches of a column by semitones, if all of them stay in range.
-fn shift(numbers: &mut [u16], (width, column): (usize, usize), semitones: i16) {
+fn shift(numbers: &mut [u16], part: Part, semitones: i16) {
     let moved = |token: u16| token.checked_add_signed(semitones).filter(|new| is_pitch(*new));
-    let mut tokens = numbers.iter().skip(column).step_by(width);
-    if tokens.all(|token| !is_pitch(*token) || moved(*token).is_some()) {
-        for token in numbers.iter_mut().skip(column).step_by(width) {
+    if part.of(numbers).all(|token| !is_pitch(*token) || moved(*token).is_some()) {
+        for token in part.of_mut(numbers) {
             if is_pitch(*token) {
                 *token = moved(*token).unwrap_or(*token);
             }
@@ -155,8 +172,8 @@ fn shift(numbers: &mut [u16], (width, column): (usize, usize), semitones: i16) {
 
 /// Moves half of the notes of a column by up to an octave, each by another interval: lines of leaps,
 /// whose notes cannot be guessed from those before.
-fn scatter(generator: &mut impl Rng, numbers: &mut [u16], (width, column): (usize, usize)) {
-    for token in numbers.iter_mut().skip(column).step_by(width) {
+fn scatter(generator: &mut impl Rng, numbers: &mut [u16], part: Part) {
+    for token in part.of_mut(numbers) {
         if is_pitch(*token) && generator.random() {
             let moved = token.saturating_add_signed(generator.random_range(-OCTAVE..=OCTAVE));
             *token = moved.clamp(LOWEST, HIGHEST);
@@ -165,9 +182,9 @@ fn scatter(generator: &mut impl Rng, numbers: &mut [u16], (width, column): (usiz
 }
 
 /// Ends the notes of a column that are longer than so many steps after these.
-fn shorten(numbers: &mut [u16], (width, column): (usize, usize), longest: usize) {
+fn shorten(numbers: &mut [u16], part: Part, longest: usize) {
     let mut held = 0;
-    for token in numbers.iter_mut().skip(column).step_by(width) {
+    for token in part.of_mut(numbers) {
         match *token {
             NO_EVENT if held == longest => (*token, held) = (NOTE_OFF, 0),
             NO_EVENT => held += usize::from(held > 0),
@@ -179,12 +196,12 @@ fn shorten(numbers: &mut [u16], (width, column): (usize, usize), longest: usize)
 
 /// Plays a column so many times as fast, from the beginning again where it ends. Of the steps that
 /// become one, hits sound together, and of a melody the highest.
-fn hasten(numbers: &mut [u16], (width, column): (usize, usize), factor: usize, hits: bool) {
-    let old: Vec<u16> = numbers.iter().skip(column).step_by(width).copied().collect();
+fn hasten(numbers: &mut [u16], part: Part, factor: usize, hits: bool) {
+    let old: Vec<u16> = part.of(numbers).copied().collect();
     let joined = |a: u16, &b: &u16| if hits { a | b } else { a.max(b) };
     let fast = old.chunks(factor).map(|steps| steps.iter().fold(0, joined));
     let fast: Vec<u16> = fast.collect();
-    let places = numbers.iter_mut().skip(column).step_by(width);
+    let places = part.of_mut(numbers);
     places.zip(fast.iter().cycle()).for_each(|(place, &token)| *place = token);
 }
 
@@ -227,16 +244,16 @@ mod tests {
     fn trios_are_varied() {
         let window = [[40, 20, 1], [0, 0, 2], [44, 1, 4], [1, 30, 0]].concat();
         let mut fast = window.clone();
-        hasten(&mut fast, (3, 0), 2, false);
-        hasten(&mut fast, (3, 2), 4, true);
+        hasten(&mut fast, Part { width: 3, column: 0 }, 2, false);
+        hasten(&mut fast, Part { width: 3, column: 2 }, 4, true);
         assert_eq!(fast, [[40, 20, 7], [44, 0, 7], [40, 1, 7], [44, 30, 7]].concat());
         let mut high = window.clone();
-        shift(&mut high, (3, 1), OCTAVE);
+        shift(&mut high, Part { width: 3, column: 1 }, OCTAVE);
         assert_eq!(high, [[40, 32, 1], [0, 0, 2], [44, 1, 4], [1, 42, 0]].concat());
-        shift(&mut high, (3, 0), -39);
+        shift(&mut high, Part { width: 3, column: 0 }, -39);
         assert_eq!(high[0], 40, "1 is no pitch");
         let mut late = window;
-        delay(&mut late, (3, 2), 1);
+        delay(&mut late, Part { width: 3, column: 2 }, 1);
         assert_eq!(late, [[40, 20, 0], [0, 0, 1], [44, 1, 2], [1, 30, 4]].concat());
     }
 
@@ -244,10 +261,10 @@ mod tests {
     #[test]
     fn notes_are_shortened() {
         let mut part = vec![0, 40, 0, 0, 0, 41, 0, 42, 0, 0, 1, 0, 0, 43, 1];
-        shorten(&mut part, (1, 0), 2);
+        shorten(&mut part, Part { width: 1, column: 0 }, 2);
         assert_eq!(part, [0, 40, 0, 1, 0, 41, 0, 42, 0, 1, 1, 0, 0, 43, 1]);
         let mut trio = [[40, 20, 1], [0, 0, 2], [0, 0, 4]].concat();
-        shorten(&mut trio, (3, 1), 1);
+        shorten(&mut trio, Part { width: 3, column: 1 }, 1);
         assert_eq!(trio, [[40, 20, 1], [0, 1, 2], [0, 0, 4]].concat());
     }
 
@@ -256,7 +273,7 @@ mod tests {
     fn notes_are_scattered() {
         let window: Vec<u16> = (0..300).map(|number| [0, 1, 3, 45, 88][number % 5]).collect();
         let mut scattered = window.clone();
-        scatter(&mut ChaCha8Rng::seed_from_u64(1), &mut scattered, (3, 1));
+        scatter(&mut ChaCha8Rng::seed_from_u64(1), &mut scattered, Part { width: 3, column: 1 });
         let mut moved = 0;
         for (place, (&old, &new)) in window.iter().zip(&scattered).enumerate() {
             let note = place % 3 == 1 && is_pitch(old);

@@ -26,16 +26,28 @@ const TEMPERATURE: f32 = 0.5;
 /// Width of the page's pictures in pixels.
 const WIDTH: f64 = 1080.0;
 
-/// Writes the page of a run whose folder holds a model of that name, with some windows under a heading.
+/// What the page of a run shows.
+#[derive(Clone, Copy, Debug)]
+pub struct Subject<'a> {
+    /// Name of the model in the run's folder.
+    pub model: &'a str,
+    /// Windows of which some are shown with their reconstructions.
+    pub windows: &'a Windows,
+    /// What stands above them.
+    pub heading: &'a str,
+}
+
+/// Writes the page of a run.
 ///
 /// # Errors
 /// When the model cannot be run, or a file not be read or written.
 pub fn write(
     runtime: &Runtime,
     run: &Path,
-    (model, windows, heading): (&str, &Windows, &str),
+    subject: Subject<'_>,
     threads: usize,
 ) -> anyhow::Result<()> {
+    let Subject { model, windows, heading } = subject;
     let lines = lines(&fs::read_to_string(run.join(metrics::FILE))?);
     let package = Package::open(&run.join(model))?;
     let options = EngineOptions { provider: Provider::Cpu, threads };
@@ -43,7 +55,8 @@ pub fn write(
     let config = engine.config().clone();
     let some = chosen(&config, windows, EXAMPLES);
     let back = reconstruction::run(&mut engine, &some, EXAMPLES, &|_| {})?;
-    let samples = prior::run(&mut engine, &some, EXAMPLES, (TEMPERATURE, 1), EXAMPLES)?;
+    let drawing = prior::Drawing { temperature: TEMPERATURE, seed: 1 };
+    let samples = prior::run(&mut engine, &some, EXAMPLES, drawing, EXAMPLES)?;
     let blend = interpolation::run(&mut engine, &some, 1, 1)?;
 
     let rolls = |rows: &[Vec<(&Tokens, usize)>]| {
