@@ -13,6 +13,7 @@ use interlude_plugin::editor::{
     Capture, Choice, EditorState, EngineView, ParameterView, PatternView, SlotView, StyleView,
     View, draw,
 };
+use interlude_plugin::shape::Attribute;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let folder = PathBuf::from(std::env::args().nth(1).ok_or("name a folder for the pictures")?);
@@ -188,22 +189,23 @@ fn playing() -> View {
     View {
         clips_key: Some("C major".to_owned()),
         style: StyleView::default(),
-        slots: [
-            SlotView {
-                clip: Some(a),
+        slots: std::array::from_fn(|slot| match slot {
+            0 => SlotView {
+                clip: Some(a.clone()),
                 source: "ode-to-joy.mid".into(),
                 capture: Capture::Idle,
                 can_undo: true,
                 ..SlotView::default()
             },
-            SlotView {
-                clip: Some(b),
+            1 => SlotView {
+                clip: Some(b.clone()),
                 source: "Captured".into(),
                 capture: Capture::Idle,
                 can_undo: false,
                 ..SlotView::default()
             },
-        ],
+            _ => SlotView::default(),
+        }),
         pattern: PatternView {
             clip: Some(pattern),
             bars: 2,
@@ -214,11 +216,15 @@ fn playing() -> View {
         },
         parameters: ParameterView {
             morph: 0.42,
-            shape: [0.8, 0.0, 0.0, -0.6, 0.0],
+            shape: Attribute::ALL.map(|attribute| match attribute {
+                Attribute::Density => 0.8,
+                Attribute::Interval => -0.6,
+                _ => 0.0,
+            }),
             evolve: true,
             ..ParameterView::default()
         },
-        attributes: [true; 5],
+        attributes: [true; Attribute::ALL.len()],
         models: vec!["mel-2bar".into(), "cat-mel_2bar_big".into()],
         model: Some(0),
         engine: EngineView {
@@ -276,7 +282,7 @@ fn long() -> View {
     view.pattern.bars = 16;
     view.pattern.position = 21.3;
     view.parameters.morph = 0.7;
-    view.attributes = [false; 5];
+    view.attributes = [false; Attribute::ALL.len()];
     view
 }
 

@@ -371,14 +371,9 @@ mod tests {
             }
         }
 
-        /// Rolls from `beats` over whole blocks of 250 samples at 120 BPM; `keys` have song beats.
-        fn roll(
-            &mut self,
-            mut beats: f64,
-            until: f64,
-            armed: [bool; SLOTS],
-            keys: &[(f64, u8, bool)],
-        ) {
+        /// Rolls from `beats` over whole blocks of 250 samples at 120 BPM; the slots `armed` are armed, `keys` have song beats.
+        fn roll(&mut self, mut beats: f64, until: f64, armed: &[usize], keys: &[(f64, u8, bool)]) {
+            let armed = std::array::from_fn(|slot| armed.contains(&slot));
             while beats < until - 1e-9 {
                 let host = HostTransport {
                     playing: true,
@@ -440,7 +435,7 @@ mod tests {
             (11.0, 64, true),
             (13.0, 64, false),
         ];
-        desk.roll(0.5, 12.5, [true, false], &keys);
+        desk.roll(0.5, 12.5, &[0], &keys);
         assert_eq!(desk.clips.len(), 1);
         assert_eq!(desk.clips[0].0, 0);
         assert_eq!(desk.clips[0].1.length, 8.0);
@@ -453,9 +448,9 @@ mod tests {
     fn takes_come_before_their_end() {
         let mut desk = Desk::new();
         let keys = [(0.0, 60, true), (0.5, 60, false), (7.5, 62, true), (7.9, 64, true)];
-        desk.roll(0.0, 7.85, [true, false], &keys);
+        desk.roll(0.0, 7.85, &[0], &keys);
         assert!(desk.clips.is_empty());
-        desk.roll(7.854_166_666_666_667, 7.9, [true, false], &keys);
+        desk.roll(7.854_166_666_666_667, 7.9, &[0], &keys);
         assert_eq!(desk.clips.len(), 1);
         near(&desk.clips[0].1, &[(0.0, 0.5, 60), (7.5, 8.0, 62)]);
         assert!((desk.ends[0] - 8.0).abs() < 1e-4);
@@ -467,15 +462,15 @@ mod tests {
     fn a_take_ends_the_arming() {
         let mut desk = Desk::new();
         let keys = [(8.0, 60, true), (9.0, 60, false), (16.0, 62, true), (17.0, 62, false)];
-        desk.roll(0.0, 24.5, [false, true], &keys);
+        desk.roll(0.0, 24.5, &[1], &keys);
         assert_eq!(desk.clips.len(), 1);
         assert_eq!(desk.clips[0].0, 1);
         near(&desk.clips[0].1, &[(0.0, 1.0, 60)]);
         assert_eq!(desk.capture.phase(1, true, 24.5), Phase::Idle);
         assert!(desk.capture.take_done(1) && desk.capture.notes(1).is_empty());
 
-        desk.roll(24.5, 25.0, [false, false], &[]);
-        desk.roll(25.0, 36.5, [false, true], &[(29.0, 64, true), (30.0, 64, false)]);
+        desk.roll(24.5, 25.0, &[], &[]);
+        desk.roll(25.0, 36.5, &[1], &[(29.0, 64, true), (30.0, 64, false)]);
         assert_eq!(desk.clips.len(), 2);
         near(&desk.clips[1].1, &[(1.0, 2.0, 64)]);
     }
@@ -485,9 +480,9 @@ mod tests {
     fn the_recording_can_be_seen() {
         let mut desk = Desk::new();
         let keys = [(4.5, 60, true), (5.0, 60, false), (5.5, 62, true)];
-        desk.roll(3.0, 4.0, [true, false], &[]);
+        desk.roll(3.0, 4.0, &[0], &[]);
         assert!(desk.capture.notes(0).is_empty());
-        desk.roll(4.0, 6.0, [true, false], &keys);
+        desk.roll(4.0, 6.0, &[0], &keys);
         let notes: Vec<_> =
             desk.capture.notes(0).iter().map(|note| (note.pitch, note.end)).collect();
         assert_eq!(notes.len(), 2);
@@ -503,7 +498,7 @@ mod tests {
     fn early_notes_count() {
         let mut desk = Desk::new();
         let keys = [(2.0, 50, true), (3.9375, 60, true), (4.5, 60, false), (5.0, 50, false)];
-        desk.roll(1.0, 12.5, [true, false], &keys);
+        desk.roll(1.0, 12.5, &[0], &keys);
         near(&desk.clips[0].1, &[(0.0, 0.5, 60)]);
     }
 
@@ -511,10 +506,10 @@ mod tests {
     #[test]
     fn interruptions_abandon() {
         let mut desk = Desk::new();
-        desk.roll(0.0, 4.0, [true, true], &[(1.0, 60, true), (2.0, 60, false)]);
-        desk.roll(20.5, 23.0, [true, true], &[]);
-        desk.roll(23.0, 23.5, [false, false], &[]);
-        desk.roll(23.5, 31.0, [true, true], &[]);
+        desk.roll(0.0, 4.0, &[0, 1], &[(1.0, 60, true), (2.0, 60, false)]);
+        desk.roll(20.5, 23.0, &[0, 1], &[]);
+        desk.roll(23.0, 23.5, &[], &[]);
+        desk.roll(23.5, 31.0, &[0, 1], &[]);
         assert!(desk.clips.is_empty());
         assert_eq!(desk.capture.phase(0, false, 31.0), Phase::Idle);
         let Phase::Recording(share) = desk.capture.phase(0, true, 28.0) else {
@@ -530,11 +525,11 @@ mod tests {
         let mut desk = Desk::new();
         desk.cycle_range = Some((0.0, 8.0));
         let keys = [(0.0, 60, true), (0.5, 60, false), (7.5, 62, true)];
-        desk.roll(0.0, 8.0, [true, true], &keys);
-        desk.roll(0.0, 7.5, [true, true], &[(0.0, 62, false), (3.0, 64, true), (4.0, 64, false)]);
+        desk.roll(0.0, 8.0, &[0, 1], &keys);
+        desk.roll(0.0, 7.5, &[0, 1], &[(0.0, 62, false), (3.0, 64, true), (4.0, 64, false)]);
         assert_eq!(desk.clips.len(), 2);
-        desk.roll(7.5, 8.0, [false, false], &[]);
-        desk.roll(0.0, 8.0, [true, true], &[(3.0, 64, true), (4.0, 64, false)]);
+        desk.roll(7.5, 8.0, &[], &[]);
+        desk.roll(0.0, 8.0, &[0, 1], &[(3.0, 64, true), (4.0, 64, false)]);
         let slots: Vec<_> = desk.clips.iter().map(|(slot, _)| *slot).collect();
         assert_eq!(slots, [0, 1, 0, 1]);
         near(&desk.clips[0].1, &[(0.0, 0.5, 60), (7.5, 8.0, 62)]);

@@ -16,6 +16,7 @@ use interlude_plugin::{
     link::{AudioEnd, link},
     params::InterludeParams,
     player::{Lane, Link, Request, Sampling, Settings, Source},
+    shape::Shape,
     shared::{Command, Shared},
     slots::{Position, SlotId},
     state::{self, Slot, Song, SongState},
@@ -43,7 +44,7 @@ fn settings(morph: f32, temperature: f32, evolve: bool) -> Settings {
         position: Position::new(morph),
         source: Source::Between,
         key: Key::FREE,
-        amounts: [0.0; 5],
+        amounts: Shape::default(),
         sampling: Sampling { temperature, seed: 1, evolve },
     }
 }
@@ -134,7 +135,11 @@ fn cases_of(model: &Shipped) -> Cases {
     let mut seeded = settings(0.5, 0.7, false);
     seeded.sampling.seed = 77;
     bench.ask("seed 77", 3, seeded);
-    let shaped = |amounts| Settings { amounts, ..settings(0.25, 0.7, false) };
+    let shaped = |asked: [f32; 5]| {
+        let mut amounts = Shape::default();
+        amounts[..asked.len()].copy_from_slice(&asked);
+        Settings { amounts, ..settings(0.25, 0.7, false) }
+    };
     bench.ask("more density", 3, shaped([2.0, 0.0, 0.0, 0.0, 0.0]));
     bench.ask("lower, wider, more syncopation", 3, shaped([0.0, -1.5, 1.0, 0.5, 1.0]));
     bench.filled_by("dice 5", 0, Command::Draw(SlotId::A, 5));

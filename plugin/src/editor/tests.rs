@@ -9,7 +9,7 @@ use interlude_models::runtime::Provider;
 use proptest::prelude::*;
 
 use super::*;
-use crate::{sound::Mix, table};
+use crate::{shape::Shape, sound::Mix, table};
 
 mod numbers;
 mod saving;
@@ -76,11 +76,11 @@ fn full() -> View {
         ..SlotView::default()
     };
     View {
-        slots: [slot.clone(), slot],
+        slots: std::array::from_fn(|_| slot.clone()),
         pattern: PatternView { clip: Some(clip), ..PatternView::default() },
         models: vec!["mel-2bar".into(), "another".into()],
         model: Some(0),
-        attributes: [true; 5],
+        attributes: [true; Attribute::ALL.len()],
         parameters: ParameterView { morph: 0.0, ..ParameterView::default() },
         engine: EngineView {
             provider: "CPU".into(),
@@ -375,7 +375,7 @@ fn patterns() -> impl Strategy<Value = PatternView> {
 }
 
 fn views() -> impl Strategy<Value = View> {
-    let floats = any::<([f32; 2], [f32; 5])>();
+    let floats = any::<([f32; 2], Shape)>();
     let parameters = (floats, any::<i32>(), any::<[bool; 4]>()).prop_map(
         |(([morph, temperature], shape), seed, [evolve, output, thru, bypass])| ParameterView {
             morph,
@@ -406,8 +406,8 @@ fn views() -> impl Strategy<Value = View> {
     let style = (proptest::option::of("[ -~]{0,60}"), any::<bool>(), any::<Option<f32>>())
         .prop_map(|(source, fits, learning)| StyleView { source, fits, learning });
     let models = (models, any::<Option<usize>>());
-    let slots = [slots(), slots()];
-    let attributes = any::<[bool; 5]>();
+    let slots = SlotId::ALL.map(|_| slots());
+    let attributes = any::<[bool; Attribute::ALL.len()]>();
     (slots, patterns(), (parameters, attributes), models, style, engine, message).prop_map(
         |(slots, pattern, (parameters, attributes), (models, model), style, engine, message)| {
             let clips_key = style.source.clone();

@@ -62,9 +62,12 @@ mod tests {
     #[test]
     fn codes_move_along_directions() {
         let shaping = Shaping::of(&known(&[("density", [1.0, 0.0]), ("pitch", [0.5, 0.25])]));
-        assert_eq!(shaping.offers(), [true, true, false, false, false]);
+        let known = [Attribute::Density, Attribute::Pitch];
+        assert_eq!(shaping.offers(), Attribute::ALL.map(|attribute| known.contains(&attribute)));
         let mut code = [1.0, 1.0];
-        shaping.apply(&mut code, &[-1.0, 2.0, 2.0, 2.0, 2.0]);
+        let mut shape = [2.0; Attribute::ALL.len()];
+        shape[Attribute::Density.index()] = -1.0;
+        shaping.apply(&mut code, &shape);
         assert_eq!(code, [1.0, 1.5]);
         shaping.apply(&mut code, &Shape::default());
         assert_eq!(code, [1.0, 1.5]);
@@ -80,9 +83,11 @@ mod tests {
             ("mypitch", [8.0, 8.0]),
         ];
         let shaping = Shaping::of(&known(&names));
-        assert_eq!(shaping.offers(), [true, false, false, false, false]);
+        assert_eq!(shaping.offers(), Attribute::ALL.map(|it| it == Attribute::Density));
         let mut code = [0.0, 0.0];
-        shaping.apply(&mut code, &[0.5, 0.0, 0.0, 0.0, 0.0]);
+        let mut shape = Shape::default();
+        shape[Attribute::Density.index()] = 0.5;
+        shaping.apply(&mut code, &shape);
         assert_eq!(code, [0.5, 1.0]);
     }
 }

@@ -394,11 +394,15 @@ fn a_learned_prior_is_used() {
     let mut known = learned().start(model.runtime()).expect("it starts");
     let idea = known.samples(99, &[0], &[], learned().guidance()).expect("a code").remove(0);
     let codes = [prior(5, 0, 6), prior(5, 1, 6)];
-    let points = codes
-        .each_ref()
-        .map(|code| Some(Point { code: code.clone(), controls: None, windows: Vec::new() }));
-    let mut at =
-        |morph: f32| source::point(model, &points, &Settings::at(morph)).expect("a point").code;
+    let mut points: [Option<Point>; SLOTS] = Default::default();
+    for (point, code) in points.iter_mut().zip(&codes) {
+        *point = Some(Point { code: code.clone(), controls: None, windows: Vec::new() });
+    }
+    // The share of the way from the first slot to the second.
+    let mut at = |share: f32| {
+        let settings = Settings::at(share * SlotId::B.place());
+        source::point(model, &points, &settings).expect("a point").code
+    };
     assert_eq!([at(0.0), at(1.0)], codes);
     let [a, b] = codes.each_ref().map(|code| known.origin(code).expect("an origin"));
     let middle = known.visit(&[Place::between(&a, &b, 0.5)]).expect("a code").remove(0);
@@ -431,7 +435,7 @@ fn what_is_damaged_beside_a_model_is_told() {
         for (file, remedy) in damaged {
             assert!(message.contains(file) && message.contains(remedy), "{message}");
         }
-        assert_eq!(steps.worker.shared.status.lock().attributes, [false; 5]);
+        assert!(!steps.worker.shared.status.lock().attributes.contains(&true));
         let model = steps.worker.model.as_mut().expect("a model");
         assert_eq!(model.idea(99, 0), prior(99, 0, 6));
     }
@@ -559,24 +563,27 @@ fn unreadable_slots_are_all_told() {
         Slot { clip: Some(Clip::new(vec![note], 8.0)), ..Slot::default() }
     };
     let message = |steps: &Steps| steps.worker.shared.status.lock().message();
-    let unread = |steps: &Steps| steps.worker.shared.status.lock().unread;
+    let unread = |steps: &Steps| {
+        let unread = steps.worker.shared.status.lock().unread;
+        SlotId::ALL.into_iter().filter(|slot| unread[slot.index()]).collect::<Vec<_>>()
+    };
     let song = steps.worker.shared.song.clone();
     song.replace(SlotId::A, clip(36, 9));
     song.replace(SlotId::B, clip(2, 0));
     while steps.worker.turn() {}
     let both = message(&steps).expect("a message");
     assert!(both.contains("Slot A holds drums") && both.contains("slot B are too low"), "{both}");
-    assert_eq!((both.lines().count(), unread(&steps)), (2, [true, true]));
+    assert_eq!((both.lines().count(), unread(&steps)), (2, vec![SlotId::A, SlotId::B]));
     song.swap();
     song.replace(SlotId::A, clip(60, 0));
     while steps.worker.turn() {}
     let one = message(&steps).expect("a message");
     assert!(one.contains("Slot B holds drums") && one.lines().count() == 1, "{one}");
-    assert_eq!(unread(&steps), [false, true]);
+    assert_eq!(unread(&steps), [SlotId::B]);
     assert!(!steps.ask(1, 3).expect("an answer").notes().is_empty());
     song.replace(SlotId::B, Slot::default());
     while steps.worker.turn() {}
-    assert_eq!((message(&steps), unread(&steps)), (None, [false, false]));
+    assert_eq!((message(&steps), unread(&steps)), (None, vec![]));
 }
 
 /// What the user does marks the project as changed, each time once; what follows from it does not.

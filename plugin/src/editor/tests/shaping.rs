@@ -1,7 +1,7 @@
 //! The row of attributes.
 
 use super::*;
-use crate::shape::REACH;
+use crate::shape::{REACH, Shape};
 
 /// Dragging an attribute is one gesture of that attribute, in standard deviations, and a double
 /// click makes it nothing again.
@@ -25,14 +25,15 @@ fn attributes_are_dragged() {
         harness.drop_at(place.center());
         harness.step();
     }
-    assert_eq!(harness.state().view.parameters.shape, [0.0; 5]);
+    assert_eq!(harness.state().view.parameters.shape, Shape::default());
 }
 
 /// What a model does not know cannot be moved, and a model that knows nothing has no row.
 #[test]
 fn only_known_attributes_move() {
     let mut view = full();
-    view.attributes = [true, false, false, false, true];
+    view.attributes = Attribute::ALL
+        .map(|attribute| matches!(attribute, Attribute::Density | Attribute::Syncopation));
     let mut harness = open(view);
     for (name, moves) in [("Density", true), ("Interval", false), ("Syncopation", true)] {
         let place = harness.get_by_label(name).rect();
@@ -42,7 +43,7 @@ fn only_known_attributes_move() {
         harness.step();
         assert_eq!(!harness.state_mut().take().is_empty(), moves, "{name}");
     }
-    harness.state_mut().view.attributes = [false; 5];
+    harness.state_mut().view.attributes = [false; Attribute::ALL.len()];
     harness.run_steps(2);
     assert!(harness.query_by_label("Density").is_none());
     assert!(harness.query_by_label("Temperature").is_some());
@@ -59,5 +60,5 @@ fn attributes_move_in_the_smallest_window() {
         harness.drop_at(place.left_center());
         harness.step();
     }
-    assert_eq!(harness.state().view.parameters.shape, [-REACH; 5]);
+    assert_eq!(harness.state().view.parameters.shape, [-REACH; Attribute::ALL.len()]);
 }
