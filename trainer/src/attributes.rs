@@ -42,7 +42,7 @@ pub enum Method {
 pub struct Missing {
     /// The attribute.
     pub name: String,
-    /// Why.
+    /// Why no vector was found, as a sentence.
     pub reason: String,
 }
 

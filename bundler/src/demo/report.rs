@@ -63,7 +63,7 @@ pub(super) struct Cycle {
 pub(super) struct Percentiles {
     /// Number of durations.
     pub(super) count: usize,
-    /// Median.
+    /// Median, the 50th percentile.
     pub(super) p50: u128,
     /// 99.9 % are at most this.
     pub(super) p999: u128,

@@ -43,7 +43,7 @@ pub struct Update {
     pub input: String,
     /// The output that carries its new value.
     pub output: String,
-    /// Extents.
+    /// Extents of its axes.
     pub shape: Vec<usize>,
 }
 

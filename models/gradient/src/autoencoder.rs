@@ -42,7 +42,7 @@ pub struct Example {
     pub deviation: Vec<f32>,
 }
 
-/// An autoencoder cannot be trained.
+/// Why an autoencoder cannot be trained.
 #[derive(Debug, Error)]
 pub enum AutoencoderError {
     /// Nothing to learn from.
@@ -83,7 +83,7 @@ impl Sizes {
 /// code hardly matters, and is 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// Steps.
+    /// Steps to train, 1 or more.
     pub steps: usize,
     /// Seed of initial weights, order and noise.
     pub seed: u64,

@@ -16,7 +16,7 @@ use interlude_onnx::{ElementType, Graph};
 use super::adam::{self, BETA_2};
 use super::variables::Variables;
 
-/// A network cannot be trained.
+/// Why a network cannot be trained.
 #[derive(Debug, Error)]
 pub enum FitError {
     /// ONNX Runtime refuses the graph or fails in it.
@@ -27,7 +27,7 @@ pub enum FitError {
     Session(#[from] RuntimeError),
 }
 
-/// How the optimiser works.
+/// Settings of the optimiser, Adam with clipped gradients.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Settings {
     /// Norm to which all gradients together are clipped.
@@ -153,7 +153,7 @@ impl Fit {
         tensor.extract_tensor_mut().1
     }
 
-    /// Runs one step with a learning rate.
+    /// One step: forward and backward pass, clipping, Adam's update with a learning rate.
     ///
     /// # Errors
     /// [`FitError`] when ONNX Runtime fails.

@@ -11,7 +11,7 @@ use super::state::State;
 use super::tensors::reshape;
 use super::variables::Variables;
 
-/// A layer.
+/// One LSTM layer: its recurrence, and the rows of the kernel for each part that it reads.
 #[derive(Clone, Debug)]
 pub struct Layer {
     name: String,
@@ -28,7 +28,7 @@ pub struct Layer {
     lstm: Lstm,
 }
 
-/// What the forward pass computed.
+/// A forward pass, kept for the backward pass.
 #[derive(Clone, Debug)]
 pub struct Pass {
     /// Outputs and states.
@@ -38,7 +38,7 @@ pub struct Pass {
     dropped: Option<(Value, Value)>,
 }
 
-/// What the backward pass found; the gradients of variables are set.
+/// Gradients of a backward pass; those of variables are set.
 #[derive(Clone, Debug)]
 pub struct Back {
     /// Gradient of the initial state.

@@ -48,12 +48,12 @@ pub struct Lstm {
     units: usize,
     /// Recurrent part of the kernel, `[units, 4·units]`.
     recurrent: Value,
-    /// The same with rows as columns.
+    /// Its transpose.
     turned: Value,
     direction: Direction,
 }
 
-/// What a forward pass computed, kept for the backward pass.
+/// A forward pass, kept for the backward pass.
 #[derive(Clone, Debug)]
 pub struct Trace {
     /// Outputs of all steps, `[steps, units, batch]`.
@@ -78,7 +78,7 @@ impl Trace {
     }
 }
 
-/// Gradients that a backward pass found.
+/// Gradients of a backward pass.
 #[derive(Clone, Debug)]
 pub struct Gradients {
     /// Of the pre-activations, `[4·units, steps, batch]`.
@@ -158,7 +158,7 @@ impl Lstm {
         Trace { h, last, earlier, kept }
     }
 
-    /// Goes back through time.
+    /// Backpropagation through time: the gradients of pre-activations, recurrent kernel and initial state.
     ///
     /// `outputs` is the gradient of all outputs `[steps, batch, units]`, `last` that of the last
     /// output `[batch, units]`; one of them may be missing.

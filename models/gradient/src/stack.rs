@@ -11,14 +11,14 @@ use super::part::Part;
 use super::state::State;
 use super::variables::Variables;
 
-/// The layers, and the dense layer that gives their initial states.
+/// A stack of LSTM layers, and the dense layer that gives their initial states.
 #[derive(Clone, Debug)]
 pub struct Stack {
     initial: Dense,
     layers: Vec<Layer>,
 }
 
-/// What the forward pass computed.
+/// A forward pass, kept for the backward pass.
 #[derive(Clone, Debug)]
 pub struct StackPass {
     /// Outputs of the top layer, `[steps·batch, units]`.
@@ -28,7 +28,7 @@ pub struct StackPass {
     passes: Vec<Pass>,
 }
 
-/// What the backward pass found.
+/// Gradients of a backward pass.
 #[derive(Clone, Debug)]
 pub struct StackBack {
     /// Gradient of the vector that the initial states come from.

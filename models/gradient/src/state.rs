@@ -5,9 +5,9 @@ use interlude_onnx::{Graph, Value};
 /// A layer's state: output `h` and cell `c`, each `[batch, units]`.
 #[derive(Clone, Debug)]
 pub struct State {
-    /// Output.
+    /// Output h of the cell, `[batch, units]`.
     pub h: Value,
-    /// Cell.
+    /// Cell state c, `[batch, units]`.
     pub c: Value,
 }
 

@@ -23,7 +23,7 @@ use crate::families::percussion;
 /// An input or output of a graph.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Port {
-    /// Name.
+    /// Name of the graph's input or output.
     pub name: &'static str,
     /// Element type.
     pub element: ElementType,

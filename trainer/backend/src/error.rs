@@ -30,7 +30,7 @@ pub enum ProgramError {
     Ranks {
         /// Examples in a batch.
         batch: usize,
-        /// Processes.
+        /// Processes of MPI that share a batch.
         ranks: usize,
     },
     /// The training API's checkpoint does not serve.
@@ -38,7 +38,7 @@ pub enum ProgramError {
     Checkpoint(#[from] CheckpointError),
 }
 
-/// A checkpoint cannot be made, written or read.
+/// Why a checkpoint of the training API cannot be made, written or read.
 #[derive(Debug, Error)]
 pub enum CheckpointError {
     /// The tensors do not fit into the format.

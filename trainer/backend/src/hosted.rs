@@ -78,7 +78,7 @@ pub enum HostError {
     Copy {
         /// The module.
         module: PathBuf,
-        /// Reason.
+        /// What the system or the loader says.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// ONNX Runtime refuses.
@@ -89,7 +89,7 @@ pub enum HostError {
     Start {
         /// The interpreter.
         program: PathBuf,
-        /// Reason.
+        /// What the system says.
         source: std::io::Error,
     },
 }

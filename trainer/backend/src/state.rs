@@ -23,7 +23,7 @@ pub enum StateError {
     /// A tensor has another shape than the configuration says.
     #[error("tensor `{name}` has shape {found:?}, {expected:?} is needed by the configuration")]
     Shape {
-        /// Tensor.
+        /// Name of the variable or moment.
         name: String,
         /// Its shape.
         found: Vec<usize>,

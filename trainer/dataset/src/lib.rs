@@ -125,7 +125,7 @@ impl Split {
     }
 }
 
-/// A dataset cannot be written or read.
+/// Why a dataset cannot be written or read.
 #[derive(Debug, Error)]
 pub enum DatasetError {
     /// An error of the file system.
@@ -133,15 +133,15 @@ pub enum DatasetError {
     Io {
         /// File or folder.
         path: PathBuf,
-        /// Reason.
+        /// What the system says.
         source: std::io::Error,
     },
     /// A file is damaged or of another kind.
     #[error("`{}` is not part of a dataset: {reason}; build the dataset again", path.display())]
     Format {
-        /// File.
+        /// The description or Parquet file.
         path: PathBuf,
-        /// What is wrong.
+        /// What is wrong with it.
         reason: String,
     },
     /// A dataset of another scheme.
@@ -151,9 +151,9 @@ pub enum DatasetError {
         path.display()
     )]
     Length {
-        /// File.
+        /// The Parquet file.
         path: PathBuf,
-        /// Configuration.
+        /// Name of the configuration that it was to be read for.
         config: String,
         /// Numbers in its windows.
         found: usize,
@@ -168,7 +168,7 @@ pub enum DatasetError {
         dataset.display()
     )]
     Scheme {
-        /// Folder.
+        /// The dataset's folder.
         dataset: PathBuf,
         /// Configuration that it was built for.
         found: String,
@@ -199,7 +199,7 @@ pub enum DatasetError {
         dataset.display()
     )]
     NothingToTrain {
-        /// Folder.
+        /// The dataset's folder.
         dataset: PathBuf,
         /// Windows of each split, as text.
         counts: String,

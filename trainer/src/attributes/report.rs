@@ -15,9 +15,9 @@ pub struct Report {
     pub model: String,
     /// The dataset's folder.
     pub dataset: String,
-    /// Configuration.
+    /// Name of the model's configuration.
     pub config: String,
-    /// Method.
+    /// How the vectors were found.
     pub method: Method,
     /// Number of training windows.
     pub windows: usize,

@@ -21,14 +21,14 @@ pub struct Report {
     pub dataset: String,
     /// Split, or `all`.
     pub split: String,
-    /// Configuration.
+    /// Name of the model's configuration.
     pub config: String,
-    /// Reconstruction.
+    /// Reconstruction of the split's windows.
     #[serde(flatten)]
     pub reconstruction: Reconstruction,
-    /// Samples.
+    /// Samples of the prior beside the split's windows.
     pub prior: Prior,
-    /// Interpolations.
+    /// Interpolations between pairs of these windows.
     pub interpolation: Interpolation,
 }
 

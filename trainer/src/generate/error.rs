@@ -59,7 +59,7 @@ pub enum GenerateError {
     /// `--key auto` for music without a key.
     #[error("--key auto finds no key: {0}; name one, such as --key \"D dorian\"")]
     NoKey(
-        /// Why.
+        /// Why there is none, as a phrase.
         &'static str,
     ),
     /// A lock without a pattern.

@@ -34,13 +34,13 @@ pub const REPORT: [&str; 5] = ["loss", "r_loss", "kl", "accuracy", GLOBAL_NORM];
 /// The one that graphs do not have which only give gradients out: a part of a batch has none.
 pub const GLOBAL_NORM: &str = "global_norm";
 
-/// A configuration that cannot be trained.
+/// Why a configuration cannot be trained.
 #[derive(Debug, Error, PartialEq)]
 pub enum GradientError {
     /// A list of layers is empty.
     #[error("`{name}` cannot be trained: {list} is empty")]
     NoLayer {
-        /// Configuration.
+        /// Name of the configuration.
         name: String,
         /// The hyper-parameter.
         list: &'static str,
@@ -50,7 +50,7 @@ pub enum GradientError {
         "`{name}` cannot be trained on windows of {steps} steps: they must be a multiple of {segment}"
     )]
     Segments {
-        /// Configuration.
+        /// Name of the configuration.
         name: String,
         /// Steps of a window.
         steps: usize,

@@ -104,7 +104,7 @@ impl Description {
 /// Size of a split.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Count {
-    /// Windows.
+    /// Windows of the split, each once.
     pub windows: usize,
     /// Files they are from.
     pub files: usize,

@@ -27,7 +27,7 @@ pub struct Making<'a> {
     pub config: &'a Config,
     /// Steps of a window; shorter ones are cut from the data's at a random beat.
     pub steps: usize,
-    /// Examples.
+    /// Examples in the batch.
     pub batch: usize,
     /// Deviation of the noise that z is drawn with.
     pub noise: f32,

@@ -164,29 +164,29 @@ pub enum ScheduleError {
     /// The file cannot be read.
     #[error("cannot read the schedule `{}`: {source}", path.display())]
     Io {
-        /// File.
+        /// The schedule's JSON file.
         path: PathBuf,
-        /// Reason.
+        /// What the system says.
         source: std::io::Error,
     },
     /// The JSON is not a schedule.
     #[error("the schedule `{}` is not valid: {source}", path.display())]
     Json {
-        /// File.
+        /// The schedule's JSON file.
         path: PathBuf,
-        /// Reason.
+        /// Line and column, and what was expected there.
         source: serde_json::Error,
     },
     /// `minutes` is missing although a phase has `until`.
     #[error("the schedule `{}` has a phase with `until`, so it needs `minutes` above 0", path.display())]
     Minutes {
-        /// File.
+        /// The schedule's JSON file.
         path: PathBuf,
     },
     /// The model cannot begin with such a delay line.
     #[error("the schedule `{}` asks for an `initial_delay`, {reason}", path.display())]
     Delay {
-        /// File.
+        /// The schedule's JSON file.
         path: PathBuf,
         /// What is wrong.
         reason: &'static str,
@@ -194,7 +194,7 @@ pub enum ScheduleError {
     /// A phase with invalid values.
     #[error("phase {number} of the schedule `{}`: {reason}", path.display())]
     Phase {
-        /// File.
+        /// The schedule's JSON file.
         path: PathBuf,
         /// Number of the phase, from 1.
         number: usize,

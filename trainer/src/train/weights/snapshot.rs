@@ -56,15 +56,15 @@ pub struct Progress {
 pub struct Sums {
     /// Loss, reconstruction loss, divergence, accuracy, norm of the gradients.
     pub report: [f64; 5],
-    /// Steps.
+    /// Steps since the last line of metrics.
     pub steps: u32,
-    /// Examples.
+    /// Examples in these steps.
     pub examples: u64,
     /// Seconds trained before the first of them.
     pub from: f64,
 }
 
-/// A checkpoint cannot be written or read.
+/// Why a checkpoint cannot be written or read.
 #[derive(Debug, Error)]
 pub enum SnapshotError {
     /// An error of the file system.
@@ -72,15 +72,15 @@ pub enum SnapshotError {
     Io {
         /// File or folder.
         path: PathBuf,
-        /// Reason.
+        /// What the system says.
         source: io::Error,
     },
     /// The file is not a checkpoint of a run.
     #[error("`{}` is not a checkpoint of a training run ({reason}); remove it to go on from an earlier one", path.display())]
     Format {
-        /// File.
+        /// The checkpoint.
         path: PathBuf,
-        /// Reason.
+        /// What it lacks.
         reason: String,
     },
     /// The tensors cannot be read.
