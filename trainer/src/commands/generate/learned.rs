@@ -31,7 +31,7 @@ pub(super) struct Asked {
     )]
     ask: Vec<String>,
     /// Classifier-free guidance of the learned prior: 1 samples as varied as the data, larger
-    /// values plainer examples of what is asked for [default: 2, over bars 3].
+    /// values plainer examples of what is asked for [default: 2, over bars 4].
     #[arg(long, value_parser = guidance)]
     guidance: Option<f32>,
 }
