@@ -135,7 +135,7 @@ fn with_model(state: &[u8], model: &str) -> Vec<u8> {
 }
 
 /// Plays music that a model can read: a melody over chords, drums a little off the grid, or both
-/// with a bass.
+/// with a bass. Neither bars nor halves are alike, as those of loops would stay between two of them.
 fn schedule(session: &mut Session, scheme: Scheme, start: f64, length: f64, other: bool) {
     let per_beat = session.frames_per_beat();
     let origin = session.frame() + session.frames_until(start);
@@ -158,8 +158,9 @@ fn schedule(session: &mut Session, scheme: Scheme, start: f64, length: f64, othe
         if beat >= length {
             break;
         }
+        let turn = step + step / 4 + step / 32;
         if with_melody {
-            note(0, tune[step % 4], beat, 0.75, 0.7);
+            note(0, tune[turn % 4], beat, 0.75, 0.7);
         }
         if scheme == Scheme::MelodyChords && step % 4 == 0 {
             for key in [48, 52, 55] {
@@ -170,7 +171,7 @@ fn schedule(session: &mut Session, scheme: Scheme, start: f64, length: f64, othe
             note(1, if other { 36 } else { 43 }, beat, 0.75, 0.8);
         }
         if with_drums {
-            note(9, kit[step % 2], beat + 0.02, 0.2, 0.9);
+            note(9, kit[turn % 2], beat + 0.02, 0.2, 0.9);
             note(9, 42, beat + 0.5, 0.2, 0.4);
         }
         beat += 1.0;
