@@ -78,6 +78,8 @@ pub fn state() -> &'static [u8] {
         let mut session = session(true);
         session.set_text("Thru", "Off").unwrap();
         session.set_text("Temperature", "1").unwrap();
+        // The notes that the tests know are those of free ones.
+        session.set_text("Key", "Free").unwrap();
         session.play();
         for (slot, start, keys) in
             [("Capture A", 4.0, [60, 62, 64, 65]), ("Capture B", 16.0, [72, 67, 60, 55])]
