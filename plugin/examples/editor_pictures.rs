@@ -88,7 +88,8 @@ fn drums() -> View {
     view.slots[1].clip = Some(beat(3));
     view.pattern.clip = Some(beat(2));
     view.models = vec!["drums-2bar".to_owned()];
-    view.attributes = [true, false, false, false, true];
+    view.attributes = Attribute::ALL
+        .map(|attribute| matches!(attribute, Attribute::Density | Attribute::Syncopation));
     view
 }
 
