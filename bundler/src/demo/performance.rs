@@ -122,6 +122,8 @@ pub(super) fn perform(plugin: &Path, score: &Score<'_>) -> Result<Performance> {
     ] {
         stage.session.set_text(name, &text)?;
     }
+    // Patterns that are made before the morph begins would be kept, and not decoded again for it.
+    stage.session.set("Morph", score.morph(0))?;
     stage.capture(score)?;
     let Heard { spans, times, audio } = stage.morph(score)?;
     let control = std::mem::take(&mut stage.clock.control);
