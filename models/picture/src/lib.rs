@@ -105,7 +105,7 @@ impl Picture {
     /// Bars below each other, from 0 to the largest number or to 1 if that is larger: a label, a
     /// number as text, and its share of the whole.
     pub fn bars(&mut self, [x, y, width, height]: Area, bars: &[(String, String, f64)]) {
-        let largest = bars.iter().map(|bar| bar.2).filter(|n| n.is_finite()).fold(1e-9, f64::max);
+        let largest = bars.iter().map(|bar| bar.2).filter(|n| n.is_finite()).fold(1.0, f64::max);
         let row = height / as_float(bars.len().max(1));
         let (label, number) = (0.42 * width, (0.14 * width).max(44.0));
         for (index, (name, text, share)) in bars.iter().enumerate() {
