@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rustysynth::{SoundFont, Synthesizer, SynthesizerSettings};
 
-use crate::{keyboard::KeyEvent, table};
+use crate::keyboard::KeyEvent;
 
 mod font;
 mod part;
@@ -38,18 +38,6 @@ pub struct Mix {
     pub on: bool,
     /// The choice of each part.
     pub parts: [PartMix; PARTS],
-}
-
-impl Mix {
-    /// The choice in a new project.
-    pub fn of_new_project() -> Self {
-        let parts = Part::ALL.map(|part| PartMix {
-            sound: part.default_sound().unwrap_or(0),
-            level: table::SOUND_LEVEL[part.index()].default,
-            muted: table::SOUND_MUTE[part.index()].default,
-        });
-        Self { on: table::SOUND.default, parts }
-    }
 }
 
 /// What the user has chosen of a part.

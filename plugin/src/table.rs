@@ -9,7 +9,7 @@ use crate::{
     key::{KEYS, Key},
     shape::{Attribute, REACH},
     slots::{SLOTS, SlotId},
-    sound::{PARTS, Part, SOUND_NAMES},
+    sound::{Mix, PARTS, Part, PartMix, SOUND_NAMES},
 };
 
 /// How a control's way turns into values.
@@ -303,6 +303,16 @@ pub const SOUND_MUTE: [Switch; PARTS] = [
 
 const fn mute(id: &'static str, name: &'static str) -> Switch {
     Switch { id, name, default: false, hint: "" }
+}
+
+/// The preview of a new project.
+pub fn mix() -> Mix {
+    let parts = Part::ALL.map(|part| PartMix {
+        sound: part.default_sound().unwrap_or(0),
+        level: SOUND_LEVEL[part.index()].default,
+        muted: SOUND_MUTE[part.index()].default,
+    });
+    Mix { on: SOUND.default, parts }
 }
 
 fn decibels(level: f32) -> String {

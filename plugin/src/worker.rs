@@ -38,6 +38,7 @@ mod model;
 mod plan;
 mod preferences;
 mod reading;
+mod sentence;
 mod serve;
 mod shaping;
 mod sound;

@@ -3,6 +3,7 @@
 pub mod chords;
 pub mod conditions;
 pub mod error;
+pub mod folder;
 pub mod input;
 pub mod keeping;
 pub mod output;

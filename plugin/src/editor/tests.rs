@@ -387,7 +387,7 @@ fn views() -> impl Strategy<Value = View> {
             thru,
             bypass,
             key: crate::key::Key::at(seed.unsigned_abs() as usize % 30),
-            sound: Mix { on: thru != bypass, ..Mix::of_new_project() },
+            sound: Mix { on: thru != bypass, ..table::mix() },
         },
     );
     let engine = ("[ -~]{0,20}", "[ -~]{0,20}", any::<bool>(), any::<Option<f32>>(), any::<u64>())

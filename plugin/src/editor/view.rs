@@ -142,7 +142,7 @@ impl Default for ParameterView {
             output: table::OUTPUT.default,
             thru: table::THRU.default,
             bypass: table::BYPASS.default,
-            sound: Mix::of_new_project(),
+            sound: table::mix(),
         }
     }
 }

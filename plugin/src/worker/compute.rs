@@ -9,7 +9,7 @@ use interlude_models::{
     runtime::{Provider, Runtime, RuntimeError, list},
 };
 
-use super::model::sentence;
+use super::sentence::sentence;
 use crate::provider::Choice;
 
 /// An engine, with a way back to the CPU.

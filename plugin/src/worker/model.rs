@@ -17,7 +17,7 @@ use interlude_models::{
     tokens::{self, Controls, Tokens},
 };
 
-use super::{compute::Compute, reading, shaping::Shaping};
+use super::{compute::Compute, reading, sentence::sentence, shaping::Shaping};
 use crate::{
     key::Key,
     player::{Request, Settings},
@@ -332,18 +332,4 @@ fn missing(name: &str) -> String {
     let place =
         resources::user_models().unwrap_or_else(|| PathBuf::from("models")).display().to_string();
     format!("There is no model named `{name}`; choose another one, or put its folder into {place}.")
-}
-
-/// An error as a sentence: a capital letter first, a full stop last.
-pub(super) fn sentence(error: &dyn std::error::Error) -> String {
-    let text = error.to_string();
-    let mut letters = text.chars();
-    let mut sentence: String = match letters.next() {
-        Some(first) => first.to_uppercase().chain(letters).collect(),
-        None => String::new(),
-    };
-    if !sentence.ends_with('.') {
-        sentence.push('.');
-    }
-    sentence
 }

@@ -21,6 +21,7 @@ use interlude_models::tokens::{Controls, Tokens};
 use super::common::{self, Shared};
 use crate::constrain::requests;
 use crate::generate::conditions::Conditions;
+use crate::generate::folder;
 use crate::generate::input::{self, Apart, Input, Reader};
 use crate::generate::output::{self, Given, Report};
 use crate::generate::velocities::Velocities;
@@ -376,7 +377,7 @@ impl Encode {
         let posteriors = input::encode(&mut engine, &inputs)?;
         let report = Report::of_inputs(config, inputs, posteriors).to_json();
         match self.out {
-            Some(path) => Ok(output::write(&path, report.as_bytes())?),
+            Some(path) => Ok(folder::write(&path, report.as_bytes())?),
             None => common::print(&(report + "\n")),
         }
     }

@@ -10,7 +10,7 @@ use interlude_models::midi::{self, NoteSequence};
 use interlude_models::tokens::{Limit, Place, TokenError, Window, extract_with_places, to_clip};
 
 use super::error::GenerateError;
-use super::output::Folder;
+use super::folder::Folder;
 use super::velocities::Dynamics;
 
 /// Most that is said of what is wrong with one file.
@@ -291,7 +291,7 @@ mod tests {
         }
     }
 
-    // A damaged file that can be read is told of with its name, in few lines.
+    // A damaged file that can be read gets warnings that name it, at most a few lines.
     #[test]
     fn damage_is_told_in_few_lines() {
         let place = tempfile::tempdir().expect("a folder");
