@@ -26,8 +26,12 @@ pub(super) struct Decision {
 impl Decision {
     /// Whether its answer is, or will be, what a cycle needs under these conditions.
     fn fits(&self, cycle: i64, conditions: &Conditions) -> bool {
-        let same_noise = self.cycle == cycle || !conditions.settings.sampling.evolve;
-        same_noise && self.settings == conditions.settings && self.is_fresh(conditions)
+        self.serves(cycle, &conditions.settings) && self.is_fresh(conditions)
+    }
+
+    /// Whether it has the settings and the noise that a cycle needs.
+    fn serves(&self, cycle: i64, settings: &Settings) -> bool {
+        self.settings == *settings && (self.cycle == cycle || !settings.sampling.evolve)
     }
 
     /// Whether it is made of what the slots hold now. An answer that is still to come will be.

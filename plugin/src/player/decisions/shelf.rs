@@ -18,10 +18,7 @@ impl Shelf {
         if decision.pattern.is_none() {
             return;
         }
-        let is_alike = |other: &Decision| {
-            let same_noise = other.cycle == decision.cycle || !decision.settings.sampling.evolve;
-            same_noise && other.settings == decision.settings
-        };
+        let is_alike = |other: &Decision| other.serves(decision.cycle, &decision.settings);
         let alike = self.0.iter().position(|place| place.as_ref().is_some_and(is_alike));
         let place = alike.unwrap_or(PLACES - 1);
         if let Some(replaced) = self.0[place].replace(decision) {
