@@ -87,16 +87,11 @@ impl Sizes {
         let [context, embedding] = shape("embedding")?;
         let blocks = (0..).take_while(|block| shape(&format!("{block}/film")).is_ok()).count();
         let sizes = Self { size, context, width, embedding, blocks };
-        for (name, [inputs, outputs]) in sizes.kernels() {
-            let parts = [("kernel", vec![inputs, outputs]), ("bias", vec![outputs])];
-            for (part, shape) in parts {
-                let name = format!("{name}/{part}");
-                let tensor = weights.get(&name).filter(|tensor| tensor.shape == shape);
-                if !tensor.is_some_and(|it| it.data.iter().all(|value| value.is_finite())) {
-                    return Err(name);
-                }
-            }
-        }
+        let shapes = sizes.kernels().into_iter().flat_map(|(name, [inputs, outputs])| {
+            let kernel = (format!("{name}/kernel"), vec![inputs, outputs]);
+            [kernel, (format!("{name}/bias"), vec![outputs])]
+        });
+        weights.hold(shapes)?;
         Ok(sizes)
     }
 

@@ -131,12 +131,7 @@ impl Sizes {
         let context = context.ok_or(PLACE)?;
         let sizes = Self { parts, part, context, width, embedding, blocks };
         let basis = sizes.basis().map(|(name, shape)| (name.to_owned(), shape));
-        for (name, shape) in sizes.shapes().into_iter().chain(basis) {
-            let tensor = weights.get(&name).filter(|tensor| tensor.shape == shape);
-            if !tensor.is_some_and(|it| it.data.iter().all(|value| value.is_finite())) {
-                return Err(name);
-            }
-        }
+        weights.hold(sizes.shapes().into_iter().chain(basis))?;
         Ok(sizes)
     }
 

@@ -97,6 +97,23 @@ impl Weights {
         self.0.iter().map(|(name, tensor)| (name.as_str(), tensor))
     }
 
+    /// Checks that it holds tensors of these names and shapes, of finite numbers.
+    ///
+    /// # Errors
+    /// The name of the first that is missing, of another shape, or not finite.
+    pub fn hold(
+        &self,
+        shapes: impl IntoIterator<Item = (String, Vec<usize>)>,
+    ) -> Result<(), String> {
+        for (name, shape) in shapes {
+            let tensor = self.get(&name).filter(|tensor| tensor.shape == shape);
+            if !tensor.is_some_and(|it| it.data.iter().all(|value| value.is_finite())) {
+                return Err(name);
+            }
+        }
+        Ok(())
+    }
+
     /// Reads a safetensors file in which every tensor is F32.
     ///
     /// # Errors
