@@ -68,6 +68,32 @@ pub fn session(offline: bool) -> Session {
     Session::new(instance, Settings { sample_rate: SAMPLE_RATE, block: 256, offline }).unwrap()
 }
 
+/// The plug-in's library in a bundle with the shipped models.
+///
+/// # Panics
+/// When it cannot be built.
+pub fn plugin_with_shipped_models() -> PathBuf {
+    let out = Some(workspace::target().join("bundled-golden"));
+    BundleCommand { out, ..BundleCommand::checked() }.run().unwrap().clap_binary
+}
+
+/// A CLAP state of nice-plug, which has the length of its text before it.
+pub fn framed(text: &[u8]) -> Vec<u8> {
+    let length = u64::try_from(text.len()).unwrap();
+    [&length.to_le_bytes()[..], text].concat()
+}
+
+/// A state as a version saved it that did not know a parameter yet.
+///
+/// # Panics
+/// When the parameter does not stand in the state as `written`.
+pub fn without(state: &[u8], written: &str) -> Vec<u8> {
+    let text = String::from_utf8(state[8..].to_vec()).unwrap();
+    let older = text.replacen(&format!("{written},"), "", 1);
+    assert_ne!(older, text);
+    framed(older.as_bytes())
+}
+
 /// State of an instance that captured a clip in each slot from host MIDI.
 ///
 /// # Panics

@@ -18,10 +18,10 @@ use interlude_models::{
     config::{Config, Scheme},
     package::Package,
 };
+use interlude_tests::in_host::{PLUGIN, framed};
 use interlude_trainer::commands;
 use serde_json::Value;
 
-const PLUGIN: &str = "studio.interlude.interlude";
 const TEMPO: f64 = 240.0;
 const BAR: f64 = 4.0;
 
@@ -129,9 +129,7 @@ fn with_model(state: &[u8], model: &str) -> Vec<u8> {
     let mut inner: Value = serde_json::from_str(song.as_str().unwrap()).unwrap();
     inner["model"] = model.into();
     *song = inner.to_string().into();
-    let json = serde_json::to_vec(&state).unwrap();
-    let length = u64::try_from(json.len()).unwrap();
-    [&length.to_le_bytes()[..], &json].concat()
+    framed(&serde_json::to_vec(&state).unwrap())
 }
 
 /// Plays music that a model can read: a melody over chords, drums a little off the grid, or both

@@ -5,22 +5,15 @@
 use std::fs;
 
 use interlude_bundler::{
-    bundle::BundleCommand,
     host::{Instance, PluginFile, Session, Settings, hanging, spans},
-    runtime, workspace,
+    runtime,
 };
 use interlude_models::clip::Clip;
 use interlude_tests::{
     golden::{self, Cases, SHIPPED, Shipped},
-    in_host::PLUGIN,
+    in_host::{PLUGIN, framed, plugin_with_shipped_models},
 };
 use serde_json::{Value, json};
-
-/// A CLAP state of nice-plug has the length of its text before it.
-fn framed(text: &[u8]) -> Vec<u8> {
-    let length = u64::try_from(text.len()).unwrap();
-    [&length.to_le_bytes()[..], text].concat()
-}
 
 fn session(instance: Instance) -> Session {
     let settings = Settings { sample_rate: 48_000.0, block: 512, offline: true };
@@ -99,9 +92,7 @@ fn a_host_receives_the_same_notes_and_parameters() {
     // texts of values and values of texts, on every machine. The saved project of each shipped model loads,
     // is saved again with all that it held, and from then on with the same bytes; in four bars it gives the notes of the golden file, byte
     // for byte on a processor with the instruction sets that the file names, half of the onsets on another.
-    let out = Some(workspace::target().join("bundled-golden"));
-    let bundle = BundleCommand { out, ..BundleCommand::checked() }.run().unwrap();
-    let plugin = PluginFile::load(&bundle.clap_binary).unwrap();
+    let plugin = PluginFile::load(&plugin_with_shipped_models()).unwrap();
     let states = golden::folder().join("states");
 
     let mut instance = plugin.instantiate(PLUGIN).unwrap();

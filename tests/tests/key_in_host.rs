@@ -1,12 +1,8 @@
 //! The key that generated notes keep to, in the headless host with a shipped model.
 
-use interlude_bundler::{
-    bundle::BundleCommand,
-    host::{EventKind, PluginFile, Session, Settings},
-    workspace,
-};
+use interlude_bundler::host::{EventKind, PluginFile, Session, Settings};
 use interlude_models::scale::Scale;
-use interlude_tests::in_host::{PLUGIN, SAMPLE_RATE};
+use interlude_tests::in_host::{PLUGIN, SAMPLE_RATE, plugin_with_shipped_models, without};
 
 /// Notes of four cycles between the factory clips, which are in C major, at temperature 1.
 fn notes(session: &mut Session, key: &str) -> Vec<u8> {
@@ -29,9 +25,7 @@ fn notes_keep_to_the_key() {
     // Contract: of a chosen key every generated note belongs to it; as the clips, nine of ten notes between two
     // clips of one key belong to that, and none lies outside of their range by more than a fourth; the
     // number of notes stays within a third of that of free ones. A project from before the key is free.
-    let out = Some(workspace::target().join("bundled-golden"));
-    let bundle = BundleCommand { out, ..BundleCommand::checked() }.run().unwrap();
-    let plugin = PluginFile::load(&bundle.clap_binary).unwrap();
+    let plugin = PluginFile::load(&plugin_with_shipped_models()).unwrap();
     let settings = Settings { sample_rate: SAMPLE_RATE, block: 512, offline: true };
     let mut session = Session::new(plugin.instantiate(PLUGIN).unwrap(), settings).unwrap();
     for (name, text) in [("Temperature", "1"), ("Evolve", "On"), ("Morph", "0.5")] {
@@ -57,11 +51,7 @@ fn notes_keep_to_the_key() {
     assert!(as_clips.iter().all(|note| (55..=74).contains(note)), "{as_clips:?}");
 
     let state = session.instance().save_state().unwrap();
-    let text = String::from_utf8(state[8..].to_vec()).unwrap();
-    let older = text.replacen("\"key\":{\"i32\":1},", "", 1);
-    assert_ne!(older, text);
-    let length = u64::try_from(older.len()).unwrap();
-    let older = [&length.to_le_bytes()[..], older.as_bytes()].concat();
+    let older = without(&state, r#""key":{"i32":1}"#);
     session.instance().load_state(&older).unwrap();
     assert_eq!(session.instance().value("Key").unwrap(), 0.0);
 }

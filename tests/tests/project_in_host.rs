@@ -2,7 +2,7 @@
 //! in the headless host.
 
 use interlude_bundler::host::{EventKind, Session, spans};
-use interlude_tests::in_host::{CYCLE, filled, session, state};
+use interlude_tests::in_host::{CYCLE, filled, framed, session, state};
 
 /// Values of a parameter that the plug-in has told since the events were taken last.
 fn told(session: &mut Session, name: &str) -> Vec<f64> {
@@ -111,13 +111,10 @@ fn a_damaged_state_leaves_a_plugin_that_works() {
     }
     assert!(session.instance().save_state().unwrap() == state(), "the state differs");
 
-    // CLAP states of nice-plug have their length before their text.
     let text = String::from_utf8(state()[8..].to_vec()).unwrap();
     assert!(text.contains(r#"\"pitch\":60"#), "{text}");
     let odd = text.replacen(r#"\"pitch\":60"#, r#"\"pitch\":200"#, 1);
-    let mut bytes = u64::try_from(odd.len()).unwrap().to_le_bytes().to_vec();
-    bytes.extend(odd.into_bytes());
-    session.instance().load_state(&bytes).unwrap();
+    session.instance().load_state(&framed(odd.as_bytes())).unwrap();
     let saved = String::from_utf8(session.instance().save_state().unwrap()[8..].to_vec()).unwrap();
     assert!(!saved.contains(r#"\"pitch\":200"#));
     let notes = |text: &str| text.matches(r#"\"pitch\""#).count();
