@@ -228,7 +228,7 @@ fn harmful_archives_are_refused() {
         archive.finish().expect("finished");
         Checkpoint::open(&path).expect_err("refused").to_string()
     };
-    for name in ["../m.index", "/tmp/m.index", "a/../../m.index", "..\\m.index"] {
+    for name in ["../m.index", "/elsewhere/m.index", "a/../../m.index", "..\\m.index"] {
         let message = build(name, tar::EntryType::Regular, false);
         assert!(message.contains("outside"), "{message}");
     }

@@ -157,7 +157,7 @@ fn write(
     Ok(description)
 }
 
-/// What is told of files of which music is missing: how many, and the first with what it is.
+/// Summary of damaged files that were read in part: their number, and the first few with what each lacks.
 fn told(lossy: &[(&str, String)]) -> Option<String> {
     let first: Vec<String> = lossy
         .iter()

@@ -19,7 +19,7 @@ use crate::source::{self, Content, SourceFile};
 use crate::splits::{SplitError, Splits, split_of};
 use crate::{layout, monophony};
 
-/// Most that is told of what is missing of one file.
+/// Most warnings that are kept of one damaged file.
 const LOSSES: usize = 3;
 /// Files that wait for a thread.
 const WAITING: usize = 64;
